@@ -1,0 +1,31 @@
+# Compiler and linker settings of everything built here.
+
+find_program(QD_CCACHE ccache)
+if(QD_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${QD_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${QD_CCACHE})
+endif()
+
+add_compile_options(-Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  add_compile_options(-Wthread-safety -Wthread-safety-beta)
+  add_link_options(-fuse-ld=lld)
+else()
+  # GCC 12 warns falsely about these inside the standard library at -O3.
+  add_compile_options(-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread
+                      -Wno-restrict -Wno-dangling-pointer -Wno-interference-size)
+endif()
+
+if(QD_SANITIZE)
+  add_compile_options(-fsanitize=${QD_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${QD_SANITIZE})
+endif()
+if(QD_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+if(QD_COVERAGE)
+  add_compile_options(-fprofile-instr-generate -fcoverage-mapping)
+  add_link_options(-fprofile-instr-generate)
+endif()
+
+include_directories(${PROJECT_SOURCE_DIR}/src)
