@@ -1,0 +1,105 @@
+#include "base/thread_pool.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace qd::base {
+
+ThreadPool::ThreadPool(std::size_t threads, std::size_t queue_limit) : queue_limit_(queue_limit) {
+  QD_ASSERT(threads > 0);
+  threads_.reserve(threads);
+  for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+}
+
+ThreadPool::~ThreadPool() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    wake_.notify_all();
+  }
+  for (std::thread& thread : threads_) thread.join();
+}
+
+Status ThreadPool::submit(std::function<void()> task) {
+  MutexLock lock(mutex_);
+  if (stopping_) return fail(ErrorCode::kCancelled, "submitting work: the thread pool is stopping");
+  if (queue_.size() >= queue_limit_) {
+    return fail(
+        ErrorCode::kLimit,
+        fmt::format("submitting work: {} tasks wait already, which is the limit; try again later", queue_limit_));
+  }
+  queue_.push_back(std::move(task));
+  wake_.notify_one();
+  return {};
+}
+
+std::size_t ThreadPool::queued() const {
+  MutexLock lock(mutex_);
+  return queue_.size();
+}
+
+void ThreadPool::work() {
+  pthread_setname_np(pthread_self(), "qd-work");
+  while (true) {
+    std::function<void()> task;
+    {
+      MutexLock lock(mutex_);
+      while (queue_.empty() && !stopping_) wake_.wait(mutex_);
+      if (stopping_) return;
+      task = std::move(queue_.front());
+      queue_.pop_front();
+    }
+    task();
+  }
+}
+
+namespace {
+
+// Outlives the call: a helper that comes late finds nothing left to claim, and never touches `f`, which lies in the
+// caller's frame.
+struct Shares {
+  Shares(std::size_t count, const std::function<void(std::size_t)>& call) : n(count), f(call) {}
+
+  const std::size_t n;
+  const std::function<void(std::size_t)>& f;
+  std::atomic<std::size_t> next{0};
+  Mutex mutex;
+  CondVar done;
+  std::size_t finished QD_GUARDED_BY(mutex) = 0;
+
+  void run() QD_EXCLUDES(mutex) {
+    std::size_t mine = 0;
+    for (std::size_t i = next.fetch_add(1); i < n; i = next.fetch_add(1)) {
+      f(i);
+      ++mine;
+    }
+    if (mine == 0) return;
+    MutexLock lock(mutex);
+    finished += mine;
+    if (finished == n) done.notify_all();
+  }
+
+  void wait() QD_EXCLUDES(mutex) {
+    MutexLock lock(mutex);
+    while (finished < n) done.wait(mutex);
+  }
+};
+
+}  // namespace
+
+void ThreadPool::parallel_for(std::size_t n, const std::function<void(std::size_t)>& f) {
+  if (n == 0) return;
+  if (n == 1) return f(0);
+  const auto shares = std::make_shared<Shares>(n, f);
+  const std::size_t helpers = std::min(threads_.size(), n - 1);
+  for (std::size_t i = 0; i < helpers; ++i)
+    if (!submit([shares] { shares->run(); })) break;
+  shares->run();
+  shares->wait();
+}
+
+}  // namespace qd::base

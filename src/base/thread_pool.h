@@ -1,0 +1,58 @@
+// Threads for work that computes: queries, sealing, merging, rendering.
+//
+// The queue is bounded; a full one refuses (kLimit), it never blocks the caller. Tasks that are refused or still queued
+// at stop are never run. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/result.h"
+
+namespace qd::base {
+
+// Shared by whoever may cancel and whoever computes. Cheap to ask in inner loops (every thousand samples or so).
+class CancelToken {
+ public:
+  CancelToken() : cancelled_(std::make_shared<std::atomic<bool>>(false)) {}
+  void cancel() const { cancelled_->store(true, std::memory_order_relaxed); }
+  bool cancelled() const { return cancelled_->load(std::memory_order_relaxed); }
+
+ private:
+  std::shared_ptr<std::atomic<bool>> cancelled_;
+};
+
+class ThreadPool {
+ public:
+  ThreadPool(std::size_t threads, std::size_t queue_limit);
+  // Waits for the tasks that run; drops those that wait.
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  Status submit(std::function<void()> task);
+  std::size_t threads() const { return threads_.size(); }
+  std::size_t queued() const;
+
+  // Calls f(i) for every i in [0, n), on the pool's threads and the caller's, and returns when all are done. Never
+  // deadlocks when called from a pool thread: the caller alone can finish it. A full queue only means fewer helpers.
+  void parallel_for(std::size_t n, const std::function<void(std::size_t)>& f);
+
+ private:
+  void work();
+
+  const std::size_t queue_limit_;
+  mutable Mutex mutex_;
+  CondVar wake_;
+  bool stopping_ QD_GUARDED_BY(mutex_) = false;
+  std::deque<std::function<void()>> queue_ QD_GUARDED_BY(mutex_);
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace qd::base
