@@ -1,0 +1,71 @@
+#include "model/template/value.h"
+
+#include <charconv>
+#include <cmath>
+
+#include "base/strings.h"
+
+namespace qd::model::tmpl {
+
+const List* Value::list() const {
+  const auto* held = std::get_if<std::shared_ptr<const List>>(&held_);
+  return held ? held->get() : nullptr;
+}
+
+const Map* Value::map() const {
+  const auto* held = std::get_if<std::shared_ptr<const Map>>(&held_);
+  return held ? held->get() : nullptr;
+}
+
+double Value::number() const {
+  if (const auto* i = integer()) return static_cast<double>(*i);
+  if (const auto* f = floating()) return *f;
+  return 0;
+}
+
+bool Value::truth() const {
+  if (const auto* b = boolean()) return *b;
+  if (is_number()) return number() != 0;
+  if (const auto* t = text()) return !t->empty();
+  if (const auto* l = list()) return !l->empty();
+  if (const auto* m = map()) return !m->empty();
+  return false;
+}
+
+std::string_view Value::type_name() const {
+  if (is_nil()) return "nil";
+  if (boolean()) return "bool";
+  if (integer()) return "int";
+  if (floating()) return "float64";
+  if (text()) return "string";
+  return list() ? "list" : "map";
+}
+
+std::string format_go_float(double value) {
+  if (std::isnan(value)) return "NaN";
+  if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
+  if (value == 0) return std::signbit(value) ? "-0" : "0";
+  const double magnitude = std::fabs(value);
+  if (magnitude >= 1e-4 && magnitude < 1e21) return base::format_float(value);
+  char buffer[64];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific).ptr;
+  return {buffer, end};
+}
+
+std::string Value::to_string() const {
+  if (is_nil()) return "<nil>";
+  if (const auto* b = boolean()) return *b ? "true" : "false";
+  if (const auto* i = integer()) return std::to_string(*i);
+  if (const auto* f = floating()) return format_go_float(*f);
+  if (const auto* t = text()) return *t;
+  std::string out;
+  if (const auto* l = list()) {
+    for (const auto& item : *l) out.append(out.empty() ? "" : " ").append(item.to_string());
+    return "[" + out + "]";
+  }
+  for (const auto& [key, item] : *map())
+    out.append(out.empty() ? "" : " ").append(key).append(":").append(item.to_string());
+  return "map[" + out + "]";
+}
+
+}  // namespace qd::model::tmpl
