@@ -1,0 +1,86 @@
+#include "act/notify/payload.h"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <map>
+#include <optional>
+
+#include "base/strings.h"
+#include "connect/http/message.h"
+
+namespace qd::act::notify {
+
+namespace {
+
+using judge::rules::Alert;
+using judge::rules::AlertState;
+namespace json = boost::json;
+
+// What Alertmanager writes for "not yet".
+constexpr std::string_view kNoTime = "0001-01-01T00:00:00Z";
+
+json::object object_of(const model::LabelSet& labels) {
+  json::object out;
+  for (const auto& label : labels) out[label.name] = label.value;
+  return out;
+}
+
+// The labels (or annotations) on which all alerts agree.
+json::object common(std::span<const Alert* const> alerts, model::LabelSet Alert::* which) {
+  json::object out;
+  for (const auto& label : alerts.front()->*which) {
+    bool everywhere = true;
+    for (const auto* alert : alerts) everywhere = everywhere && (alert->*which).get(label.name) == label.value;
+    if (everywhere) out[label.name] = label.value;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string fingerprint(const model::LabelSet& labels) {
+  std::uint64_t hash = 14695981039346656037ULL;
+  const auto mix = [&hash](std::string_view text) {
+    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+    hash = (hash ^ 0xff) * 1099511628211ULL;
+  };
+  for (const auto& label : labels) {
+    mix(label.name);
+    mix(label.value);
+  }
+  return fmt::format("{:016x}", hash);
+}
+
+std::string webhook_payload(std::string_view receiver, std::string_view alertname, std::span<const Alert* const> alerts,
+                            std::string_view external_url) {
+  json::array list;
+  bool firing = false;
+  for (const auto* alert : alerts) {
+    const bool fires = alert->state == AlertState::kFiring;
+    firing = firing || fires;
+    list.push_back({{"status", fires ? "firing" : "resolved"},
+                    {"labels", object_of(alert->labels)},
+                    {"annotations", object_of(alert->annotations)},
+                    {"startsAt", base::format_time(alert->fired_at_ms)},
+                    {"endsAt", fires ? std::string(kNoTime) : base::format_time(alert->resolved_at_ms)},
+                    {"generatorURL", fmt::format("{}/graph?g0.expr={}&g0.tab=1", external_url,
+                                                 connect::http::percent_encode(alert->expr))},
+                    {"fingerprint", fingerprint(alert->labels)}});
+  }
+  const json::object payload = {
+      {"version", "4"},
+      {"groupKey", fmt::format("{{}}:{{alertname=\"{}\"}}", alertname)},
+      {"truncatedAlerts", 0},
+      {"status", firing ? "firing" : "resolved"},
+      {"receiver", receiver},
+      {"groupLabels", json::object{{"alertname", alertname}}},
+      {"commonLabels", common(alerts, &Alert::labels)},
+      {"commonAnnotations", common(alerts, &Alert::annotations)},
+      {"externalURL", external_url},
+      {"alerts", std::move(list)},
+  };
+  return json::serialize(payload);
+}
+
+}  // namespace qd::act::notify

@@ -1,0 +1,65 @@
+#include "judge/rules/expansion.h"
+
+#include <gtest/gtest.h>
+
+namespace qd::judge::rules {
+namespace {
+
+using model::LabelSet;
+
+std::string expanded(std::string_view text, double value = 0, const QueryFunction& query = {}) {
+  const auto out = expand("t", text, LabelSet{{"instance", "web-1.example.org:9100"}, {"job", "node"}}, value,
+                          LabelSet{{"region", "north"}}, "http://q", query, 0);
+  return out ? *out : "error: " + out.error().message();
+}
+
+TEST(expansion, knows_labels_value_and_external_labels) {
+  EXPECT_EQ(
+      expanded("{{ $labels.job }}/{{ .Labels.instance }}={{ $value }} {{ $externalLabels.region }} {{ $externalURL }}",
+               2.5),
+      "node/web-1.example.org:9100=2.5 north http://q");
+}
+
+TEST(expansion, humanizes_numbers) {
+  EXPECT_EQ(expanded("{{ humanize $value }}", 1234567), "1.235M");
+  EXPECT_EQ(expanded("{{ humanize $value }}", 0.0012), "1.2m");
+  EXPECT_EQ(expanded("{{ humanize1024 $value }}", 1048576), "1Mi");
+  EXPECT_EQ(expanded("{{ humanizePercentage $value }}", 0.1234), "12.34%");
+  EXPECT_EQ(expanded("{{ humanizeDuration $value }}", 90061), "1d 1h 1m 1s");
+  EXPECT_EQ(expanded("{{ humanizeDuration $value }}", 0.0025), "2.5ms");
+  EXPECT_EQ(expanded("{{ humanizeDuration $value }}", -61), "-1m 1s");
+  EXPECT_EQ(expanded("{{ humanizeTimestamp $value }}", 1435065584.128), "2015-06-23 13:19:44.128 +0000 UTC");
+  EXPECT_EQ(expanded("{{ \"abc\" | humanize }}"), "error: template t:1: humanize: \"abc\" is no number");
+}
+
+TEST(expansion, changes_texts) {
+  EXPECT_EQ(expanded("{{ stripPort $labels.instance }} {{ stripDomain $labels.instance }}"),
+            "web-1.example.org web-1:9100");
+  EXPECT_EQ(expanded("{{ title \"one two\" }} {{ toUpper \"a\" }} {{ toLower \"B\" }}"), "One Two A b");
+  EXPECT_EQ(expanded("{{ reReplaceAll \"(.*)-([0-9]+).*\" \"${2}_$1\" $labels.instance }}"), "1_web");
+  EXPECT_EQ(expanded("{{ match \"^web\" $labels.instance }}"), "true");
+  EXPECT_EQ(expanded("{{ parseDuration \"1h30m\" }}"), "5400");
+}
+
+TEST(expansion, asks_the_store) {
+  const QueryFunction query = [](std::string_view expr,
+                                 model::TimestampMs) -> base::Result<query::promql::QueryResult> {
+    if (expr != "up") return base::fail(base::ErrorCode::kInvalid, "bad query");
+    return query::promql::QueryResult{.value = query::promql::Vector{{.labels = LabelSet{{"job", "b"}}, .value = 2},
+                                                                     {.labels = LabelSet{{"job", "a"}}, .value = 1}}};
+  };
+  EXPECT_EQ(expanded("{{ query \"up\" | first | value }}", 0, query), "2");
+  EXPECT_EQ(expanded("{{ range query \"up\" | sortByLabel \"job\" }}{{ .Labels.job }}{{ .Value }} {{ end }}", 0, query),
+            "a1 b2 ");
+  EXPECT_EQ(expanded("{{ with query \"up\" }}{{ . | first | label \"job\" }}{{ end }}", 0, query), "b");
+  EXPECT_TRUE(expanded("{{ query \"down\" }}", 0, query).starts_with("error: "));
+}
+
+TEST(expansion, refuses_unknown_functions_when_checked) {
+  EXPECT_TRUE(check_template("t", "{{ $labels.x | humanize }}"));
+  EXPECT_FALSE(check_template("t", "{{ $labels.x | humanise }}"));
+  EXPECT_FALSE(check_template("t", "{{ $label.x }}"));
+}
+
+}  // namespace
+}  // namespace qd::judge::rules

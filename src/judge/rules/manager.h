@@ -1,0 +1,60 @@
+// Runs rule groups on their intervals and knows every alert.
+//
+// Thread-safe. Groups are evaluated on the pool, one evaluation of a group at a time, at times spread over the interval
+// by the group's name. What is slower than its interval misses turns and is counted.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/scheduler.h"
+#include "base/thread_pool.h"
+#include "judge/rules/group_state.h"
+
+namespace qd::judge::rules {
+
+class Manager {
+ public:
+  // Told after each evaluation of a group: its alerts as GroupState::evaluate gives them. On a pool thread; groups may
+  // tell at the same time.
+  using Listener = std::function<void(const GroupStatus& group, const std::vector<Alert>& alerts)>;
+
+  // What the workplace refers to, the scheduler and the pool outlive the manager.
+  Manager(Workplace workplace, base::Scheduler& scheduler, base::ThreadPool& pool, Listener listener);
+  ~Manager();
+  Manager(const Manager&) = delete;
+  Manager& operator=(const Manager&) = delete;
+
+  // Replaces the groups. One that is the same as before keeps its alerts and its clock. `interval_ms` is for groups
+  // that name none.
+  void apply(std::vector<Group> groups, std::int64_t interval_ms) QD_EXCLUDES(mutex_);
+  // No evaluation starts any more; waits for those that run.
+  void stop() QD_EXCLUDES(mutex_);
+
+  // In order of file and name.
+  std::vector<GroupStatus> groups() const QD_EXCLUDES(mutex_);
+
+ private:
+  struct Running;
+  void schedule(const std::shared_ptr<Running>& running);
+  void turn(const std::shared_ptr<Running>& running) QD_EXCLUDES(mutex_);
+  void evaluate(const std::shared_ptr<Running>& running) QD_EXCLUDES(mutex_);
+
+  const Workplace workplace_;
+  base::Scheduler& scheduler_;
+  base::ThreadPool& pool_;
+  const Listener listener_;
+  base::Counter& missed_;
+
+  mutable base::Mutex mutex_;
+  base::CondVar idle_;
+  bool stopped_ QD_GUARDED_BY(mutex_) = false;
+  std::size_t evaluating_ QD_GUARDED_BY(mutex_) = 0;
+  std::vector<std::shared_ptr<Running>> running_ QD_GUARDED_BY(mutex_);
+};
+
+}  // namespace qd::judge::rules

@@ -1,0 +1,122 @@
+#include <fmt/format.h>
+
+#include <set>
+
+#include "judge/rules/expansion.h"
+#include "judge/rules/rule.h"
+#include "model/config/schema.h"
+#include "query/promql/parser.h"
+
+namespace qd::judge::rules {
+
+namespace {
+
+using base::ErrorCode;
+using model::config::Node;
+using model::config::Schema;
+
+base::Status invalid(std::string what) {
+  return base::fail(ErrorCode::kInvalid, std::move(what));
+}
+
+// What one rule of a file says, before it is known to be of either kind.
+struct Draft {
+  std::string record;
+  std::string alert;
+  Rule rule;
+};
+
+base::Status finish(Draft& draft) {
+  Rule& rule = draft.rule;
+  if (draft.record.empty() == draft.alert.empty())
+    return invalid("a rule has either `record` or `alert`, the name of what it gives");
+  rule.kind = draft.alert.empty() ? Rule::Kind::kRecording : Rule::Kind::kAlerting;
+  rule.name = draft.alert.empty() ? draft.record : draft.alert;
+  if (rule.expr.empty()) return invalid(fmt::format("the rule {} has no `expr`", rule.name));
+  if (auto parsed = query::promql::parse(rule.expr); !parsed)
+    return invalid(fmt::format("the expression of {}: {}", rule.name, parsed.error().message()));
+  const bool recording = rule.kind == Rule::Kind::kRecording;
+  if (recording && !model::valid_metric_name(rule.name))
+    return invalid(fmt::format("`record: {}` is no name of a metric", rule.name));
+  if (recording && !rule.annotations.empty())
+    return invalid(fmt::format("the recording rule {} may not have annotations: only alerts have them", rule.name));
+  if (recording && (rule.for_ms != 0 || rule.keep_firing_for_ms != 0))
+    return invalid(
+        fmt::format("the recording rule {} may not have `for` or `keep_firing_for`: only alerts have them", rule.name));
+  for (const auto* texts : {&rule.labels, &rule.annotations}) {
+    for (const auto& [name, text] : *texts) {
+      if (!model::valid_label_name(name) || (texts == &rule.labels && name == model::kMetricName))
+        return invalid(fmt::format("\"{}\" is no name of a label (in {})", name, rule.name));
+      if (recording) continue;
+      if (auto checked = check_template(fmt::format("{} {}", rule.name, name), text); !checked)
+        return invalid(checked.error().message());
+    }
+  }
+  return {};
+}
+
+void declare_rule(Schema& item, Group& group) {
+  auto draft = std::make_shared<Draft>();
+  item.text("record", draft->record, "The metric that the expression is recorded as.");
+  item.text("alert", draft->alert, "The alert that the expression raises.");
+  item.text("expr", draft->rule.expr, "The PromQL expression.");
+  item.duration_ms("for", draft->rule.for_ms, "How long it must hold before the alert fires.");
+  item.duration_ms("keep_firing_for", draft->rule.keep_firing_for_ms, "How long the alert goes on after it.");
+  item.text_map("labels", draft->rule.labels, "Labels of what it gives.");
+  item.text_map("annotations", draft->rule.annotations, "What the alert says.");
+  item.check("", [draft, &group]() -> base::Status {
+    QD_TRY(finish(*draft));
+    group.rules.push_back(std::move(draft->rule));
+    return {};
+  });
+}
+
+}  // namespace
+
+base::Result<std::vector<Group>> parse_rule_file(std::string_view text, const std::string& file) {
+  QD_ASSIGN(const Node node, model::config::parse_yaml(text, file));
+  std::vector<Group> groups;
+  Schema schema;
+  // Groups are kept in place while their rules are read.
+  auto held = std::make_shared<std::vector<std::unique_ptr<Group>>>();
+  schema.list("groups", "Groups of rules, each evaluated in order on its own interval.", [&](Schema& item) {
+    auto& group = *held->emplace_back(std::make_unique<Group>());
+    group.file = file;
+    auto labels = std::make_shared<std::map<std::string, std::string>>();
+    auto limit = std::make_shared<std::int64_t>(0);
+    item.text("name", group.name, "The group's name.").required();
+    item.duration_ms("interval", group.interval_ms, "How often it is evaluated.");
+    item.duration_ms("query_offset", group.query_offset_ms, "How far in the past it is evaluated.");
+    item.integer("limit", *limit, "Alerts or series that a rule may give.", 0,
+                 std::numeric_limits<std::int32_t>::max());
+    item.text_map("labels", *labels, "Labels of what every rule of the group gives.");
+    item.list("rules", "The rules.", [&group](Schema& rule) { declare_rule(rule, group); });
+    item.check("", [&group, labels, limit, held]() -> base::Status {
+      group.limit = static_cast<std::uint64_t>(*limit);
+      if (group.name.empty()) return invalid("a group needs a name");
+      for (const auto& other : *held)
+        if (other.get() != &group && other->name == group.name)
+          return invalid(fmt::format("the group \"{}\" stands twice in this file", group.name));
+      for (const auto& [name, value] : *labels) {
+        if (!model::valid_label_name(name) || name == model::kMetricName)
+          return invalid(fmt::format("\"{}\" is no name of a label (in the group {})", name, group.name));
+        for (auto& rule : group.rules) rule.labels.emplace(name, value);
+      }
+      std::set<std::string> seen;
+      for (const auto& rule : group.rules) {
+        std::string identity = fmt::format("{} {}", static_cast<int>(rule.kind), rule.name);
+        for (const auto& [name, value] : rule.labels) identity += fmt::format("\n{}={}", name, value);
+        identity += "\n" + rule.expr;
+        if (!seen.insert(identity).second)
+          return invalid(fmt::format("the rule {} with the same labels and expression stands twice in the group {}",
+                                     rule.name, group.name));
+      }
+      return {};
+    });
+  });
+  QD_TRY(model::config::bind(node, schema));
+  for (auto& group : *held) groups.push_back(std::move(*group));
+  return groups;
+}
+
+}  // namespace qd::judge::rules

@@ -1,0 +1,217 @@
+#include "serve/auth.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+namespace qd::serve {
+
+namespace {
+
+using base::ErrorCode;
+using connect::http::equal_ignoring_case;
+using connect::http::Request;
+
+// "[::1]:9090" gives "::1", "localhost:9090" gives "localhost".
+std::string_view without_port(std::string_view host) {
+  if (host.starts_with('[')) {
+    const auto close = host.find(']');
+    return close == std::string_view::npos ? host : host.substr(1, close - 1);
+  }
+  const auto colon = host.rfind(':');
+  if (colon == std::string_view::npos || host.find(':') != colon) return host;
+  return host.substr(0, colon);
+}
+
+bool is_ip_address(std::string_view host) {
+  const std::string text(host);
+  std::array<unsigned char, sizeof(in6_addr)> parsed{};
+  return ::inet_pton(AF_INET, text.c_str(), parsed.data()) == 1 ||
+         ::inet_pton(AF_INET6, text.c_str(), parsed.data()) == 1;
+}
+
+bool is_loopback(std::string_view listen) {
+  const auto host = without_port(listen);
+  if (host == "localhost" || host == "::1") return true;
+  return host.starts_with("127.") && is_ip_address(host);
+}
+
+// Time does not tell where they differ, nor how long the right one is.
+bool same_secret(std::string_view given, std::string_view right) {
+  const auto digest = [](std::string_view text) {
+    std::array<unsigned char, 32> out{};
+    EVP_Digest(text.data(), text.size(), out.data(), nullptr, EVP_sha256(), nullptr);
+    return out;
+  };
+  const auto a = digest(given);
+  const auto b = digest(right);
+  return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+std::optional<std::string> base64_decode(std::string_view text) {
+  if (text.size() % 4 != 0 || text.size() > 4096) return std::nullopt;
+  std::string out(text.size() / 4 * 3, '\0');
+  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                   reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+  if (size < 0) return std::nullopt;
+  std::size_t padding = 0;
+  while (padding < 2 && text.size() > padding && text[text.size() - 1 - padding] == '=') ++padding;
+  out.resize(static_cast<std::size_t>(size) - std::min(padding, static_cast<std::size_t>(size)));
+  return out;
+}
+
+// The scheme's credentials in "Scheme credentials", scheme without case.
+std::optional<std::string_view> credentials(std::string_view header, std::string_view scheme) {
+  if (header.size() <= scheme.size() || header[scheme.size()] != ' ') return std::nullopt;
+  if (!equal_ignoring_case(header.substr(0, scheme.size()), scheme)) return std::nullopt;
+  auto rest = header.substr(scheme.size() + 1);
+  while (rest.starts_with(' ')) rest.remove_prefix(1);
+  return rest;
+}
+
+std::string own_host_name() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return {};
+  return name.data();
+}
+
+}  // namespace
+
+std::string Principal::to_string() const {
+  switch (kind) {
+    case Kind::kNobody:
+      return "nobody";
+    case Kind::kLoopback:
+      return "loopback";
+    case Kind::kUser:
+      return "user " + name;
+    case Kind::kToken:
+      return "token " + name;
+    case Kind::kUnixPeer:
+      return "unix " + name;
+  }
+  return {};
+}
+
+void declare(model::config::Schema& schema, ServeSettings& settings) {
+  schema.section("serve", "Where and to whom Quarterdeck answers.");
+  schema.strings("serve.listen", settings.listen,
+                 "Addresses to serve on, `HOST:PORT`. Beyond loopback `serve.auth` and `serve.tls` must be set.");
+  schema.text("serve.unix_socket", settings.unix_socket,
+              "A Unix socket to serve on as well; its peers that are root or the server's own user may do everything.");
+  schema.strings("serve.hosts", settings.hosts,
+                 "Host names, beside this machine's own, `localhost` and IP addresses, by which browsers may call it.");
+  schema.flag("serve.auth.tokens", settings.auth_tokens,
+              "Ask callers from beyond loopback for a token (`quarterdeck token add`).");
+  schema.flag("serve.auth.loopback_open", settings.auth_loopback_open,
+              "Let callers on this machine read and send data in without credentials.");
+  schema.list("serve.auth.users", settings.auth_users,
+              "Users that log in with name and password (HTTP basic authentication).",
+              [](model::config::Schema& item, User& user) {
+                item.text("name", user.name, "The user's name.").required();
+                item.secret("password", user.password, "The password.").required();
+              });
+  schema.text("serve.tls.cert_file", settings.tls_cert_file,
+              "Certificate chain for HTTPS, as PEM; read again on reload.");
+  schema.text("serve.tls.key_file", settings.tls_key_file, "The certificate's private key, as PEM.");
+  schema.flag("serve.access_log", settings.access_log, "Log a line for every request.");
+}
+
+base::Status check_exposure(const ServeSettings& settings) {
+  const bool tls = !settings.tls_cert_file.empty() && !settings.tls_key_file.empty();
+  if (settings.tls_cert_file.empty() != settings.tls_key_file.empty())
+    return base::fail(ErrorCode::kInvalid, "serve.tls needs both cert_file and key_file");
+  for (const auto& user : settings.auth_users)
+    if (user.name.empty() || user.password.empty() || user.name.find(':') != std::string::npos)
+      return base::fail(ErrorCode::kInvalid, "serve.auth.users: each user needs a name (without ':') and a password");
+  for (const auto& address : settings.listen) {
+    if (is_loopback(address) || (settings.auth_set() && tls)) continue;
+    return base::fail(ErrorCode::kPermission,
+                      fmt::format("serve.listen {} reaches beyond this machine, which needs {}: set {}, or listen on "
+                                  "127.0.0.1",
+                                  address,
+                                  settings.auth_set() ? "serve.tls"
+                                  : tls               ? "serve.auth"
+                                                      : "serve.auth and serve.tls",
+                                  settings.auth_set() ? "serve.tls.cert_file and serve.tls.key_file"
+                                  : tls               ? "serve.auth.tokens or serve.auth.users"
+                                                      : "serve.auth.tokens (or serve.auth.users), serve.tls.cert_file "
+                                                        "and serve.tls.key_file"));
+  }
+  return {};
+}
+
+Authenticator::Authenticator(const ServeSettings& settings, store::state::Tokens& tokens)
+    : settings_(settings), host_name_(own_host_name()), tokens_(tokens) {}
+
+bool Authenticator::known_host(std::string_view host) const {
+  auto name = without_port(host);
+  if (name.ends_with('.')) name.remove_suffix(1);
+  if (is_ip_address(name) || equal_ignoring_case(name, "localhost")) return true;
+  if (name.size() > 10 && equal_ignoring_case(name.substr(name.size() - 10), ".localhost")) return true;
+  if (!host_name_.empty() && equal_ignoring_case(name, host_name_)) return true;
+  return std::any_of(settings_.hosts.begin(), settings_.hosts.end(),
+                     [&](const std::string& known) { return equal_ignoring_case(name, known); });
+}
+
+base::Status Authenticator::check_site(const Request& request) const {
+  if (request.unix_socket) return {};
+  if (!known_host(request.host))
+    return base::fail(ErrorCode::kPermission,
+                      fmt::format("the Host header names \"{}\", which is not this server: call it by its address, or "
+                                  "add the name to serve.hosts",
+                                  request.host.substr(0, 200)));
+  const auto origin = request.headers.get("Origin");
+  if (!origin) return {};
+  const auto own = std::string(request.tls ? "https://" : "http://") + request.host;
+  const auto separator = origin->find("://");
+  // Behind a proxy that ends TLS the scheme differs; the host and port may not.
+  const bool same =
+      equal_ignoring_case(*origin, own) ||
+      (separator != std::string_view::npos && equal_ignoring_case(origin->substr(separator + 3), request.host));
+  if (!same)
+    return base::fail(ErrorCode::kPermission,
+                      fmt::format("a page of \"{}\" may not call this server from a browser", origin->substr(0, 200)));
+  return {};
+}
+
+base::Result<Principal> Authenticator::identify(const Request& request) const {
+  if (const auto header = request.headers.get("Authorization")) {
+    std::string secret;
+    std::string user;
+    if (const auto bearer = credentials(*header, "Bearer")) {
+      secret = *bearer;
+    } else if (const auto basic = credentials(*header, "Basic")) {
+      const auto decoded = base64_decode(*basic);
+      const auto colon = decoded ? decoded->find(':') : std::string::npos;
+      if (colon == std::string::npos)
+        return base::fail(ErrorCode::kPermission, "the Authorization header is malformed");
+      user = decoded->substr(0, colon);
+      secret = decoded->substr(colon + 1);
+      for (const auto& known : settings_.auth_users)
+        if (same_secret(user, known.name) && same_secret(secret, known.password))
+          return Principal{Principal::Kind::kUser, known.name};
+    } else {
+      return base::fail(ErrorCode::kPermission, "the Authorization header must be Bearer or Basic");
+    }
+    // A token is taken as a bearer, and as the password of any user for clients that know only that.
+    QD_ASSIGN(const auto token, tokens_.find(secret));
+    if (token) return Principal{Principal::Kind::kToken, token->name};
+    return base::fail(ErrorCode::kPermission, "the credentials are wrong, or the token was revoked");
+  }
+  if (request.unix_socket && request.unix_uid && (*request.unix_uid == 0 || *request.unix_uid == ::geteuid()))
+    return Principal{Principal::Kind::kUnixPeer, fmt::format("uid {}", *request.unix_uid)};
+  // A proxy on this machine speaks for somebody else.
+  const bool forwarded = request.headers.has("X-Forwarded-For") || request.headers.has("Forwarded");
+  if ((request.peer_is_loopback || request.unix_socket) && !forwarded && settings_.auth_loopback_open)
+    return Principal{Principal::Kind::kLoopback, ""};
+  return Principal{};
+}
+
+}  // namespace qd::serve

@@ -1,0 +1,58 @@
+// The HTTP API of Prometheus, /api/v1, as Grafana and others speak it: parameters, JSON and error codes are the same.
+//
+// Source: Prometheus documentation, "HTTP API"; held to its OpenAPI description by the end-to-end tests.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "judge/rules/manager.h"
+#include "observe/runner.h"
+#include "observe/scrape/manager.h"
+#include "query/promql/engine.h"
+#include "serve/router.h"
+#include "store/metrics/store.h"
+
+namespace qd::serve::prometheus {
+
+// What the API shows. Everything outlives the router that it was added to; functions are called from any thread.
+struct Sources {
+  store::metrics::Store& store;
+  const query::promql::Engine& engine;
+  const judge::rules::Manager& rules;
+  const observe::scrape::Manager& scrapes;
+  observe::CollectorRunner& collectors;
+  std::string address;  // "http://127.0.0.1:9090": what built-in collectors show as their scrape URL
+  std::int64_t collector_interval_ms = 0;
+  const base::Clock& clock;
+  std::function<query::promql::QueryOptions()> query_options;
+  std::function<std::string()> config_yaml;  // in force, without secrets
+  std::vector<std::pair<std::string, std::string>> flags;
+  std::string data_dir;
+  std::function<std::string()> retention;  // "15d", "15d or 10GiB"
+  std::function<base::Status(const Principal&)> reload;
+  std::function<bool()> reload_succeeded;
+  std::function<model::TimestampMs()> last_reload_ms;
+  std::function<bool()> ready;
+  model::TimestampMs started_ms = 0;
+};
+
+// The points of one series that a range query may ask for.
+inline constexpr std::int64_t kPointsMax = 11'000;
+
+void add_query_routes(Router& router, const Sources& sources);
+void add_series_routes(Router& router, const Sources& sources);
+void add_rule_routes(Router& router, const Sources& sources);
+void add_target_routes(Router& router, const Sources& sources);
+void add_status_routes(Router& router, const Sources& sources);
+// /-/healthy, /-/ready, /-/reload.
+void add_management_routes(Router& router, const Sources& sources);
+// /metrics and /exporters/<name>/metrics.
+void add_exporter_routes(Router& router, const Sources& sources);
+
+void add_routes(Router& router, const Sources& sources);
+
+}  // namespace qd::serve::prometheus
