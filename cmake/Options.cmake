@@ -8,7 +8,8 @@ endif()
 
 add_compile_options(-Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  add_compile_options(-Wthread-safety -Wthread-safety-beta)
+  # libstdc++ 12 uses its own deprecated std::get_temporary_buffer in std::stable_sort, and clang 19 says so.
+  add_compile_options(-Wthread-safety -Wthread-safety-beta -Wno-deprecated-declarations)
   add_link_options(-fuse-ld=lld)
 else()
   # GCC 12 warns falsely about these inside the standard library at -O3.

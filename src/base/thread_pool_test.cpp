@@ -14,9 +14,9 @@ namespace qd::base {
 namespace {
 
 TEST(ThreadPool, a_full_queue_refuses_and_does_not_block) {
-  ThreadPool pool(1, 2);
   std::latch started(1);
   std::latch go(1);
+  ThreadPool pool(1, 2);
   ASSERT_TRUE(pool.submit([&] {
     started.count_down();
     go.wait();

@@ -17,10 +17,9 @@ constexpr std::int64_t kRetryMsMax = 5 * 60 * 1000;
 }  // namespace
 
 struct Notifier::State : std::enable_shared_from_this<Notifier::State> {
-  State(base::Scheduler& s, Post p, std::string url, base::Log& l, base::Registry& r)
+  State(base::Scheduler& s, Post p, base::Log& l, base::Registry& r)
       : scheduler(s),
         post(std::move(p)),
-        external_url(std::move(url)),
         log(l),
         sent(r.counter("quarterdeck_notifications_total", "Notifications that a receiver took.")),
         failed(r.counter("quarterdeck_notifications_failed_total", "Attempts to notify that failed.")),
@@ -190,7 +189,6 @@ struct Notifier::State : std::enable_shared_from_this<Notifier::State> {
 
   base::Scheduler& scheduler;
   const Post post;
-  const std::string external_url;
   base::Log& log;
   base::Counter& sent;
   base::Counter& failed;
@@ -200,13 +198,13 @@ struct Notifier::State : std::enable_shared_from_this<Notifier::State> {
   bool stopped QD_GUARDED_BY(mutex) = false;
   std::uint64_t epoch QD_GUARDED_BY(mutex) = 0;  // of the settings: older timers and answers count no more
   NotifySettings settings QD_GUARDED_BY(mutex);
+  std::string external_url QD_GUARDED_BY(mutex);
   std::map<Key, Group> groups QD_GUARDED_BY(mutex);
   std::map<std::pair<std::size_t, Key>, Channel> channels QD_GUARDED_BY(mutex);
 };
 
-Notifier::Notifier(base::Scheduler& scheduler, Post post, std::string external_url, base::Log& log,
-                   base::Registry& registry)
-    : state_(std::make_shared<State>(scheduler, std::move(post), std::move(external_url), log, registry)) {}
+Notifier::Notifier(base::Scheduler& scheduler, Post post, base::Log& log, base::Registry& registry)
+    : state_(std::make_shared<State>(scheduler, std::move(post), log, registry)) {}
 
 Notifier::~Notifier() {
   stop();
@@ -224,6 +222,11 @@ void Notifier::apply(const NotifySettings& settings) {
   s.settings = settings;
   for (const auto& [key, group] : s.groups)
     for (std::size_t i = 0; i < s.settings.webhooks.size(); ++i) s.consider(i, key);
+}
+
+void Notifier::set_external_url(std::string url) {
+  base::MutexLock lock(state_->mutex);
+  state_->external_url = std::move(url);
 }
 
 void Notifier::update(const std::string& source, const std::vector<Alert>& alerts) {

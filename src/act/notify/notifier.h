@@ -29,12 +29,14 @@ class Notifier {
                                   std::function<void(base::Status)> then)>;
 
   // `scheduler`, `log` and `registry` outlive the notifier; `post` must have called back, or never will, when it ends.
-  Notifier(base::Scheduler& scheduler, Post post, std::string external_url, base::Log& log, base::Registry& registry);
+  Notifier(base::Scheduler& scheduler, Post post, base::Log& log, base::Registry& registry);
   ~Notifier();
   Notifier(const Notifier&) = delete;
   Notifier& operator=(const Notifier&) = delete;
 
   void apply(const NotifySettings& settings);
+  // How others reach this server: where links in notifications lead.
+  void set_external_url(std::string url);
   // Every alert of one source (a rule group), as judge/rules tells them; what an earlier call had and this one lacks is
   // over without a word. Pending ones are passed over.
   void update(const std::string& source, const std::vector<judge::rules::Alert>& alerts);

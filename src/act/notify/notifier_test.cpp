@@ -28,6 +28,7 @@ class NotifierTest : public testing::Test {
   NotifierTest() : scheduler_(clock_) {
     settings_.webhooks = {{.name = "ops", .url = "http://hook"}};
     notifier_.apply(settings_);
+    notifier_.set_external_url("http://q");
   }
   json::object sent(std::size_t i) const { return json::parse(bodies_.at(i)).as_object(); }
 
@@ -46,7 +47,7 @@ class NotifierTest : public testing::Test {
         else
           then(base::fail(base::ErrorCode::kUnavailable, "connection refused"));
       },
-      "http://q", base::Log::silent(), registry_};
+      base::Log::silent(), registry_};
 };
 
 TEST_F(NotifierTest, tells_once_when_it_fires_and_once_when_it_is_over) {

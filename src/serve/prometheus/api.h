@@ -25,8 +25,7 @@ struct Sources {
   const judge::rules::Manager& rules;
   const observe::scrape::Manager& scrapes;
   observe::CollectorRunner& collectors;
-  std::string address;  // "http://127.0.0.1:9090": what built-in collectors show as their scrape URL
-  std::int64_t collector_interval_ms = 0;
+  std::function<std::int64_t()> collector_interval_ms;
   const base::Clock& clock;
   std::function<query::promql::QueryOptions()> query_options;
   std::function<std::string()> config_yaml;  // in force, without secrets
@@ -38,6 +37,7 @@ struct Sources {
   std::function<model::TimestampMs()> last_reload_ms;
   std::function<bool()> ready;
   model::TimestampMs started_ms = 0;
+  std::string address = {};  // "http://127.0.0.1:9090", known once the server listens
 };
 
 // The points of one series that a range query may ask for.

@@ -23,7 +23,7 @@ TargetStatus status_of(const observe::CollectorReport& report, const Sources& so
   status.health = report.last_pass_ms == 0 ? observe::scrape::Health::kUnknown
                   : report.error           ? observe::scrape::Health::kDown
                                            : observe::scrape::Health::kUp;
-  status.interval_ms = status.timeout_ms = sources.collector_interval_ms;
+  status.interval_ms = status.timeout_ms = sources.collector_interval_ms();
   return status;
 }
 

@@ -1,0 +1,391 @@
+#include "cli/app.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <thread>
+
+#include "act/notify/notifier.h"
+#include "base/build.h"
+#include "base/strings.h"
+#include "base/thread_pool.h"
+#include "cli/data_dir.h"
+#include "connect/event_loop.h"
+#include "connect/http/client.h"
+#include "connect/http/server.h"
+#include "judge/rules/manager.h"
+#include "model/config/reload.h"
+#include "model/config/render.h"
+#include "observe/registry_collector.h"
+#include "observe/scrape/manager.h"
+#include "query/promql/engine.h"
+#include "serve/prometheus/api.h"
+#include "serve/ui/page.h"
+#include "store/state/database.h"
+
+namespace qd::cli {
+
+namespace {
+
+using SettingsPtr = std::shared_ptr<const Settings>;
+
+constexpr std::size_t kWorkQueueMax = 10'000;
+constexpr std::size_t kQueryQueueMax = 1'000;
+constexpr std::int64_t kMaintainEveryMs = 1'000;
+
+std::size_t cores() {
+  return std::max(1U, std::thread::hardware_concurrency());
+}
+
+// A connection is a descriptor: take what the system gives.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// "15d", "10GiB", "15d or 10GiB".
+std::string retention_text(const store::metrics::StoreOptions& options) {
+  std::string text = options.retention_ms > 0 ? base::format_duration_ms(options.retention_ms) : "";
+  if (options.retention_bytes > 0)
+    text += fmt::format("{}{} bytes", text.empty() ? "" : " or ", options.retention_bytes);
+  return text.empty() ? "unlimited" : text;
+}
+
+}  // namespace
+
+// In order of construction: what stands further down uses what stands above, and goes first.
+struct App::Rooms {
+  Rooms(base::Files& f, base::Log& l) : files(f), log(l) {}
+
+  base::Status open();
+  base::Status start();
+  void stop();
+  void run();
+
+  base::Status reload(const std::string& asked_by);
+  void commit(const SettingsPtr& next);
+  void maintain();
+
+  SettingsPtr current() const {
+    base::MutexLock guard(settings_mutex);
+    return settings;
+  }
+
+  base::Files& files;
+  base::Log& log;
+  base::SystemClock clock;
+  base::Registry registry;
+  Invocation invocation;
+  std::unique_ptr<base::FileLock> dir_lock;
+
+  mutable base::Mutex settings_mutex;
+  SettingsPtr settings QD_GUARDED_BY(settings_mutex);
+  base::Mutex reload_mutex;  // one reload at a time
+  int reloads QD_GUARDED_BY(reload_mutex) = 0;
+  std::atomic<bool> reload_succeeded = true;
+  std::atomic<model::TimestampMs> reloaded_ms = 0;
+  std::atomic<bool> ready = false;
+  std::atomic<bool> stopping = false;
+
+  std::unique_ptr<store::state::Database> database;
+  std::unique_ptr<store::state::Tokens> tokens;
+  std::unique_ptr<store::metrics::Store> store;
+  // Constructed before the loop, so that what is queued on the loop at its end still finds them.
+  std::unique_ptr<base::ThreadPool> query_pool;
+  std::unique_ptr<query::promql::Engine> engine;
+  std::unique_ptr<connect::EventLoop> loop;
+  std::unique_ptr<base::ThreadPool> work_pool;
+  std::unique_ptr<connect::http::Client> client;
+  std::unique_ptr<observe::CollectorRunner> collectors;
+  std::unique_ptr<observe::scrape::Manager> scrapes;
+  std::unique_ptr<act::notify::Notifier> notifier;
+  std::unique_ptr<judge::rules::Manager> rules;
+  std::unique_ptr<serve::Authenticator> authenticator;
+  std::unique_ptr<serve::Router> router;
+  std::unique_ptr<serve::prometheus::Sources> sources;
+  std::unique_ptr<connect::http::Server> server;
+
+  std::atomic<bool> maintaining = false;
+  base::Mutex end_mutex;
+  base::CondVar end;
+  bool ended QD_GUARDED_BY(end_mutex) = false;
+
+ private:
+  void build_observers(const Settings& s);
+  void build_judges(const Settings& s);
+  base::Status build_server(const Settings& s);
+  std::string address(const Settings& s) const;
+};
+
+base::Status App::Rooms::open() {
+  const auto s = current();
+  const std::filesystem::path dir = s->data_dir;
+  QD_ASSIGN(dir_lock, open_data_dir(files, dir));
+  QD_ASSIGN(database, store::state::Database::open(dir / "state.db"));
+  tokens = std::make_unique<store::state::Tokens>(*database);
+  QD_ASSIGN(store, store::metrics::Store::open(files, dir / "metrics", s->store, log, registry));
+  return {};
+}
+
+base::Status App::Rooms::start() {
+  const auto s = current();
+  raise_descriptor_limit();
+  query_pool = std::make_unique<base::ThreadPool>(std::max<std::size_t>(2, cores()), kQueryQueueMax);
+  engine = std::make_unique<query::promql::Engine>(query_pool.get(), clock);
+  loop = std::make_unique<connect::EventLoop>();
+  work_pool = std::make_unique<base::ThreadPool>(std::max<std::size_t>(4, cores()), kWorkQueueMax);
+  QD_ASSIGN(client, connect::http::Client::create(*loop, {}, registry));
+  build_observers(*s);
+  build_judges(*s);
+  QD_TRY(build_server(*s));
+
+  QD_ASSIGN(auto plan, observe::scrape::Manager::prepare(s->prometheus));
+  QD_TRY(loop->start(cores()));
+  collectors->start();
+  scrapes->commit(std::move(plan));
+  notifier->apply(s->notify);
+  rules->apply(s->groups, s->rules.evaluation_interval_ms);
+  maintain();
+  reloaded_ms = clock.wall_ms();
+  ready = true;
+  log.info("serving",
+           {{"address", sources->address}, {"version", base::build_version()}, {"commit", base::build_revision()}});
+  fmt::print("Quarterdeck {} serves {}\n", base::build_version(), sources->address);
+  std::fflush(stdout);
+  return {};
+}
+
+std::string App::Rooms::address(const Settings& s) const {
+  if (!s.external_url.empty()) return s.external_url;
+  const auto first = server && !server->addresses().empty() ? server->addresses().front() : "127.0.0.1";
+  return (s.serve.tls_cert_file.empty() ? "http://" : "https://") + first;
+}
+
+void App::Rooms::build_observers(const Settings& s) {
+  collectors = std::make_unique<observe::CollectorRunner>(*loop, *work_pool, *store, registry, log, s.observe);
+  if (s.host.enabled) collectors->add(std::make_unique<observe::host::HostCollector>(s.host, clock, log));
+  collectors->add(std::make_unique<observe::RegistryCollector>(
+      registry, observe::BuildInfo{.version = std::string(base::build_version()),
+                                   .revision = std::string(base::build_revision()),
+                                   .build = std::string(base::build_kind())}));
+  scrapes = std::make_unique<observe::scrape::Manager>(
+      *loop, [this](std::function<void()> task) { return work_pool->submit(std::move(task)); },
+      observe::scrape::fetch_by(*client), *store, log, registry,
+      observe::scrape::ScrapeOptions{.user_agent = fmt::format("Quarterdeck/{}", base::build_version())});
+}
+
+void App::Rooms::build_judges(const Settings& s) {
+  const auto post = [this](const act::notify::WebhookSettings& webhook, std::string body, std::int64_t timeout_ms,
+                           std::function<void(base::Status)> then) {
+    connect::http::ClientRequest request{.url = webhook.url, .method = "POST", .body = std::move(body)};
+    request.headers.add("Content-Type", "application/json");
+    request.headers.add("User-Agent", fmt::format("Quarterdeck/{}", base::build_version()));
+    request.bearer_token = webhook.bearer_token;
+    request.deadline_ms = timeout_ms;
+    request.body_bytes_max = 1 << 20;
+    client->fetch(std::move(request), [then = std::move(then)](base::Result<connect::http::ClientResponse> response) {
+      if (!response) return then(base::fail(response.error()));
+      if (response->status / 100 == 2) return then({});
+      then(base::fail(base::ErrorCode::kUnavailable,
+                      fmt::format("it answered {}: {}", response->status, response->body.substr(0, 200))));
+    });
+  };
+  notifier = std::make_unique<act::notify::Notifier>(*loop, post, log, registry);
+  judge::rules::Workplace workplace{
+      .query = [this](std::string_view expr,
+                      model::TimestampMs time_ms) { return engine->instant(*store, expr, time_ms, current()->query); },
+      .store = *store,
+      .clock = clock,
+      .log = log,
+      .registry = registry,
+      .external_labels = s.observe.external_labels,
+      .external_url = s.external_url,
+  };
+  rules = std::make_unique<judge::rules::Manager>(
+      std::move(workplace), *loop, *work_pool,
+      [this](const judge::rules::GroupStatus& group, const std::vector<judge::rules::Alert>& alerts) {
+        notifier->update(group.file + "\n" + group.name, alerts);
+      });
+}
+
+base::Status App::Rooms::build_server(const Settings& s) {
+  authenticator = std::make_unique<serve::Authenticator>(s.serve, *tokens);
+  router = std::make_unique<serve::Router>(*authenticator, *query_pool, log, registry);
+  std::vector<std::pair<std::string, std::string>> flags;
+  for (const auto& flag : invocation.flags)
+    flags.emplace_back(flag.origin.substr(flag.origin.find_first_not_of('-')), flag.value);
+  flags.emplace_back("config", invocation.config_file);
+  for (const auto& set : invocation.sets) flags.emplace_back("set." + set.substr(0, set.find('=')), "");
+  sources = std::make_unique<serve::prometheus::Sources>(serve::prometheus::Sources{
+      .store = *store,
+      .engine = *engine,
+      .rules = *rules,
+      .scrapes = *scrapes,
+      .collectors = *collectors,
+      .collector_interval_ms = [this] { return current()->observe.interval_ms; },
+      .clock = clock,
+      .query_options = [this] { return current()->query; },
+      .config_yaml = [this] { return model::config::render_effective(current()->schema); },
+      .flags = std::move(flags),
+      .data_dir = std::filesystem::absolute(s.data_dir).string(),
+      .retention = [this] { return retention_text(current()->store); },
+      .reload = [this](const serve::Principal& principal) { return reload(principal.to_string()); },
+      .reload_succeeded = [this] { return reload_succeeded.load(); },
+      .last_reload_ms = [this] { return reloaded_ms.load(); },
+      .ready = [this] { return ready.load(); },
+      .started_ms = clock.wall_ms(),
+  });
+  serve::prometheus::add_routes(*router, *sources);
+  serve::ui::add_routes(*router);
+  connect::http::ServerOptions options;
+  options.listen = s.serve.listen;
+  options.unix_socket_path = s.serve.unix_socket;
+  if (!s.serve.tls_cert_file.empty())
+    options.tls = connect::http::ServerTls{.cert_file = s.serve.tls_cert_file, .key_file = s.serve.tls_key_file};
+  if (s.serve.access_log) options.access_log = &log;
+  QD_ASSIGN(server, connect::http::Server::start(
+                        *loop, std::move(options),
+                        [this](connect::http::Request request, connect::http::Reply reply) {
+                          router->handle(std::move(request), std::move(reply));
+                        },
+                        log, registry));
+  sources->address = address(s);
+  notifier->set_external_url(sources->address);
+  return {};
+}
+
+void App::Rooms::maintain() {
+  loop->after_ms(kMaintainEveryMs, [this] {
+    if (stopping) return;
+    // What takes longer than a second leaves out its next turns.
+    if (!maintaining.exchange(true)) {
+      const auto queued = work_pool->submit([this] {
+        // A failure is logged and counted by the store, which tries again the next time.
+        static_cast<void>(store->maintain(clock.wall_ms()));
+        maintaining = false;
+      });
+      if (!queued) maintaining = false;
+    }
+    maintain();
+  });
+}
+
+base::Status App::Rooms::reload(const std::string& asked_by) {
+  base::MutexLock lock_reload(reload_mutex);
+  ++reloads;
+  SettingsPtr next;
+  std::optional<observe::scrape::Manager::Plan> plan;
+  const model::config::Participant participants[] = {
+      {.name = "settings",
+       .prepare = [&]() -> base::Result<model::config::Participant::Commit> {
+         QD_ASSIGN(next, load_settings(invocation, files));
+         return [&] { commit(next); };
+       }},
+      {.name = "scraping",
+       .prepare = [&]() -> base::Result<model::config::Participant::Commit> {
+         if (!next) return [] {};
+         QD_ASSIGN(plan, observe::scrape::Manager::prepare(next->prometheus));
+         return [&] { scrapes->commit(std::move(*plan)); };
+       }},
+      {.name = "certificates",
+       .prepare = [&]() -> base::Result<model::config::Participant::Commit> {
+         if (!current()->serve.tls_cert_file.empty()) QD_TRY(server->reload_tls());
+         return [] {};
+       }},
+  };
+  const auto done = model::config::reload(participants);
+  reload_succeeded = done.has_value();
+  if (!done) {
+    log.error("reload refused, the configuration stays as it was", {{"asked_by", asked_by}, {"error", done.error()}});
+    return done;
+  }
+  reloaded_ms = clock.wall_ms();
+  log.info("reloaded", {{"asked_by", asked_by}});
+  return {};
+}
+
+void App::Rooms::commit(const SettingsPtr& next) {
+  const auto before = current();
+  for (const auto& path : model::config::Schema::start_only_changes(before->schema, next->schema))
+    log.warn("a changed setting needs a restart", {{"setting", path}});
+  {
+    base::MutexLock lock_settings(settings_mutex);
+    settings = next;
+  }
+  store->set_options(next->store);
+  collectors->set_interval_ms(next->observe.interval_ms);
+  notifier->apply(next->notify);
+  rules->apply(next->groups, next->rules.evaluation_interval_ms);
+}
+
+void App::Rooms::run() {
+  const auto stop_on = [this](int signal) {
+    const auto watched = loop->on_signal(signal, [this] {
+      base::MutexLock lock_end(end_mutex);
+      ended = true;
+      end.notify_all();
+    });
+    if (!watched) log.error("a signal cannot be watched", {{"error", watched.error()}});
+  };
+  stop_on(SIGTERM);
+  stop_on(SIGINT);
+  const auto watched = loop->on_signal(SIGHUP, [this] {
+    const auto queued = work_pool->submit([this] { static_cast<void>(reload("SIGHUP")); });
+    if (!queued) log.error("reload refused", {{"error", queued.error()}});
+  });
+  if (!watched) log.error("a signal cannot be watched", {{"error", watched.error()}});
+  {
+    base::MutexLock lock_end(end_mutex);
+    while (!ended) end.wait(end_mutex);
+  }
+  log.info("stopping");
+  stop();
+  log.info("stopped");
+}
+
+void App::Rooms::stop() {
+  ready = false;
+  stopping = true;
+  if (server) server->stop();
+  if (rules) rules->stop();
+  if (scrapes) scrapes->stop();
+  if (collectors) collectors->stop();
+  if (notifier) notifier->stop();
+  server.reset();
+  client.reset();
+  work_pool.reset();
+  if (loop) {
+    loop->stop();
+    loop->join();
+  }
+}
+
+App::App(std::unique_ptr<Rooms> rooms) : rooms_(std::move(rooms)) {}
+App::~App() {
+  rooms_->stop();
+}
+
+base::Result<std::unique_ptr<App>> App::create(Invocation invocation, base::Files& files, base::Log& log) {
+  auto rooms = std::make_unique<Rooms>(files, log);
+  QD_ASSIGN(auto settings, load_settings(invocation, files));
+  rooms->invocation = std::move(invocation);
+  {
+    base::MutexLock lock(rooms->settings_mutex);
+    rooms->settings = std::move(settings);
+  }
+  std::unique_ptr<App> app(new App(std::move(rooms)));
+  QD_TRY(app->rooms_->open());
+  QD_TRY(app->rooms_->start());
+  return app;
+}
+
+void App::run() {
+  rooms_->run();
+}
+
+}  // namespace qd::cli

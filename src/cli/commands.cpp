@@ -1,0 +1,96 @@
+#include "cli/commands.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "base/build.h"
+#include "cli/command.h"
+#include "model/config/render.h"
+
+namespace qd::cli {
+
+void Output::add_to(CLI::App& command) {
+  command.add_option("--output", format, "table for people, json for programs")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+}
+
+void SettingFlags::add_to(CLI::App& command) {
+  command.add_option("--config", config_file, "the configuration file, quarterdeck.yaml (docs/configuration.md)");
+  command.add_option("--data-dir", data_dir, "the data directory (store.dir), ./data by default");
+  command.add_option("--set", sets, "any setting, as observe.interval=10s; may be given again")
+      ->allow_extra_args(false)
+      ->type_name("KEY=VALUE");
+}
+
+Invocation SettingFlags::invocation() const {
+  Invocation invocation{.config_file = config_file, .sets = sets};
+  invocation.environment = model::config::environment_of(environ);
+  if (!data_dir.empty()) invocation.flags.push_back({.origin = "--data-dir", .path = "store.dir", .value = data_dir});
+  return invocation;
+}
+
+int failed(const base::Error& error) {
+  fmt::print(stderr, "quarterdeck: {}\n", error.message());
+  return kExitFailed;
+}
+
+void add_version(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand("version", "Print version, commit and build");
+  command->footer("Example: quarterdeck version");
+  command->callback([&exit_code] {
+    fmt::print("quarterdeck {} (commit {}, build {})\n", base::build_version(), base::build_revision(),
+               base::build_kind());
+    exit_code = kExitYes;
+  });
+}
+
+void add_config(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand("config", "Print the configuration in force, or the reference of all settings");
+  command->footer("Example: quarterdeck config --config quarterdeck.yaml --set observe.interval=10s");
+  auto flags = std::make_shared<SettingFlags>();
+  flags->add_to(*command);
+  auto reference = std::make_shared<bool>(false);
+  command->add_flag("--reference", *reference, "print docs/configuration.md instead");
+  command->callback([flags, reference, &exit_code] {
+    exit_code = kExitYes;
+    if (*reference) {
+      Settings settings;
+      declare(settings);
+      fmt::print("{}", model::config::render_reference(settings.schema));
+      return;
+    }
+    base::PosixFiles files;
+    const auto settings = load_settings(flags->invocation(), files);
+    if (!settings) {
+      exit_code = failed(settings.error());
+      return;
+    }
+    fmt::print("{}", model::config::render_effective((*settings)->schema));
+  });
+}
+
+int run_command(int argc, char** argv) {
+  CLI::App app("Quarterdeck: the operations deck of a container platform");
+  app.footer("Example: quarterdeck run --listen 127.0.0.1:9090");
+  app.require_subcommand(1);
+  int exit_code = kExitFailed;
+  add_run(app, exit_code);
+  add_check(app, exit_code);
+  add_query(app, exit_code);
+  add_token(app, exit_code);
+  add_promql(app, exit_code);
+  add_config(app, exit_code);
+  add_version(app, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // Asking for help is no failure; anything else could not run.
+    return app.exit(error) == 0 ? kExitYes : kExitFailed;
+  }
+  return exit_code;
+}
+
+}  // namespace qd::cli

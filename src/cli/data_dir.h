@@ -1,0 +1,19 @@
+// The data directory: who may work in it, and which version wrote it.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "base/files.h"
+#include "base/result.h"
+
+namespace qd::cli {
+
+// The layout of the data directory that this program writes. Stands in <dir>/VERSION.
+inline constexpr int kDataVersion = 1;
+
+// Makes the directory where it is missing, takes its lock, and checks its version. kConflict names the process that
+// holds it; kInvalid says that a newer version wrote it; kPermission and kUnavailable that it cannot be written.
+base::Result<std::unique_ptr<base::FileLock>> open_data_dir(base::Files& files, const std::filesystem::path& dir);
+
+}  // namespace qd::cli

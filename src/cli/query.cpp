@@ -1,0 +1,163 @@
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <future>
+
+#include "base/strings.h"
+#include "cli/command.h"
+#include "connect/event_loop.h"
+#include "connect/http/client.h"
+
+namespace qd::cli {
+
+namespace {
+
+using base::ErrorCode;
+namespace json = boost::json;
+
+struct QueryFlags {
+  std::string expr;
+  std::string url = "http://127.0.0.1:9090";
+  std::string time;
+  std::string range;
+  std::string step = "15s";
+  std::string token;
+  std::string ca_file;
+  Output output;
+};
+
+base::Result<connect::http::ClientResponse> post(const QueryFlags& flags, const std::string& path, std::string form) {
+  base::Registry registry;
+  connect::EventLoop loop;
+  QD_TRY(loop.start(1));
+  QD_ASSIGN(auto client, connect::http::Client::create(loop, {}, registry));
+  connect::http::ClientRequest request{.url = flags.url + path, .method = "POST", .body = std::move(form)};
+  request.headers.add("Content-Type", "application/x-www-form-urlencoded");
+  request.deadline_ms = 150'000;
+  request.body_bytes_max = 1ULL << 30;
+  request.bearer_token = flags.token;
+  request.tls.ca_file = flags.ca_file;
+  std::promise<base::Result<connect::http::ClientResponse>> answer;
+  client->fetch(std::move(request),
+                [&](base::Result<connect::http::ClientResponse> response) { answer.set_value(std::move(response)); });
+  return answer.get_future().get();
+}
+
+std::string text_of(const json::value& value) {
+  return value.is_string() ? std::string(value.as_string()) : json::serialize(value);
+}
+
+// up{job="node"}
+std::string series_name(const json::object& metric) {
+  std::string name;
+  std::string labels;
+  for (const auto& [key, value] : metric) {
+    if (key == "__name__")
+      name = text_of(value);
+    else
+      labels += fmt::format("{}{}={}", labels.empty() ? "" : ", ", std::string_view(key), json::serialize(value));
+  }
+  return labels.empty() && !name.empty() ? name : fmt::format("{}{{{}}}", name, labels);
+}
+
+std::string time_text(const json::value& seconds) {
+  return base::format_time(static_cast<std::int64_t>(seconds.to_number<double>() * 1000));
+}
+
+void print_table(const json::object& data) {
+  const auto type = text_of(data.at("resultType"));
+  const auto& result = data.at("result").as_array();
+  if (type == "scalar" || type == "string") {
+    fmt::print("{}\n", text_of(result.at(1)));
+    return;
+  }
+  if (result.empty()) fmt::print("(nothing)\n");
+  for (const auto& item : result) {
+    const auto& series = item.as_object();
+    const auto name = series_name(series.at("metric").as_object());
+    if (type == "vector") {
+      fmt::print("{}  {}\n", name, text_of(series.at("value").as_array().at(1)));
+      continue;
+    }
+    fmt::print("{}\n", name);
+    for (const auto& point : series.at("values").as_array())
+      fmt::print("  {}  {}\n", time_text(point.as_array().at(0)), text_of(point.as_array().at(1)));
+  }
+}
+
+base::Result<std::string> form_of(const QueryFlags& flags, std::string& path) {
+  using connect::http::percent_encode;
+  path = "/api/v1/query";
+  std::string form = "query=" + percent_encode(flags.expr);
+  if (flags.range.empty()) {
+    if (!flags.time.empty()) form += "&time=" + percent_encode(flags.time);
+    return form;
+  }
+  QD_ASSIGN(const auto range_ms, base::parse_duration_ms(flags.range));
+  std::int64_t end_ms = base::SystemClock().wall_ms();
+  if (!flags.time.empty()) {
+    QD_ASSIGN(end_ms, base::parse_time_ms(flags.time));
+  }
+  path = "/api/v1/query_range";
+  return form + fmt::format("&start={:.3f}&end={:.3f}&step={}", static_cast<double>(end_ms - range_ms) / 1000,
+                            static_cast<double>(end_ms) / 1000, percent_encode(flags.step));
+}
+
+int query(QueryFlags flags) {
+  while (flags.url.ends_with('/')) flags.url.pop_back();
+  std::string path;
+  const auto form = form_of(flags, path);
+  if (!form) return failed(form.error());
+  const auto response = post(flags, path, *form);
+  if (!response) return failed(response.error());
+  boost::system::error_code broken;
+  const auto parsed = json::parse(response->body, broken);
+  const auto* answer = broken ? nullptr : parsed.if_object();
+  const auto* status = answer ? answer->if_contains("status") : nullptr;
+  if (!status)
+    return failed({ErrorCode::kUnavailable,
+                   fmt::format("{} answered {} with something that is no answer to a query: is it a Quarterdeck or a "
+                               "Prometheus?",
+                               flags.url, response->status)});
+  if (flags.output.json()) {
+    fmt::print("{}\n", response->body);
+    return *status == "success" ? kExitYes : kExitNo;
+  }
+  if (*status != "success") {
+    const auto* error = answer->if_contains("error");
+    fmt::print(stderr, "quarterdeck: {}\n", error ? text_of(*error) : "the query failed");
+    return kExitNo;
+  }
+  try {
+    print_table(answer->at("data").as_object());
+  } catch (const std::exception& error) {
+    return failed(
+        {ErrorCode::kUnavailable, fmt::format("{} answered what no query gives: {}", flags.url, error.what())});
+  }
+  for (const auto* kind : {"warnings", "infos"})
+    if (const auto* list = answer->if_contains(kind))
+      for (const auto& text : list->as_array()) fmt::print(stderr, "{}\n", text_of(text));
+  return kExitYes;
+}
+
+}  // namespace
+
+void add_query(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand("query", "Ask a running Quarterdeck (or Prometheus) a PromQL query");
+  command->footer(
+      "Examples:\n"
+      "  quarterdeck query 'node_load1'\n"
+      "  quarterdeck query 'rate(node_cpu_seconds_total[1m])' --range 10m --step 30s --output json");
+  auto flags = std::make_shared<QueryFlags>();
+  command->add_option("EXPR", flags->expr, "the expression")->required();
+  command->add_option("--url", flags->url, "where the server is")->capture_default_str();
+  command->add_option("--time", flags->time, "as of when: RFC 3339 or seconds; now by default");
+  command->add_option("--range", flags->range, "a range query over this long before --time");
+  command->add_option("--step", flags->step, "the range query's resolution")->capture_default_str();
+  command->add_option("--token", flags->token, "an access token (or QUARTERDECK_TOKEN)")->envname("QUARTERDECK_TOKEN");
+  command->add_option("--ca-file", flags->ca_file, "the authority of the server's certificate, as PEM");
+  flags->output.add_to(*command);
+  command->callback([flags, &exit_code] { exit_code = query(*flags); });
+}
+
+}  // namespace qd::cli

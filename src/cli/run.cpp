@@ -1,0 +1,61 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "cli/app.h"
+#include "cli/command.h"
+
+namespace qd::cli {
+
+namespace {
+
+struct RunFlags {
+  SettingFlags settings;
+  std::vector<std::string> listen;
+  std::string prometheus;
+  std::string log_level = "info";
+  std::string log_format = "auto";
+};
+
+int run(const RunFlags& flags) {
+  const auto level = base::parse_log_level(flags.log_level);
+  if (!level) return failed(level.error());
+  const auto format = base::parse_log_format(flags.log_format);
+  if (!format) return failed(format.error());
+  auto invocation = flags.settings.invocation();
+  if (!flags.listen.empty())
+    invocation.flags.push_back(
+        {.origin = "--listen", .path = "serve.listen", .value = fmt::format("{}", fmt::join(flags.listen, ","))});
+  if (!flags.prometheus.empty())
+    invocation.flags.push_back(
+        {.origin = "--prometheus", .path = "observe.prometheus_file", .value = flags.prometheus});
+  base::SystemClock clock;
+  base::Log log(clock, STDERR_FILENO, *format, *level);
+  base::PosixFiles files;
+  auto app = App::create(std::move(invocation), files, log);
+  if (!app) return failed(app.error());
+  (*app)->run();
+  return kExitYes;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand("run", "Watch, store, judge and serve until stopped");
+  command->footer(
+      "Examples:\n"
+      "  quarterdeck run\n"
+      "  quarterdeck run --listen 127.0.0.1:9090 --prometheus prometheus.yml --set store.metrics.retention=30d");
+  auto flags = std::make_shared<RunFlags>();
+  flags->settings.add_to(*command);
+  command->add_option("--listen", flags->listen, "an address to serve on (serve.listen), 127.0.0.1:9090 by default")
+      ->allow_extra_args(false)
+      ->type_name("HOST:PORT");
+  command->add_option("--prometheus", flags->prometheus, "a Prometheus file to take over (observe.prometheus_file)")
+      ->type_name("FILE");
+  command->add_option("--log-level", flags->log_level, "debug, info, warn or error")->capture_default_str();
+  command->add_option("--log-format", flags->log_format, "json, text, or auto: text on a terminal")
+      ->capture_default_str();
+  command->callback([flags, &exit_code] { exit_code = run(*flags); });
+}
+
+}  // namespace qd::cli

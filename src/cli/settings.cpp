@@ -1,0 +1,120 @@
+#include "cli/settings.h"
+
+#include <fmt/format.h>
+#include <glob.h>
+
+#include "observe/config.h"
+#include "observe/host/config.h"
+#include "query/promql/settings.h"
+#include "store/metrics/settings.h"
+
+namespace qd::cli {
+
+namespace {
+
+using base::ErrorCode;
+using model::config::Schema;
+
+constexpr std::size_t kFileBytesMax = 16 << 20;
+constexpr std::string_view kDefaultRulesName = "built-in";
+
+void declare_rules(Schema& schema, RuleSettings& rules) {
+  schema.section("judge.rules", "Recording and alerting rules.");
+  schema.flag("judge.rules.defaults", rules.defaults, "Whether the rules for hosts that come with Quarterdeck are on.");
+  schema
+      .strings("judge.rules.files", rules.files, "Rule files of Prometheus; the last part of a path may be a pattern.")
+      .example("[/etc/quarterdeck/rules/*.yaml]");
+  schema.duration_ms("judge.rules.evaluation_interval", rules.evaluation_interval_ms,
+                     "How often groups that name no interval are evaluated.", 1000);
+}
+
+base::Result<std::vector<judge::rules::Group>> load_groups(const Settings& settings, base::Files& files) {
+  std::vector<judge::rules::Group> groups;
+  const auto take = [&](std::string_view text, const std::string& name) -> base::Status {
+    QD_ASSIGN(auto some, judge::rules::parse_rule_file(text, name));
+    for (auto& group : some) groups.push_back(std::move(group));
+    return {};
+  };
+  if (settings.rules.defaults) QD_TRY(take(judge::rules::default_rules_yaml(), std::string(kDefaultRulesName)));
+  for (const auto* list : {&settings.rules.files, &settings.prometheus.rule_files}) {
+    for (const auto& pattern : *list) {
+      QD_ASSIGN(const auto names, matching_files(pattern));
+      for (const auto& name : names) {
+        QD_ASSIGN(const auto text, base::read_file(files, name, kFileBytesMax));
+        QD_TRY(take(text, name));
+      }
+    }
+  }
+  return groups;
+}
+
+}  // namespace
+
+void declare(Settings& settings) {
+  auto& schema = settings.schema;
+  schema.text("store.dir", settings.data_dir, "The data directory. One process at a time works in it.").only_at_start();
+  schema.text("serve.external_url", settings.external_url,
+              "How others reach this server: the beginning of links in notifications. Its own address when empty.");
+  serve::declare(schema, settings.serve);
+  observe::declare(schema, settings.observe);
+  schema
+      .text_map("observe.external_labels", settings.external_labels,
+                "Labels of this Quarterdeck among several: on what the built-in collectors give, and in alerts.")
+      .only_at_start();
+  schema.text("observe.prometheus_file", settings.prometheus_file,
+              "A configuration file of Prometheus: what it scrapes and its rules.");
+  observe::host::declare(schema, settings.host);
+  store::metrics::declare(schema, settings.store);
+  query::promql::declare(schema, settings.query);
+  declare_rules(schema, settings.rules);
+  act::notify::declare(schema, settings.notify);
+}
+
+base::Result<std::vector<std::string>> matching_files(const std::string& pattern) {
+  glob_t found{};
+  const int rc = ::glob(pattern.c_str(), 0, nullptr, &found);
+  std::vector<std::string> names;
+  if (rc == 0) names.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  ::globfree(&found);
+  if (rc != 0 && rc != GLOB_NOMATCH)
+    return base::fail(ErrorCode::kUnavailable, fmt::format("looking for files like {} failed", pattern));
+  // A pattern may match nothing yet; a file that is named must be there.
+  if (names.empty() && pattern.find_first_of("*?[") == std::string::npos) names.push_back(pattern);
+  return names;
+}
+
+base::Result<std::shared_ptr<const Settings>> load_settings(const Invocation& invocation, base::Files& files) {
+  auto settings = std::make_shared<Settings>();
+  declare(*settings);
+  model::config::Sources sources;
+  sources.files = &files;
+  sources.environment = invocation.environment;
+  sources.other_environment_names = {"QUARTERDECK_TOKEN"};  // of `quarterdeck query`
+  sources.sets = invocation.sets;
+  sources.flags = invocation.flags;
+  if (!invocation.config_file.empty()) {
+    QD_ASSIGN(const auto text, base::read_file(files, invocation.config_file, kFileBytesMax));
+    QD_ASSIGN(sources.file, model::config::parse_yaml(text, invocation.config_file));
+  }
+  QD_TRY(settings->schema.load(sources));
+  QD_TRY(serve::check_exposure(settings->serve));
+  model::LabelBuilder labels;
+  if (!settings->prometheus_file.empty()) {
+    QD_ASSIGN(settings->prometheus, observe::scrape::load_prometheus_file(settings->prometheus_file));
+    for (const auto& [name, value] : settings->prometheus.global.external_labels) labels.set(name, value);
+    // The file's interval is for its rules as Prometheus has it, unless ours says otherwise.
+    if (!settings->schema.is_set("judge.rules.evaluation_interval"))
+      settings->rules.evaluation_interval_ms = settings->prometheus.global.evaluation_interval_ms;
+  }
+  for (const auto& [name, value] : settings->external_labels) {
+    if (!model::valid_label_name(name))
+      return base::fail(ErrorCode::kInvalid,
+                        fmt::format("observe.external_labels: \"{}\" is no name of a label", name));
+    labels.set(name, value);
+  }
+  settings->observe.external_labels = labels.build();
+  QD_ASSIGN(settings->groups, load_groups(*settings, files));
+  return settings;
+}
+
+}  // namespace qd::cli

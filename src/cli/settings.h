@@ -1,0 +1,67 @@
+// Everything that quarterdeck.yaml and the files that it names say: one immutable value.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "act/notify/settings.h"
+#include "base/files.h"
+#include "judge/rules/rule.h"
+#include "model/config/schema.h"
+#include "observe/host/host.h"
+#include "observe/runner.h"
+#include "observe/scrape/config.h"
+#include "query/promql/options.h"
+#include "serve/auth.h"
+#include "store/metrics/store.h"
+
+namespace qd::cli {
+
+struct RuleSettings {
+  bool defaults = true;
+  std::vector<std::string> files;
+  std::int64_t evaluation_interval_ms = 15'000;
+};
+
+struct Settings {
+  std::string data_dir = "data";
+  std::string external_url;
+  std::map<std::string, std::string> external_labels;
+  std::string prometheus_file;
+  serve::ServeSettings serve;
+  observe::RunnerOptions observe;
+  observe::host::HostOptions host;
+  store::metrics::StoreOptions store;
+  query::promql::QueryOptions query;
+  RuleSettings rules;
+  act::notify::NotifySettings notify;
+
+  // What the files named above hold.
+  observe::scrape::PrometheusFile prometheus;
+  std::vector<judge::rules::Group> groups;
+
+  // Every setting as declared and in force.
+  model::config::Schema schema;
+};
+
+// Declares every section there is; `settings` outlives the loading of its schema.
+void declare(Settings& settings);
+
+// What the command line and the surroundings give.
+struct Invocation {
+  std::string config_file;
+  std::vector<std::string> sets;
+  std::vector<model::config::Sources::Flag> flags;
+  std::map<std::string, std::string> environment;
+};
+
+// Reads everything, checks everything, changes nothing. kInvalid with every fault found.
+base::Result<std::shared_ptr<const Settings>> load_settings(const Invocation& invocation, base::Files& files);
+
+// Names that stand for files: a pattern of the last path component (`*`, `?`, `[…]`), as rule_files has them.
+base::Result<std::vector<std::string>> matching_files(const std::string& pattern);
+
+}  // namespace qd::cli

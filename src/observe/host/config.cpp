@@ -1,0 +1,29 @@
+#include "observe/host/config.h"
+
+#include <fmt/format.h>
+
+namespace qd::observe::host {
+namespace {
+
+base::Status must_be_absolute(const std::string& path) {
+  if (path.starts_with('/')) return {};
+  return base::fail(base::ErrorCode::kInvalid,
+                    fmt::format("{:?} is not an absolute path: write it from the root on, like \"/proc\"", path));
+}
+
+}  // namespace
+
+void declare(model::config::Schema& schema, HostOptions& options) {
+  schema.section("observe.host", "The machine that Quarterdeck runs on, as node_exporter shows it.");
+  schema.flag("observe.host.enabled", options.enabled, "Whether the machine is measured.").only_at_start();
+  const auto path = [&](const char* key, std::string& target, const char* help) {
+    schema.text(key, target, help).only_at_start();
+    schema.check(key, [&target] { return must_be_absolute(target); });
+  };
+  path("observe.host.procfs", options.procfs,
+       "Where the machine's /proc is seen; in a container, where it is mounted.");
+  path("observe.host.sysfs", options.sysfs, "Where the machine's /sys is seen.");
+  path("observe.host.rootfs", options.rootfs, "Where the machine's / is seen: file systems are asked below it.");
+}
+
+}  // namespace qd::observe::host

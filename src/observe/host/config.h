@@ -1,0 +1,12 @@
+// Settings of the section `observe.host`.
+#pragma once
+
+#include "model/config/schema.h"
+#include "observe/host/host.h"
+
+namespace qd::observe::host {
+
+// observe.host.enabled, .procfs, .sysfs and .rootfs.
+void declare(model::config::Schema& schema, HostOptions& options);
+
+}  // namespace qd::observe::host

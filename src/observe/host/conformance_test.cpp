@@ -1,0 +1,96 @@
+// The recorded trees of the conformance data give what node_exporter says of them: testdata/README.md.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <fstream>
+#include <map>
+#include <set>
+#include <string>
+
+#include "base/strings.h"
+#include "model/metadata.h"
+#include "observe/host/tree_for_test.h"
+
+namespace qd::observe::host {
+namespace {
+
+struct Facts {
+  std::map<std::string, std::string> types;
+  std::map<std::string, double> values;
+};
+
+void read_facts(const std::string& name, Facts& facts) {
+  std::ifstream file(std::string(QD_SOURCE_DIR) + "/src/observe/host/testdata/" + name);
+  ASSERT_TRUE(file) << name;
+  for (std::string line; std::getline(file, line);) {
+    const auto blank = line.rfind(' ');
+    if (line.starts_with("TYPE ")) {
+      facts.types[line.substr(5, blank - 5)] = line.substr(blank + 1);
+    } else {
+      facts.values[line.substr(0, blank)] = *base::parse_float(line.substr(blank + 1));
+    }
+  }
+}
+
+// What is of the machine that the test runs on.
+bool is_local(std::string_view metric) {
+  static constexpr std::array<std::string_view, 11> kPrefixes = {"node_scrape_collector_duration",
+                                                                 "node_time_seconds",
+                                                                 "node_time_zone",
+                                                                 "node_timex",
+                                                                 "node_uname",
+                                                                 "node_os_",
+                                                                 "node_filesystem_size",
+                                                                 "node_filesystem_free",
+                                                                 "node_filesystem_avail",
+                                                                 "node_filesystem_files",
+                                                                 "node_filesystem_purgeable"};
+  for (const auto prefix : kPrefixes) {
+    if (metric.starts_with(prefix)) return true;
+  }
+  return false;
+}
+
+void expect_conformance(const std::string& name) {
+  Tree tree;
+  if (!tree.unpack(name)) GTEST_SKIP() << "the conformance data is absent";
+  tree.write("root/etc/os-release", "ID=debian\n");
+  std::filesystem::create_directories(tree.at("root/run/udev"));
+  std::filesystem::create_symlink(tree.at("udev/data"), tree.at("root/run/udev/data"));
+  Facts expected;
+  ASSERT_NO_FATAL_FAILURE(read_facts(name + ".txt", expected));
+  ASSERT_NO_FATAL_FAILURE(read_facts(name + ".added.txt", expected));
+
+  TreeHost host(tree);
+  for (int pass = 0; pass < 2; ++pass) {
+    const auto told = host.collect();
+    EXPECT_THAT(told.faults(), testing::IsEmpty());
+    std::map<std::string, double> values;
+    for (const auto& [key, value] : told.values()) {
+      if (!is_local(key)) values.emplace(key, value);
+    }
+    // Key by key, for a readable failure.
+    for (const auto& [key, value] : expected.values) {
+      EXPECT_EQ(told.value(key), value) << key << " in pass " << pass;
+    }
+    for (const auto& [key, value] : values) EXPECT_TRUE(expected.values.contains(key)) << key << " in pass " << pass;
+    for (const auto& [metric, type] : expected.types) {
+      const auto found = told.types().find(metric);
+      ASSERT_NE(found, told.types().end()) << metric;
+      EXPECT_EQ(found->second, model::parse_metric_type(type)) << metric;
+    }
+  }
+}
+
+TEST(HostConformance, tree_of_release_1_5) {
+  expect_conformance("node-1.5.0");
+}
+
+TEST(HostConformance, tree_of_release_1_12) {
+  expect_conformance("node-1.12");
+}
+
+}  // namespace
+}  // namespace qd::observe::host

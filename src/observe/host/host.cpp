@@ -1,0 +1,99 @@
+#include "observe/host/host.h"
+
+#include <unistd.h>
+
+#include <cstring>
+#include <system_error>
+
+#include "observe/host/part.h"
+#include "observe/host/stat_file.h"
+
+namespace qd::observe::host {
+namespace {
+
+std::string without_slash(std::string path) {
+  while (!path.empty() && path.back() == '/') path.pop_back();
+  return path;
+}
+
+Roots roots_of(const HostOptions& options) {
+  Roots roots{without_slash(options.procfs), without_slash(options.sysfs), without_slash(options.rootfs), {}};
+  roots.procfs_net = roots.procfs + "/net";
+  if (roots.procfs != "/proc") {
+    const std::string machine = roots.procfs + "/1/net";
+    if (::access((machine + "/dev").c_str(), R_OK) == 0) roots.procfs_net = machine;
+  }
+  return roots;
+}
+
+}  // namespace
+
+HostCollector::HostCollector(const HostOptions& options, const base::Clock& clock, base::Log& log)
+    : clock_(clock), log_(log) {
+  const Roots roots = roots_of(options);
+  const auto stat = std::make_shared<StatFile>(reader_, roots);
+  add(cgroups_part(reader_, roots));
+  add(conntrack_part(reader_, roots));
+  add(cpu_part(reader_, roots, stat));
+  add(cpufreq_part(reader_, roots, stat));
+  add(diskstats_part(reader_, roots));
+  add(entropy_part(reader_, roots));
+  add(filefd_part(reader_, roots));
+  add(filesystem_part(reader_, roots));
+  add(loadavg_part(reader_, roots));
+  add(meminfo_part(reader_, roots));
+  add(netdev_part(reader_, roots));
+  add(netstat_part(reader_, roots));
+  add(os_part(reader_, roots));
+  add(pressure_part(reader_, roots));
+  add(sockstat_part(reader_, roots));
+  add(softnet_part(reader_, roots));
+  add(stat_part(stat));
+  add(time_part(reader_, roots));
+  add(timex_part());
+  add(uname_part());
+  add(vmstat_part(reader_, roots));
+}
+
+HostCollector::~HostCollector() = default;
+
+void HostCollector::add(std::unique_ptr<Part> part) {
+  parts_.push_back({std::move(part)});
+}
+
+base::Status HostCollector::collect(std::int64_t deadline_ns, Sink& sink) {
+  const Pass pass{sink, clock_, deadline_ns, ++passes_};
+  std::int64_t from_ns = clock_.monotonic_ns();
+  for (Entry& entry : parts_) {
+    const Outcome outcome =
+        from_ns >= deadline_ns ? Outcome::failed(ETIMEDOUT, "the pass's deadline") : entry.part->collect(pass);
+    const std::int64_t to_ns = clock_.monotonic_ns();
+    entry.seconds = static_cast<double>(to_ns - from_ns) / 1e9;
+    from_ns = to_ns;
+    if (entry.ok && !outcome.ok) {
+      const std::string why = outcome.error == 0 ? std::string("its content is not understood")
+                                                 : std::error_code(outcome.error, std::generic_category()).message();
+      // What a kernel or container does not have is no fault; the sample says it, the log needs not.
+      if (outcome.error == ENOENT) {
+        log_.debug("nothing to read for a part of the host collector",
+                   {{"part", entry.part->name()}, {"what", outcome.what}, {"error", why}});
+      } else {
+        log_.warn("a part of the host collector fails",
+                  {{"part", entry.part->name()}, {"what", outcome.what}, {"error", why}});
+      }
+    } else if (!entry.ok && outcome.ok) {
+      log_.info("a part of the host collector works again", {{"part", entry.part->name()}});
+    }
+    entry.ok = outcome.ok;
+  }
+
+  sink.family("node_scrape_collector_duration_seconds", model::MetricType::kGauge,
+              "How long a part of the host collector took.");
+  for (const Entry& entry : parts_) sink.sample({{"collector", entry.part->name()}}, entry.seconds);
+  sink.family("node_scrape_collector_success", model::MetricType::kGauge,
+              "Whether a part of the host collector could read what it is for.");
+  for (const Entry& entry : parts_) sink.sample({{"collector", entry.part->name()}}, entry.ok ? 1 : 0);
+  return {};
+}
+
+}  // namespace qd::observe::host

@@ -1,0 +1,57 @@
+// The host collector: what the machine does, read from /proc and /sys, under the metric names, types and labels of
+// node_exporter.
+//
+// One pass opens each file at most once, reads into one buffer that is kept, and allocates next to nothing once the
+// machine has been seen. Each part (cpu, diskstats, …) fails alone: node_scrape_collector_success{collector} is 0 then,
+// and what changed is logged once. A file that this kernel or container does not have is normal. It runs unprivileged;
+// the current hardware frequency of CPUs is for root only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "observe/collector.h"
+#include "observe/host/kept_file.h"
+
+namespace qd::observe::host {
+
+struct HostOptions {
+  bool enabled = true;           // observe.host.enabled
+  std::string procfs = "/proc";  // observe.host.procfs
+  std::string sysfs = "/sys";    // observe.host.sysfs
+  std::string rootfs = "/";      // observe.host.rootfs: where the machine's / is seen
+};
+
+class Part;
+
+class HostCollector final : public Collector {
+ public:
+  // `clock` and `log` outlive it.
+  HostCollector(const HostOptions& options, const base::Clock& clock, base::Log& log);
+  ~HostCollector() override;
+  HostCollector(const HostCollector&) = delete;
+  HostCollector& operator=(const HostCollector&) = delete;
+
+  std::string_view name() const override { return "node"; }
+  base::Status collect(std::int64_t deadline_ns, Sink& sink) override;
+
+ private:
+  struct Entry {
+    std::unique_ptr<Part> part;
+    double seconds = 0;
+    bool ok = true;
+  };
+  void add(std::unique_ptr<Part> part);
+
+  const base::Clock& clock_;
+  base::Log& log_;
+  FileReader reader_;
+  std::vector<Entry> parts_;
+  std::uint64_t passes_ = 0;
+};
+
+}  // namespace qd::observe::host

@@ -1,0 +1,113 @@
+// Network devices: /proc/net/dev (net/core/net-procfs.c), and the one count that is only in
+// /sys/class/net/<device>/statistics.
+
+#include <array>
+
+#include "observe/host/part.h"
+
+namespace qd::observe::host {
+namespace {
+
+using enum model::MetricType;
+
+struct Column {
+  std::string_view metric;
+  std::string_view help;
+};
+// In the order of the file.
+constexpr std::array<Column, 16> kColumns = {{
+    {"node_network_receive_bytes_total", "Bytes that a network device received."},
+    {"node_network_receive_packets_total", "Packets that a network device received."},
+    {"node_network_receive_errs_total", "Faulty packets that a network device received."},
+    {"node_network_receive_drop_total", "Packets received and dropped, for want of room or because none wanted them."},
+    {"node_network_receive_fifo_total", "Packets lost because the receiving FIFO was full."},
+    {"node_network_receive_frame_total", "Packets received with a bad length, checksum or frame."},
+    {"node_network_receive_compressed_total", "Compressed packets received."},
+    {"node_network_receive_multicast_total", "Multicast packets received."},
+    {"node_network_transmit_bytes_total", "Bytes that a network device sent."},
+    {"node_network_transmit_packets_total", "Packets that a network device sent."},
+    {"node_network_transmit_errs_total", "Packets that could not be sent."},
+    {"node_network_transmit_drop_total", "Packets dropped before they were sent."},
+    {"node_network_transmit_fifo_total", "Packets lost because the sending FIFO ran empty."},
+    {"node_network_transmit_colls_total", "Collisions while sending."},
+    {"node_network_transmit_carrier_total", "Packets lost because the carrier failed, or sending was aborted."},
+    {"node_network_transmit_compressed_total", "Compressed packets sent."},
+}};
+
+class NetdevPart final : public Part {
+ public:
+  NetdevPart(FileReader& reader, const Roots& roots)
+      : reader_(reader), file_(reader, roots.procfs_net + "/dev"), class_net_(roots.sysfs + "/class/net/") {}
+  std::string_view name() const override { return "netdev"; }
+
+  Outcome collect(const Pass& pass) override {
+    const auto text = file_.read();
+    if (!text) return Outcome::failed(text.error(), file_.path());
+    read_rows(*text);
+    for (std::size_t column = 0; column < kColumns.size() && devices_.size() > 0; ++column) {
+      pass.sink.family(kColumns[column].metric, kCounter, kColumns[column].help);
+      for (const Device& device : devices_) {
+        pass.sink.sample({{"device", device.name}}, static_cast<double>(device.values[column]));
+      }
+    }
+    bool begun = false;
+    for (Device& device : devices_) {
+      const auto count = device.nohandler->read();
+      const auto value = count ? lone_number(*count) : std::nullopt;
+      if (!value) continue;
+      if (!begun) {
+        pass.sink.family("node_network_receive_nohandler_total", kCounter,
+                         "Packets dropped because an inactive device received them.");
+      }
+      begun = true;
+      pass.sink.sample({{"device", device.name}}, static_cast<double>(*value));
+    }
+    return {};
+  }
+
+ private:
+  struct Device {
+    std::string name;
+    std::array<std::uint64_t, kColumns.size()> values{};
+    std::optional<KeptFile> nohandler;
+  };
+
+  void read_rows(std::string_view text) {
+    devices_.clear();
+    Scanner lines(text);
+    // Two lines of headings.
+    lines.line();
+    lines.line();
+    while (!lines.at_end()) {
+      const std::string_view line = lines.line();
+      // Aliases have a colon in the name.
+      const auto colon = line.rfind(':');
+      if (colon == std::string_view::npos) continue;
+      const std::string_view name = Scanner(line.substr(0, colon)).word();
+      if (name.empty()) continue;
+      Device& device = devices_.add();
+      if (device.name != name) {
+        device.name = name;
+        device.nohandler.emplace(reader_, class_net_ + device.name + "/statistics/rx_nohandler");
+      }
+      device.values.fill(0);
+      Scanner words(line.substr(colon + 1));
+      for (std::uint64_t& value : device.values) {
+        if (!words.number(value)) break;
+      }
+    }
+  }
+
+  FileReader& reader_;
+  KeptFile file_;
+  std::string class_net_;
+  Rows<Device> devices_;
+};
+
+}  // namespace
+
+std::unique_ptr<Part> netdev_part(FileReader& reader, const Roots& roots) {
+  return std::make_unique<NetdevPart>(reader, roots);
+}
+
+}  // namespace qd::observe::host

@@ -1,0 +1,136 @@
+// What the host collector is made of: a part for each subject, named as node_exporter names its collectors.
+//
+// A part reads its files, tells families and samples, and fails alone. It keeps descriptors, rows and names from pass
+// to pass, so that a pass over an unchanged machine allocates nothing.
+#pragma once
+
+#include <cerrno>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "observe/collector.h"
+#include "observe/host/kept_file.h"
+#include "observe/host/scan.h"
+
+namespace qd::observe::host {
+
+// Directories without a slash at the end; rootfs "/" is "".
+struct Roots {
+  std::string procfs;
+  std::string sysfs;
+  std::string rootfs;
+  // Where the network files are: <procfs>/net is the network of the reader, <procfs>/1/net that of the machine, which
+  // is what is wanted when the machine's /proc is seen from a container.
+  std::string procfs_net;
+};
+
+// How a part ended. `what` names a file or call and lives as long as the part.
+struct [[nodiscard]] Outcome {
+  bool ok = true;
+  int error = 0;  // errno; 0 for content that is not understood
+  std::string_view what;
+
+  static Outcome failed(int error_number, std::string_view what) { return {false, error_number, what}; }
+  static Outcome not_understood(std::string_view what) { return {false, 0, what}; }
+};
+
+struct Pass {
+  Sink& sink;
+  const base::Clock& clock;
+  std::int64_t deadline_ns;
+  std::uint64_t number;  // counts passes
+
+  bool late() const { return clock.monotonic_ns() >= deadline_ns; }
+};
+
+class Part {
+ public:
+  virtual ~Part() = default;
+  virtual std::string_view name() const = 0;
+  virtual Outcome collect(const Pass& pass) = 0;
+};
+
+// Families whose names come from what a file says ("node_memory_MemTotal_bytes"): built when a field is first seen in
+// its place, found by place afterwards.
+class NamedFields {
+ public:
+  struct Field {
+    std::string key;
+    std::string name;
+    std::string help;
+  };
+
+  void begin() { next_ = 0; }
+  // The field for `key`, which comes next in the file. `make` fills name and help of a new one.
+  template <typename Make>
+  const Field& next(std::string_view key, Make make) {
+    if (next_ == fields_.size()) fields_.emplace_back();
+    Field& field = fields_[next_++];
+    if (field.key != key) {
+      field.key = key;
+      make(field);
+    }
+    return field;
+  }
+
+ private:
+  std::vector<Field> fields_;
+  std::size_t next_ = 0;
+};
+
+// Replaces what a metric name cannot hold by '_'.
+void append_name_part(std::string& name, std::string_view text);
+
+// Label values are UTF-8; names of files and devices are any bytes. Replaces what is not ASCII in a text that is not
+// UTF-8 by U+FFFD.
+void make_utf8(std::string& text);
+
+// Rows of a table that keep their strings from pass to pass.
+template <typename Row>
+class Rows {
+ public:
+  void clear() { used_ = 0; }
+  Row& add() {
+    if (used_ == rows_.size()) rows_.emplace_back();
+    return rows_[used_++];
+  }
+  void drop_last() { --used_; }
+  std::size_t size() const { return used_; }
+  auto begin() { return rows_.begin(); }
+  auto end() { return rows_.begin() + static_cast<std::ptrdiff_t>(used_); }
+
+ private:
+  std::vector<Row> rows_;
+  std::size_t used_ = 0;
+};
+
+// The parts, each for one HostCollector: `reader` outlives them. /proc/stat is read once a pass for the parts that
+// share it (observe/host/stat_file.h).
+class StatFile;
+std::unique_ptr<Part> cgroups_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> conntrack_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> cpu_part(FileReader& reader, const Roots& roots, std::shared_ptr<StatFile> stat);
+std::unique_ptr<Part> cpufreq_part(FileReader& reader, const Roots& roots, std::shared_ptr<StatFile> stat);
+std::unique_ptr<Part> diskstats_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> entropy_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> filefd_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> filesystem_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> loadavg_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> meminfo_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> netdev_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> netstat_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> os_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> pressure_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> sockstat_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> softnet_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> stat_part(std::shared_ptr<StatFile> stat);
+std::unique_ptr<Part> time_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> timex_part();
+std::unique_ptr<Part> uname_part();
+std::unique_ptr<Part> vmstat_part(FileReader& reader, const Roots& roots);
+
+}  // namespace qd::observe::host

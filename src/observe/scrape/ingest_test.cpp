@@ -1,0 +1,197 @@
+#include "observe/scrape/ingest.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "observe/scrape/fakes_for_test.h"
+
+namespace qd::observe::scrape {
+namespace {
+
+using model::Label;
+using model::LabelSet;
+using model::exposition::Format;
+using testing::HasSubstr;
+
+class IngestTest : public testing::Test {
+ protected:
+  // What the store has afterwards; or the error, and then the target is marked stale as after any failure.
+  std::string scrape(const std::string& body, std::int64_t now_ms, std::uint64_t sample_limit = 0,
+                     Format format = Format::kPrometheusText) {
+    counts = {};
+    auto appender = store.appender();
+    const auto status = ingest->append(body, format, now_ms, sample_limit, *appender, counts);
+    if (!status) {
+      ingest->reject();
+      appender = store.appender();
+      ingest->end_series(now_ms, *appender);
+      EXPECT_TRUE(appender->commit());
+      return status.error().message();
+    }
+    EXPECT_TRUE(appender->commit());
+    ingest->accept();
+    return store.take();
+  }
+  void make(const IngestOptions& options, LabelSet labels = {}) {
+    ingest = std::make_unique<Ingest>(std::move(labels), options);
+  }
+
+  FakeStore store;
+  IngestCounts counts;
+  std::unique_ptr<Ingest> ingest = std::make_unique<Ingest>(LabelSet{}, IngestOptions{});
+};
+
+TEST_F(IngestTest, resolves_a_series_once_as_long_as_it_comes) {
+  EXPECT_EQ(scrape("a 1\nb{x=\"y\"} 2\nc 3\n", 1000), "a 1 @1000\nb{x=\"y\"} 2 @1000\nc 3 @1000\n");
+  EXPECT_EQ(counts.series_added, 3U);
+  EXPECT_EQ(scrape("a 4\nb{x=\"y\"} 5\nc 6\n", 2000), "a 4 @2000\nb{x=\"y\"} 5 @2000\nc 6 @2000\n");
+  EXPECT_EQ(counts.series_added, 0U);
+  EXPECT_EQ(store.resolved(), 3U);
+}
+
+TEST_F(IngestTest, follows_series_that_come_go_and_change_places) {
+  scrape("a 1\nb 1\nc 1\nd 1\n", 1000);
+  EXPECT_EQ(scrape("a 2\nc 2\nd 2\n", 2000), "a 2 @2000\nc 2 @2000\nd 2 @2000\nb stale @2000\n");
+  EXPECT_EQ(scrape("d 3\nnew 3\na 3\nc 3\n", 3000), "d 3 @3000\nnew 3 @3000\na 3 @3000\nc 3 @3000\n");
+  EXPECT_EQ(counts.series_added, 1U);
+  EXPECT_EQ(scrape("d 4\nnew 4\n", 4000), "d 4 @4000\nnew 4 @4000\na stale @4000\nc stale @4000\n");
+  EXPECT_EQ(store.resolved(), 5U);
+  EXPECT_EQ(scrape("", 5000), "d stale @5000\nnew stale @5000\n");
+  EXPECT_EQ(scrape("", 6000), "");
+}
+
+TEST_F(IngestTest, keeps_its_bearings_over_many_random_pages) {
+  std::uint64_t random = 88172645463325252;
+  const auto next = [&] {
+    random ^= random << 13;
+    random ^= random >> 7;
+    return random ^= random << 17;
+  };
+  std::vector<std::string> before;
+  for (int round = 1; round <= 300; ++round) {
+    std::vector<std::string> now;
+    for (int i = 0; i < 20; ++i) {
+      if (next() % 4 != 0) now.push_back("s" + std::to_string(i));
+    }
+    for (std::size_t i = 0; i < now.size() && next() % 2 == 0; ++i) std::swap(now[i], now[next() % now.size()]);
+    std::string page;
+    std::string expected;
+    const std::string suffix = " @" + std::to_string(round * 1000) + "\n";
+    for (const std::string& name : now) {
+      page += name + " 1\n";
+      expected += name + " 1" + suffix;
+    }
+    for (const std::string& name : before) {
+      if (std::ranges::find(now, name) == now.end()) expected += name + " stale" + suffix;
+    }
+    ASSERT_EQ(scrape(page, round * 1000), expected) << round;
+    before = now;
+  }
+}
+
+TEST_F(IngestTest, counts_what_the_store_refuses_and_goes_on) {
+  EXPECT_EQ(scrape("a 1\na 1\na 2\nb 1\n", 1000), "a 1 @1000\nb 1 @1000\n");
+  EXPECT_EQ(counts.duplicate, 1U);
+  EXPECT_EQ(scrape("a 1 500\nb 1\n", 2000), "b 1 @2000\n");
+  EXPECT_EQ(counts.out_of_order, 1U);
+}
+
+TEST_F(IngestTest, puts_no_stale_marker_on_series_with_their_own_timestamps) {
+  scrape("a 1 900\nb 1\n", 1000);
+  EXPECT_EQ(scrape("c 1\n", 2000), "c 1 @2000\nb stale @2000\n");
+  make({.track_timestamps_staleness = true});
+  scrape("t 1 2900\n", 3000);
+  EXPECT_EQ(scrape("", 4000), "t stale @4000\n");
+  make({.honor_timestamps = false});
+  EXPECT_EQ(scrape("u 1 4900\n", 5000), "u 1 @5000\n");
+  EXPECT_EQ(scrape("", 6000), "u stale @6000\n");
+}
+
+TEST_F(IngestTest, keeps_nothing_of_a_page_with_a_malformed_line) {
+  scrape("a 1\nb 1\n", 1000);
+  EXPECT_THAT(scrape("a 2\nx 2\nb oops\n", 2000), HasSubstr("line 3"));
+  EXPECT_EQ(counts.samples, 2U);
+  EXPECT_EQ(store.take(), "a stale @2000\nb stale @2000\n");
+  EXPECT_THAT(scrape("{", 3000), HasSubstr("line 1"));
+  EXPECT_EQ(store.take(), "");
+  // It remembers the series, and they go on.
+  const std::size_t resolved = store.resolved();
+  EXPECT_EQ(scrape("a 3\nb 3\n", 4000), "a 3 @4000\nb 3 @4000\n");
+  EXPECT_EQ(store.resolved(), resolved);
+}
+
+TEST_F(IngestTest, fails_past_a_limit_and_names_it) {
+  EXPECT_THAT(scrape("a 1\nb 1\nc 1\n", 1000, 2), HasSubstr("3 samples, which is more than sample_limit 2"));
+  EXPECT_EQ(scrape("a 1\nb 1\n", 2000, 2), "a 1 @2000\nb 1 @2000\n");
+  make({.label_limit = 2}, {{"job", "j"}});
+  EXPECT_EQ(scrape("a 1\n", 3000), "a{job=\"j\"} 1 @3000\n");
+  EXPECT_THAT(scrape("a{x=\"y\"} 1\n", 4000), HasSubstr("label_limit 2 is exceeded (3) by a series of the metric a"));
+  make({.label_name_length_limit = 8});
+  EXPECT_THAT(scrape("a{ninechars=\"y\"} 1\n", 5000), HasSubstr("label_name_length_limit 8"));
+  make({.label_value_length_limit = 3});
+  EXPECT_THAT(scrape("a{x=\"four\"} 1\n", 6000), HasSubstr("label_value_length_limit 3"));
+}
+
+TEST_F(IngestTest, sheds_only_new_series_when_the_store_is_full) {
+  scrape("a 1\n", 1000);
+  store.series_limit = 1;
+  EXPECT_EQ(scrape("b 2\na 2\nc 2\n", 2000), "a 2 @2000\n");
+  EXPECT_EQ(counts.series_refused, 2U);
+  EXPECT_EQ(counts.refusal, "store.series_limit");
+  store.series_limit = 10;
+  EXPECT_EQ(scrape("b 3\na 3\nc 3\n", 3000), "b 3 @3000\na 3 @3000\nc 3 @3000\n");
+}
+
+TEST_F(IngestTest, asks_again_for_series_that_the_store_has_dropped) {
+  scrape("a 1\nb{x=\"1\"} 1\n", 1000);
+  store.forget_series();
+  EXPECT_EQ(scrape("a 2\nb{x=\"1\"} 2\n", 2000), "a 2 @2000\nb{x=\"1\"} 2 @2000\n");
+}
+
+TEST_F(IngestTest, tells_metadata_when_it_is_new_or_changes) {
+  const std::string body = "# HELP a First.\n# TYPE a counter\na 1\n# TYPE b gauge\nb 1\n";
+  scrape(body, 1000);
+  EXPECT_EQ(store.metadata["a"], (model::Metadata{model::MetricType::kCounter, "First.", ""}));
+  EXPECT_EQ(store.metadata["b"].type, model::MetricType::kGauge);
+  EXPECT_EQ(store.metadata_calls, 2U);
+  scrape(body, 2000);
+  EXPECT_EQ(store.metadata_calls, 2U);
+  scrape("# HELP a Second.\n# TYPE a counter\na 1\n", 3000);
+  EXPECT_EQ(store.metadata["a"].help, "Second.");
+  EXPECT_EQ(store.metadata_calls, 3U);
+}
+
+TEST_F(IngestTest, reads_openmetrics_with_its_units_and_seconds) {
+  EXPECT_EQ(scrape("# TYPE a_seconds gauge\n# UNIT a_seconds seconds\na_seconds 1 1.5\n# EOF\n", 1000, 0,
+                   Format::kOpenMetrics),
+            "a_seconds 1 @1500\n");
+  EXPECT_EQ(store.metadata["a_seconds"].unit, "seconds");
+  EXPECT_THAT(scrape("a_seconds 1\n", 2000, 0, Format::kOpenMetrics), HasSubstr("without # EOF"));
+}
+
+LabelSet joined(std::vector<Label> sample, const LabelSet& target, bool honor_labels) {
+  return sample_labels(sample, target, honor_labels);
+}
+
+TEST(SampleLabels, the_target_wins_and_the_sample_keeps_its_own_as_exported) {
+  const LabelSet target{{"job", "j"}, {"instance", "i"}};
+  EXPECT_EQ(joined({{"__name__", "m"}, {"job", "own"}, {"x", "y"}}, target, false),
+            (LabelSet{{"__name__", "m"}, {"exported_job", "own"}, {"instance", "i"}, {"job", "j"}, {"x", "y"}}));
+  EXPECT_EQ(joined({{"__name__", "m"}, {"job", "own"}, {"exported_job", "e"}}, target, false),
+            (LabelSet{{"__name__", "m"},
+                      {"exported_exported_job", "own"},
+                      {"exported_job", "e"},
+                      {"instance", "i"},
+                      {"job", "j"}}));
+  EXPECT_EQ(joined({{"__name__", "m"}, {"job", ""}}, target, false),
+            (LabelSet{{"__name__", "m"}, {"instance", "i"}, {"job", "j"}}));
+}
+
+TEST(SampleLabels, with_honor_labels_the_sample_wins_even_with_nothing) {
+  const LabelSet target{{"job", "j"}, {"instance", "i"}};
+  EXPECT_EQ(joined({{"__name__", "m"}, {"job", "own"}, {"instance", ""}}, target, true),
+            (LabelSet{{"__name__", "m"}, {"job", "own"}}));
+}
+
+}  // namespace
+}  // namespace qd::observe::scrape

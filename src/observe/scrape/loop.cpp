@@ -1,0 +1,428 @@
+#include "observe/scrape/loop.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <utility>
+
+#include "base/strings.h"
+#include "model/exposition/format.h"
+
+namespace qd::observe::scrape {
+
+using base::ErrorCode;
+using connect::http::ClientRequest;
+using connect::http::ClientResponse;
+using model::TimestampMs;
+using store::metrics::Appender;
+using store::metrics::AppendOutcome;
+
+namespace {
+
+// How late a timer may be for the sample to have the planned time: regular times are stored in next to no space.
+constexpr std::int64_t kToleranceMs = 10;
+// Of a file with a password or a token.
+constexpr std::size_t kSecretLimitBytes = 64 << 10;
+
+IngestOptions ingest_options(const Target& target, const ScrapeOptions& options) {
+  const ScrapeConfig& config = *target.config;
+  return {.honor_labels = config.honor_labels,
+          .honor_timestamps = config.honor_timestamps,
+          .track_timestamps_staleness = config.track_timestamps_staleness,
+          .label_limit = config.limits.label_limit,
+          .label_name_length_limit = config.limits.label_name_length_limit,
+          .label_value_length_limit = config.limits.label_value_length_limit,
+          .check = options.openmetrics_check};
+}
+
+base::Result<std::string> read_secret(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::string text(kSecretLimitBytes + 1, '\0');
+  if (in) in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!in.is_open() || in.bad()) {
+    return base::fail(ErrorCode::kUnavailable, "reading " + file + " failed; is it there and readable?");
+  }
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (text.size() > kSecretLimitBytes) {
+    return base::fail(ErrorCode::kLimit, file + " is longer than 64 KiB, which no password or token is");
+  }
+  return std::string(base::trim(text));
+}
+
+base::Result<std::string> secret_of(const std::string& value, const std::string& file) {
+  if (file.empty()) return value;
+  return read_secret(file);
+}
+
+base::Result<ClientRequest> make_request(const Target& target, const ScrapeOptions& options) {
+  const ScrapeConfig& config = *target.config;
+  ClientRequest request;
+  request.url = target.url;
+  request.deadline_ms = target.timeout_ms;
+  request.body_bytes_max =
+      config.limits.body_size_limit_bytes > 0 ? config.limits.body_size_limit_bytes : options.body_bytes_max;
+  request.follow_redirects = config.follow_redirects;
+  request.accept_gzip = config.enable_compression;
+  request.tls = {.ca_file = config.tls.ca_file,
+                 .cert_file = config.tls.cert_file,
+                 .key_file = config.tls.key_file,
+                 .server_name = config.tls.server_name,
+                 .insecure_skip_verify = config.tls.insecure_skip_verify};
+  request.headers.add("Accept", std::string(model::exposition::kAcceptHeader));
+  request.headers.add("User-Agent", options.user_agent);
+  request.headers.add("X-Prometheus-Scrape-Timeout-Seconds",
+                      base::format_float(static_cast<double>(target.timeout_ms) / 1000));
+  if (config.basic_auth) {
+    connect::http::BasicAuth auth;
+    QD_ASSIGN(auth.user, secret_of(config.basic_auth->username, config.basic_auth->username_file));
+    QD_ASSIGN(auth.password, secret_of(config.basic_auth->password, config.basic_auth->password_file));
+    request.basic_auth = std::move(auth);
+  }
+  if (config.authorization) {
+    QD_ASSIGN(std::string credentials,
+              secret_of(config.authorization->credentials, config.authorization->credentials_file));
+    if (config.authorization->type == "Bearer") {
+      request.bearer_token = std::move(credentials);
+    } else {
+      request.headers.add("Authorization", config.authorization->type + " " + credentials);
+    }
+  }
+  return request;
+}
+
+std::string_view header_of(const ClientResponse& response, std::string_view name) {
+  for (const connect::http::Header& header : response.headers) {
+    if (connect::http::equal_ignoring_case(header.name, name)) return header.value;
+  }
+  return {};
+}
+
+}  // namespace
+
+ScrapeCounters::ScrapeCounters(base::Registry& registry)
+    : scrapes(registry.counter("quarterdeck_scrapes_total", "Scrapes that were begun.")),
+      failures(registry.counter("quarterdeck_scrape_failures_total", "Scrapes that failed.")),
+      skipped(registry.counter("quarterdeck_scrapes_skipped_total",
+                               "Scrapes left out because the one before was still running or the workers were busy.")),
+      samples(registry.counter("quarterdeck_scrape_samples_total", "Samples that targets sent.")),
+      out_of_order(registry.counter("quarterdeck_scrape_samples_out_of_order_total",
+                                    "Samples refused because their series has a newer one.")),
+      duplicate(registry.counter("quarterdeck_scrape_samples_duplicate_total",
+                                 "Samples refused because their series has another value at the same time.")),
+      out_of_bounds(registry.counter("quarterdeck_scrape_samples_out_of_bounds_total",
+                                     "Samples refused because they are too old or too far in the future.")),
+      series_refused(registry.counter("quarterdeck_scrape_series_refused_total",
+                                      "Samples refused because their series would have passed the store's limit.")),
+      duration(registry.histogram("quarterdeck_scrape_duration_seconds", "How long scrapes took.")) {}
+
+Loop::Loop(std::shared_ptr<const Environment> environment, Target target)
+    : environment_(std::move(environment)),
+      target_(std::move(target)),
+      ingest_(target_.labels, ingest_options(target_, environment_->options)) {}
+
+void Loop::start() {
+  base::MutexLock lock(mutex_);
+  if (stopped_ || timer_ != 0) return;
+  schedule(true);
+}
+
+void Loop::update(Target target) {
+  base::MutexLock lock(mutex_);
+  const bool other_interval = target.interval_ms != target_.interval_ms;
+  target_ = std::move(target);
+  if (stopped_ || !other_interval || timer_ == 0) return;
+  if (environment_->scheduler.cancel(timer_)) schedule(true);
+}
+
+// `first`, or after the clock was set: the next time that the target's offset gives. Else one interval further.
+void Loop::schedule(bool first) {
+  const base::Clock& clock = environment_->scheduler.clock();
+  const std::int64_t now_ms = clock.wall_ms();
+  const std::int64_t interval_ms = target_.interval_ms;
+  const std::int64_t next_ms = planned_ms_ + interval_ms;
+  if (!first && next_ms > now_ms && next_ms <= now_ms + 2 * interval_ms) {
+    planned_ms_ = next_ms;
+  } else {
+    const std::string identity = target_.identity();
+    const auto offset_ms = static_cast<std::int64_t>(XXH3_64bits(identity.data(), identity.size()) %
+                                                     static_cast<std::uint64_t>(interval_ms));
+    planned_ms_ = now_ms - now_ms % interval_ms + offset_ms;
+    while (planned_ms_ <= now_ms) planned_ms_ += interval_ms;
+    while (planned_ms_ > now_ms + interval_ms) planned_ms_ -= interval_ms;
+  }
+  const std::int64_t at_ns = clock.monotonic_ns() + (planned_ms_ - now_ms) * 1'000'000;
+  timer_ = environment_->scheduler.at(at_ns, [self = shared_from_this()] { self->tick(); });
+}
+
+void Loop::tick() {
+  const base::Clock& clock = environment_->scheduler.clock();
+  Scrape scrape;
+  {
+    base::MutexLock lock(mutex_);
+    if (stopped_) return;
+    const std::int64_t now_ms = clock.wall_ms();
+    const std::int64_t tolerance_ms = std::min(kToleranceMs, target_.interval_ms / 100);
+    scrape.time_ms = std::abs(now_ms - planned_ms_) <= tolerance_ms ? planned_ms_ : now_ms;
+    schedule(false);
+    if (running_) {
+      environment_->counters.skipped.add();
+      return;
+    }
+    running_ = true;
+    scrape.target = target_;
+    scrape.started_ns = clock.monotonic_ns();
+  }
+  environment_->counters.scrapes.add();
+  auto request = make_request(scrape.target, environment_->options);
+  if (!request) {
+    fetched(scrape, base::fail(std::move(request).error()));
+    return;
+  }
+  auto cancel = environment_->fetch(std::move(*request),
+                                    [self = shared_from_this(), scrape](base::Result<ClientResponse> response) {
+                                      self->fetched(scrape, std::move(response));
+                                    });
+  bool stopped = false;
+  {
+    base::MutexLock lock(mutex_);
+    stopped = stopped_;
+    if (running_ && !stopped) cancel_fetch_ = cancel;
+  }
+  if (stopped && cancel) cancel();
+}
+
+void Loop::fetched(const Scrape& scrape, base::Result<ClientResponse> response) {
+  {
+    base::MutexLock lock(mutex_);
+    cancel_fetch_ = nullptr;
+  }
+  auto shared = std::make_shared<base::Result<ClientResponse>>(std::move(response));
+  const auto submitted =
+      environment_->submit([self = shared_from_this(), scrape, shared] { self->process(scrape, std::move(*shared)); });
+  if (submitted) return;
+  environment_->counters.skipped.add();
+  const auto& clock = environment_->scheduler.clock();
+  finish(scrape, base::fail(submitted.error().within("reading what the target sent")),
+         static_cast<double>(clock.monotonic_ns() - scrape.started_ns) / 1e9);
+}
+
+void Loop::process(const Scrape& scrape, base::Result<ClientResponse> response) {
+  bool stopped = false;
+  {
+    base::MutexLock lock(mutex_);
+    stopped = stopped_;
+  }
+  const base::Clock& clock = environment_->scheduler.clock();
+  base::Status outcome;
+  double duration_s = 0;
+  if (!stopped) {
+    newest_ms_ = std::max(newest_ms_, scrape.time_ms);
+    auto appender = environment_->store.appender();
+    IngestCounts counts;
+    outcome = ingest(scrape, response, *appender, counts);
+    duration_s = static_cast<double>(clock.monotonic_ns() - scrape.started_ns) / 1e9;
+    if (!outcome) {
+      // Nothing of a scrape that failed is kept.
+      ingest_.reject();
+      appender = environment_->store.appender();
+      ingest_.end_series(scrape.time_ms, *appender);
+    }
+    const Report report = {.up = outcome.has_value(),
+                           .duration_s = duration_s,
+                           .samples = counts.samples,
+                           .series_added = counts.series_added,
+                           .body_bytes = response ? response->body.size() : 0};
+    base::Status stored = append_report(scrape, report, *appender);
+    if (stored) stored = appender->commit();
+    if (outcome) {
+      if (stored) {
+        ingest_.accept();
+      } else {
+        ingest_.reject();
+        outcome = base::fail(stored.error().within("storing the samples"));
+      }
+    }
+    reported_ = reported_ || stored.has_value();
+    count(scrape, counts);
+  }
+  finish(scrape, outcome, duration_s);
+}
+
+base::Status Loop::ingest(const Scrape& scrape, const base::Result<ClientResponse>& response, Appender& appender,
+                          IngestCounts& counts) {
+  if (!response) {
+    if (response.error().code() == ErrorCode::kLimit && scrape.target.config->limits.body_size_limit_bytes > 0) {
+      return base::fail(ErrorCode::kLimit, "body_size_limit is exceeded: " + response.error().message());
+    }
+    return base::fail(response.error());
+  }
+  if (response->status != 200) {
+    return base::fail(ErrorCode::kUnavailable, "the target answered with HTTP status " +
+                                                   std::to_string(response->status) + " " +
+                                                   std::string(connect::http::reason_phrase(response->status)));
+  }
+  QD_ASSIGN(const auto format, model::exposition::format_of(header_of(*response, "Content-Type")));
+  return ingest_.append(response->body, format, scrape.time_ms, scrape.target.config->limits.sample_limit, appender,
+                        counts);
+}
+
+base::Status Loop::append_report(const Scrape& scrape, const Report& report, Appender& appender) {
+  base::Status status;
+  const auto put = [&](std::size_t slot, std::string_view name, double value) {
+    append_report_value(appender, slot, name, scrape.time_ms, value, status);
+  };
+  put(0, "up", report.up ? 1 : 0);
+  put(1, "scrape_duration_seconds", report.duration_s);
+  put(2, "scrape_samples_scraped", static_cast<double>(report.samples));
+  put(3, "scrape_samples_post_metric_relabeling", static_cast<double>(report.samples));
+  put(4, "scrape_series_added", static_cast<double>(report.series_added));
+  if (environment_->options.extra_metrics) {
+    put(5, "scrape_timeout_seconds", static_cast<double>(scrape.target.timeout_ms) / 1000);
+    put(6, "scrape_sample_limit", static_cast<double>(scrape.target.config->limits.sample_limit));
+    put(7, "scrape_body_size_bytes", static_cast<double>(report.body_bytes));
+  }
+  return status;
+}
+
+void Loop::append_report_value(Appender& appender, std::size_t slot, std::string_view name, TimestampMs time_ms,
+                               double value, base::Status& status) {
+  if (!status) return;
+  auto& ref = report_refs_[slot];
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (ref == 0) {
+      std::vector<model::Label> labels = {{model::kMetricName, name}};
+      for (const model::Label& label : ingest_.target_labels()) labels.push_back(label);
+      auto found = appender.series(model::LabelSet::from(std::move(labels)));
+      if (!found) {
+        status = base::fail(std::move(found).error());
+        return;
+      }
+      ref = *found;
+    }
+    if (appender.append(ref, time_ms, value) != AppendOutcome::kUnknownSeries) return;
+    ref = 0;
+  }
+}
+
+// The target is gone: nothing of it is current any more, `up` included.
+void Loop::end_series() {
+  // After the newest sample, whatever the wall clock says by now.
+  const TimestampMs time_ms = std::max(environment_->scheduler.clock().wall_ms(), newest_ms_ + 1);
+  const auto appender = environment_->store.appender();
+  ingest_.end_series(time_ms, *appender);
+  if (reported_) {
+    for (const auto ref : report_refs_) {
+      if (ref != 0) static_cast<void>(appender->append(ref, time_ms, model::stale_nan()));
+    }
+  }
+  if (const auto stored = appender->commit(); !stored) {
+    environment_->log.warn("stale markers of a target that is gone were not stored", {{"error", stored.error()}});
+  }
+}
+
+void Loop::count(const Scrape& scrape, const IngestCounts& counts) {
+  const ScrapeCounters& counters = environment_->counters;
+  counters.samples.add(counts.samples);
+  counters.out_of_order.add(counts.out_of_order);
+  counters.duplicate.add(counts.duplicate);
+  counters.out_of_bounds.add(counts.too_old + counts.too_far_in_future);
+  counters.series_refused.add(counts.series_refused);
+  const std::uint64_t refused = counts.out_of_order + counts.duplicate + counts.too_old + counts.too_far_in_future;
+  if (refused > 0) {
+    environment_->log.warn("samples of a scrape were refused", {{"target", scrape.target.url},
+                                                                {"out_of_order", counts.out_of_order},
+                                                                {"duplicate", counts.duplicate},
+                                                                {"too_old", counts.too_old},
+                                                                {"too_far_in_future", counts.too_far_in_future}});
+  }
+  if (counts.series_refused > 0) {
+    environment_->log.warn(
+        "new series of a scrape were refused",
+        {{"target", scrape.target.url}, {"series", counts.series_refused}, {"error", counts.refusal}});
+  }
+}
+
+void Loop::finish(const Scrape& scrape, const base::Status& outcome, double duration_s) {
+  bool end = false;
+  bool was_down = false;
+  bool stopped = false;
+  {
+    base::MutexLock lock(mutex_);
+    stopped = stopped_;
+    if (!stopped) {
+      was_down = status_.health == Health::kDown;
+      status_.health = outcome ? Health::kUp : Health::kDown;
+      status_.last_error = outcome ? std::string() : outcome.error().message();
+      status_.last_scrape_ms = scrape.time_ms;
+      status_.last_scrape_duration_s = duration_s;
+    }
+    end = std::exchange(end_when_done_, false);
+    if (!end) running_ = false;
+  }
+  if (end) {
+    end_series();
+    base::MutexLock lock(mutex_);
+    running_ = false;
+  }
+  if (stopped) return;
+  environment_->counters.duration.observe(duration_s);
+  if (outcome) {
+    if (was_down) environment_->log.info("target is up again", {{"target", scrape.target.url}});
+    return;
+  }
+  environment_->counters.failures.add();
+  if (!was_down) {
+    environment_->log.warn("scrape failed", {{"target", scrape.target.url}, {"error", outcome.error()}});
+  }
+}
+
+void Loop::stop(bool end_series) {
+  std::function<void()> cancel;
+  bool end_now = false;
+  {
+    base::MutexLock lock(mutex_);
+    if (stopped_) return;
+    stopped_ = true;
+    if (timer_ != 0) environment_->scheduler.cancel(timer_);
+    timer_ = 0;
+    cancel = std::exchange(cancel_fetch_, nullptr);
+    if (end_series && running_) end_when_done_ = true;
+    if (end_series && !running_) {
+      end_now = true;
+      running_ = true;
+    }
+  }
+  if (cancel) cancel();
+  if (!end_now) return;
+  const auto end = [self = shared_from_this()] {
+    self->end_series();
+    base::MutexLock lock(self->mutex_);
+    self->running_ = false;
+  };
+  if (!environment_->submit(end)) end();
+}
+
+TargetStatus Loop::status() const {
+  base::MutexLock lock(mutex_);
+  TargetStatus status = status_;
+  status.discovered_labels = target_.discovered;
+  status.labels = target_.labels;
+  status.scrape_pool = target_.job;
+  status.scrape_url = target_.url;
+  status.global_url = global_url(target_, environment_->options.host_name);
+  status.interval_ms = target_.interval_ms;
+  status.timeout_ms = target_.timeout_ms;
+  return status;
+}
+
+Target Loop::target() const {
+  base::MutexLock lock(mutex_);
+  return target_;
+}
+
+}  // namespace qd::observe::scrape

@@ -1,0 +1,98 @@
+#include "observe/scrape/target.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace qd::observe::scrape {
+namespace {
+
+using model::LabelSet;
+using testing::HasSubstr;
+
+ScrapeConfig job(std::vector<StaticGroup> groups) {
+  ScrapeConfig config;
+  config.job_name = "j";
+  config.interval_ms = 15'000;
+  config.timeout_ms = 5'000;
+  config.static_configs = std::move(groups);
+  return config;
+}
+
+base::Result<std::vector<Target>> make(ScrapeConfig config) {
+  return make_targets(std::make_shared<const ScrapeConfig>(std::move(config)));
+}
+
+TEST(MakeTargets, builds_url_and_labels_as_prometheus_does) {
+  ScrapeConfig config = job({{.targets = {"h:1"}, .labels = {{"env", "prod"}, {"__meta_x", "gone"}}}});
+  config.params = {{"module", {"http 2xx", "b"}}, {"a", {"1&2"}}};
+  config.metrics_path = "probe";
+  const auto targets = make(config);
+  ASSERT_TRUE(targets);
+  ASSERT_EQ(targets->size(), 1U);
+  const Target& target = targets->front();
+  EXPECT_EQ(target.url, "http://h:1/probe?a=1%262&module=http%202xx&module=b");
+  EXPECT_EQ(target.labels, (LabelSet{{"env", "prod"}, {"instance", "h:1"}, {"job", "j"}}));
+  EXPECT_EQ(target.discovered.get("__address__"), "h:1");
+  EXPECT_EQ(target.discovered.get("__scrape_interval__"), "15s");
+  EXPECT_EQ(target.discovered.get("__param_a"), "1&2");
+}
+
+TEST(MakeTargets, lets_a_group_say_where_to_go) {
+  const auto targets = make(job({{.targets = {"h:1"},
+                                  .labels = {{"__scheme__", "https"},
+                                             {"__metrics_path__", "/m"},
+                                             {"__param_t", "x"},
+                                             {"__scrape_interval__", "1m"},
+                                             {"__scrape_timeout__", "20s"},
+                                             {"instance", "me"},
+                                             {"job", "other"}}}}));
+  ASSERT_TRUE(targets);
+  const Target& target = targets->front();
+  EXPECT_EQ(target.url, "https://h:1/m?t=x");
+  EXPECT_EQ(target.labels, (LabelSet{{"instance", "me"}, {"job", "other"}}));
+  EXPECT_EQ(target.job, "j");
+  EXPECT_EQ(target.interval_ms, 60'000);
+  EXPECT_EQ(target.timeout_ms, 20'000);
+}
+
+TEST(MakeTargets, takes_a_target_once) {
+  EXPECT_EQ(make(job({{.targets = {"a:1", "b:1", "a:1"}}, {.targets = {"b:1"}}}))->size(), 2U);
+}
+
+TEST(MakeTargets, refuses_what_is_no_target) {
+  for (const std::string address : {"", "http://h:1", "h:1/metrics", "user@h:1", "h 1"}) {
+    const auto targets = make(job({{.targets = {address}}}));
+    ASSERT_FALSE(targets) << address;
+    EXPECT_THAT(targets.error().message(), HasSubstr("scrape job \"j\""));
+  }
+  EXPECT_FALSE(make(job({{.targets = {"h"}, .labels = {{"__scheme__", "ftp"}}}})));
+  EXPECT_FALSE(make(job({{.targets = {"h"}, .labels = {{"__scrape_timeout__", "16s"}}}})));
+  ScrapeConfig limited = job({{.targets = {"a", "b"}}});
+  limited.limits.target_limit = 1;
+  EXPECT_THAT(make(limited).error().message(), HasSubstr("target_limit 1"));
+}
+
+TEST(Target, keeps_its_identity_when_only_the_way_to_it_changes) {
+  ScrapeConfig config = job({{.targets = {"h:1"}}});
+  const Target before = make(config)->front();
+  config.interval_ms = 30'000;
+  config.basic_auth = BasicAuthConfig{.username = "u"};
+  const Target after = make(config)->front();
+  EXPECT_EQ(before.identity(), after.identity());
+  EXPECT_FALSE(before == after);
+  config.honor_labels = true;
+  EXPECT_NE(before.identity(), make(config)->front().identity());
+}
+
+TEST(GlobalUrl, names_the_host_where_a_target_is_on_loopback) {
+  const auto url = [](const std::string& address) {
+    return global_url(make(job({{.targets = {address}}}))->front(), "box");
+  };
+  EXPECT_EQ(url("localhost:9100"), "http://box:9100/metrics");
+  EXPECT_EQ(url("127.0.0.1"), "http://box/metrics");
+  EXPECT_EQ(url("[::1]:80"), "http://box:80/metrics");
+  EXPECT_EQ(url("localhost.example:80"), "http://localhost.example:80/metrics");
+}
+
+}  // namespace
+}  // namespace qd::observe::scrape

@@ -1,0 +1,61 @@
+// How samples get into the store: a batch that becomes visible and durable as a whole.
+//
+//   auto appender = store.appender();
+//   QD_ASSIGN(SeriesRef ref, appender->series(labels));
+//   appender->append(ref, time_ms, value);
+//   QD_TRY(appender->commit());
+//
+// An Appender belongs to one thread at a time and to one batch; the store outlives it. Dropped without commit, its
+// samples are gone as if they had never been (series that it created may remain, empty, until the next sealing).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "base/result.h"
+#include "model/labels.h"
+#include "model/metadata.h"
+#include "model/sample.h"
+
+namespace qd::store::metrics {
+
+// A series of the head, valid as long as the process runs or until the series is dropped for having no samples; then
+// append says kUnknownSeries and the caller asks series() again. 0 is never given.
+using SeriesRef = std::uint64_t;
+
+enum class AppendOutcome : std::uint8_t {
+  kOk,
+  kUnknownSeries,   // the reference has been dropped: ask series() again
+  kOutOfOrder,      // older than the newest sample of the series
+  kDuplicate,       // same time, another value (same time and same value is kOk and stores nothing)
+  kTooOld,          // before what has been sealed
+  kTooFarInFuture,  // further ahead of the clock last given to maintain than the store allows
+};
+
+class Appender {
+ public:
+  virtual ~Appender() = default;
+
+  // Finds or creates. kLimit past the series limit, naming its setting; kInvalid for no or too large labels.
+  virtual base::Result<SeriesRef> series(const model::LabelSet& labels) = 0;
+  // Judged against what is committed and what this batch holds so far.
+  virtual AppendOutcome append(SeriesRef ref, model::TimestampMs time_ms, double value) = 0;
+  // What the family is; the newest wins. Kept in memory only.
+  virtual void metadata(std::string_view family, const model::Metadata& metadata) = 0;
+  // Success means acknowledged: in the log, and visible to queries. kUnavailable when the log cannot be written (disk
+  // full and the like); kConflict when, since its samples were judged, another batch brought newer ones of the same
+  // series or their window was sealed (appending them again tells which). Nothing of the batch is stored then. The
+  // appender is empty afterwards either way and may be used for the next batch.
+  virtual base::Status commit() = 0;
+  // How many samples commit would write.
+  virtual std::size_t pending() const = 0;
+};
+
+// What the floors above hold of a store that takes samples.
+class Appendable {
+ public:
+  virtual ~Appendable() = default;
+  virtual std::unique_ptr<Appender> appender() = 0;
+};
+
+}  // namespace qd::store::metrics

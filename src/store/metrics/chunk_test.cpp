@@ -1,0 +1,138 @@
+#include "store/metrics/chunk.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <random>
+#include <vector>
+
+namespace qd::store::metrics {
+namespace {
+
+struct Encoded {
+  std::vector<std::byte> bytes;
+  std::vector<model::TimestampMs> times;
+  std::vector<double> values;
+};
+
+// As many samples of `next` as a chunk holds.
+Encoded encode(const std::function<model::Sample()>& next, std::size_t limit = 1000) {
+  Encoded out;
+  ChunkState state;
+  std::array<std::byte, kChunkBytesMax + 2 * kChunkSampleBytesMax> buffer;
+  const model::Sample first = next();
+  std::size_t size = begin_chunk(state, first.time_ms, first.value, buffer.data());
+  out.times = {first.time_ms};
+  out.values = {first.value};
+  while (out.times.size() < limit) {
+    const model::Sample sample = next();
+    const std::size_t n = extend_chunk(state, sample.time_ms, sample.value, buffer.data() + size);
+    EXPECT_LE(n, kChunkSampleBytesMax);
+    if (size + n > kChunkBytesMax) break;
+    size += n;
+    out.times.push_back(sample.time_ms);
+    out.values.push_back(sample.value);
+  }
+  out.bytes.assign(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(size));
+  return out;
+}
+
+void expect_back(const Encoded& encoded) {
+  Columns columns;
+  columns.times.push_back(1);
+  columns.values.push_back(2);
+  ASSERT_TRUE(decode_chunk(encoded.bytes, encoded.times.front(), encoded.times.size(), columns));
+  ASSERT_EQ(columns.size(), encoded.times.size() + 1);
+  for (std::size_t i = 0; i < encoded.times.size(); ++i) {
+    EXPECT_EQ(columns.times[i + 1], encoded.times[i]) << i;
+    EXPECT_EQ(std::bit_cast<std::uint64_t>(columns.values[i + 1]), std::bit_cast<std::uint64_t>(encoded.values[i]))
+        << i;
+  }
+}
+
+TEST(Chunk, every_kind_of_value_comes_back_bit_by_bit) {
+  using Limits = std::numeric_limits<double>;
+  const std::vector<double> odd = {0.0,
+                                   -0.0,
+                                   1,
+                                   -1,
+                                   0.1,
+                                   -0.25,
+                                   123456.789,
+                                   1e300,
+                                   -1e-300,
+                                   Limits::infinity(),
+                                   -Limits::infinity(),
+                                   Limits::quiet_NaN(),
+                                   model::stale_nan(),
+                                   Limits::denorm_min(),
+                                   Limits::max(),
+                                   9007199254740993.0,
+                                   2251799813685247.0,
+                                   2251799813685248.0,
+                                   0.000001,
+                                   1.0 / 3};
+  std::mt19937_64 random(7);
+  for (int round = 0; round < 3000; ++round) {
+    model::TimestampMs time = static_cast<model::TimestampMs>(random() % 2'000'000'000'000);
+    const auto shape = random() % 6;
+    double walk = static_cast<double>(random() % 1000);
+    expect_back(encode([&]() -> model::Sample {
+      const auto step = random() % 8 == 0 ? random() % (1ULL << (random() % 50)) : 15'000;
+      time += static_cast<model::TimestampMs>(step) + 1;
+      switch (shape) {
+        case 0:
+          return {time, odd[random() % odd.size()]};
+        case 1:
+          return {time, walk += static_cast<double>(random() % 100)};
+        case 2:
+          return {time, std::round((walk += 0.5) * 100) / 100};
+        case 3:
+          return {time, std::bit_cast<double>(random())};
+        case 4:
+          return {time, walk};
+        default:
+          return {time, random() % 4 == 0 ? odd[random() % odd.size()] : static_cast<double>(random() % 1000) / 8};
+      }
+    }));
+  }
+}
+
+TEST(Chunk, times_may_leap_from_one_end_of_the_range_to_the_other) {
+  const std::vector<model::TimestampMs> times = {-(1LL << 61), 0, 1, 2, 1LL << 61};
+  std::size_t i = 0;
+  expect_back(encode([&] { return model::Sample{times[i++], 1}; }, times.size()));
+}
+
+TEST(Chunk, a_regular_counter_takes_little_more_than_a_byte_a_sample) {
+  model::TimestampMs time = 1'700'000'000'000;
+  double value = 0;
+  const Encoded encoded = encode([&] { return model::Sample{time += 15'000, value += 17}; });
+  EXPECT_GT(encoded.times.size(), 230U);
+  model::TimestampMs gauge_time = 1'700'000'000'000;
+  std::mt19937 random(1);
+  const Encoded gauge =
+      encode([&] { return model::Sample{gauge_time += 1000, static_cast<double>(random() % 1000) / 10}; });
+  EXPECT_GT(gauge.times.size(), 75U);
+}
+
+TEST(Chunk, hostile_bytes_are_refused_or_decoded_but_never_overrun) {
+  std::mt19937 random(3);
+  for (int round = 0; round < 20'000; ++round) {
+    std::vector<std::byte> bytes(random() % (kChunkBytesMax + 20));
+    for (auto& byte : bytes) byte = static_cast<std::byte>(random() % 5 == 0 ? 0xff : random());
+    Columns columns;
+    const std::size_t count = random() % 300;
+    if (decode_chunk(bytes, 0, count, columns)) {
+      EXPECT_EQ(columns.size(), count);
+    } else {
+      EXPECT_EQ(columns.size(), 0U);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace qd::store::metrics

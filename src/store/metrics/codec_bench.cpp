@@ -1,0 +1,83 @@
+// Bytes and nanoseconds a sample of the block codings, on each kind of series of run B.
+#include <benchmark/benchmark.h>
+
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "store/metrics/bench_data.h"
+#include "store/metrics/codec.h"
+
+namespace qd::store::metrics {
+namespace {
+
+constexpr std::size_t kSeries = 400;
+
+BenchData data() {
+  return BenchData({.targets = 1, .series_per_target = kSeries * 4});
+}
+
+std::vector<std::vector<double>> columns_of(BenchData::Kind kind) {
+  const BenchData source = data();
+  std::vector<std::vector<double>> columns(kSeries);
+  for (std::size_t i = 0; i < kSeries; ++i) source.values(i * 4 + static_cast<std::size_t>(kind), columns[i]);
+  return columns;
+}
+
+void report(benchmark::State& state, std::size_t samples, std::size_t bytes) {
+  const auto total = static_cast<double>(samples) * static_cast<double>(state.iterations());
+  state.counters["samples"] = benchmark::Counter(total, benchmark::Counter::kIsRate);
+  state.counters["s_per_sample"] = benchmark::Counter(total, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["bytes_per_sample"] = static_cast<double>(bytes) / static_cast<double>(samples);
+}
+
+void encode_values_of(benchmark::State& state) {
+  const auto columns = columns_of(static_cast<BenchData::Kind>(state.range(0)));
+  BlockEncoder encoder;
+  std::string out;
+  for (auto _ : state) {
+    out.clear();
+    for (const auto& column : columns) encoder.encode_values(column, state.range(1) != 0, out);
+    benchmark::DoNotOptimize(out.data());
+  }
+  report(state, kSeries * columns[0].size(), out.size());
+}
+BENCHMARK(encode_values_of)->ArgsProduct({{0, 1, 2, 3}, {0, 1}})->ArgNames({"kind", "zstd"});
+
+void decode_values_of(benchmark::State& state) {
+  const auto columns = columns_of(static_cast<BenchData::Kind>(state.range(0)));
+  BlockEncoder encoder;
+  std::vector<std::string> blocks(columns.size());
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    encoder.encode_values(columns[i], false, blocks[i]);
+    bytes += blocks[i].size();
+  }
+  std::vector<double> out(columns[0].size());
+  for (auto _ : state) {
+    for (const std::string& block : blocks) {
+      if (!decode_values(base::as_bytes(block), out)) state.SkipWithError("does not decode");
+      benchmark::DoNotOptimize(out.data());
+    }
+  }
+  report(state, columns.size() * out.size(), bytes);
+}
+BENCHMARK(decode_values_of)->DenseRange(0, 3)->ArgName("kind");
+
+void decode_times_of(benchmark::State& state) {
+  const BenchData source = data();
+  std::vector<model::TimestampMs> times;
+  source.times(0, times);
+  std::string block;
+  BlockEncoder().encode_times(times, block);
+  std::vector<model::TimestampMs> out(times.size());
+  for (auto _ : state) {
+    if (!decode_times(base::as_bytes(block), out)) state.SkipWithError("does not decode");
+    benchmark::DoNotOptimize(out.data());
+  }
+  report(state, out.size(), block.size());
+}
+BENCHMARK(decode_times_of);
+
+}  // namespace
+}  // namespace qd::store::metrics

@@ -1,0 +1,181 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "store/metrics/head.h"
+
+namespace qd::store::metrics {
+
+using base::MutexLock;
+using base::ReaderLock;
+using model::TimestampMs;
+
+Postings Head::present(const LabelIndex& index, std::span<const model::Matcher> matchers, TimestampMs from_ms) const {
+  const TimestampMs oldest = std::max(from_ms, min_ms());
+  Postings positions = index.select(matchers);
+  std::erase_if(positions, [&](std::uint32_t position) {
+    const TimestampMs last = record(index.slots()[position]).last_ms.load(std::memory_order_relaxed);
+    return last < oldest || last == model::kMinTimestampMs;
+  });
+  return positions;
+}
+
+base::Result<HeadSelection> Head::select(std::span<const model::Matcher> matchers, TimestampMs from_ms,
+                                         TimestampMs to_ms, std::size_t series_limit, Labels labels,
+                                         const std::function<void()>& at_that_moment) const {
+  constexpr std::size_t kAhead = 16;
+  struct Found {
+    Slot slot;
+    TimestampMs last_ms;
+  };
+  std::vector<Found> found;
+  HeadSelection selection;
+  // Held until the end: nothing that was found can be dropped before the pin is taken, and no series can be made that
+  // a batch after this moment might write to together with one that was found.
+  ReaderLock lock(index_mutex_);
+  if (last_ms() >= from_ms && first_ms() <= to_ms) {
+    const Postings positions = index_.select(matchers);
+    found.reserve(positions.size());
+    for (const std::uint32_t position : positions) found.push_back({index_.slots()[position], 0});
+  }
+  {
+    MutexLock state_lock(state_);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      if (i + kAhead < found.size()) __builtin_prefetch(&record(found[i + kAhead].slot).last_ms);
+      found[i].last_ms = record(found[i].slot).last_ms.load(std::memory_order_relaxed);
+    }
+    selection.min_ms = min_ms();
+    selection.pin = pin_;
+    selection.blocks = blocks();
+    at_that_moment();
+  }
+  const TimestampMs oldest = std::max({from_ms, selection.min_ms, model::kMinTimestampMs + 1});
+  std::erase_if(found, [&](const Found& series) { return series.last_ms < oldest; });
+  if (found.size() > series_limit) {
+    return base::fail(
+        base::ErrorCode::kLimit,
+        fmt::format("the selection matches more than {} series, the limit of a query: name more labels", series_limit));
+  }
+  std::vector<Slot> slots(found.size());
+  for (std::size_t i = 0; i < found.size(); ++i) slots[i] = found[i].slot;
+  selection.slots.resize(found.size());
+  selection.last_ms.resize(found.size());
+  const std::vector<std::uint32_t> order = index_.label_order(slots);
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    selection.slots[i] = found[order[i]].slot;
+    selection.last_ms[i] = found[order[i]].last_ms;
+  }
+  if (labels == Labels::kWith) {
+    selection.labels.reserve(selection.slots.size());
+    for (const Slot slot : selection.slots) selection.labels.push_back(index_.labels(slot));
+  }
+  return selection;
+}
+
+model::LabelSet Head::labels(Slot slot) const {
+  ReaderLock lock(index_mutex_);
+  return index_.labels(slot);
+}
+
+void Head::with_index(const std::function<void(const LabelIndex&)>& use) const {
+  ReaderLock lock(index_mutex_);
+  use(index_);
+}
+
+namespace {
+
+// Chunks of one series that a read needs, newest first. Most reads need few.
+struct Chain {
+  struct Link {
+    const ChunkBlock* block;
+    std::uint32_t index;
+  };
+  std::vector<Link> links;
+};
+
+}  // namespace
+
+base::Status Head::read(const HeadSelection& selection, std::size_t i, TimestampMs from_ms, TimestampMs to_ms,
+                        Columns& out, std::vector<base::Error>* skipped) const {
+  from_ms = std::max(from_ms, selection.min_ms);
+  to_ms = std::min(to_ms, selection.last_ms[i]);
+  if (from_ms > to_ms) return {};
+
+  const Slot slot = selection.slots[i];
+  std::array<std::byte, kChunkBytesMax> open;
+  std::size_t open_bytes = 0;
+  std::size_t open_samples = 0;
+  TimestampMs open_first_ms = 0;
+  ChunkRef newest = 0;
+  {
+    MutexLock lock(stripe(slot).mutex);
+    const HeadSeries& series = record(slot);
+    newest = series.closed;
+    open_first_ms = series.first_ms;
+    if (series.open_bytes > 0 && open_first_ms <= to_ms) {
+      open_bytes = series.open_bytes;
+      open_samples = series.open_samples;
+      std::memcpy(open.data(), series.open, open_bytes);
+    }
+  }
+
+  Chain chain;
+  std::shared_ptr<const BlockTable> now;
+  for (ChunkRef at = newest; at != 0 && !(open_bytes > 0 && open_first_ms <= from_ms);) {
+    const ChunkBlock* block = selection.blocks->find(block_of(at));
+    if (block == nullptr) {
+      if (now == nullptr) now = blocks();
+      block = now->find(block_of(at));
+    }
+    // A block that is gone held nothing that this selection may see.
+    if (block == nullptr) break;
+    const ChunkEntry& entry = block->entry(index_of(at));
+    if (entry.max_ms < from_ms) break;
+    if (entry.min_ms <= to_ms) chain.links.push_back({block, index_of(at)});
+    if (entry.min_ms <= from_ms || entry.previous >= at) break;
+    at = entry.previous;
+  }
+
+  const std::size_t before = out.size();
+  for (auto link = chain.links.rbegin(); link != chain.links.rend(); ++link) {
+    const auto bytes = link->block->chunk(link->index);
+    const ChunkEntry& entry = link->block->entry(link->index);
+    base::Status decoded;
+    if (!bytes) {
+      decoded = base::fail(bytes.error());
+    } else if (!decode_chunk(*bytes, entry.min_ms, entry.samples, out)) {
+      decoded = base::fail(base::ErrorCode::kCorrupt, fmt::format("chunk {} of block {} of the head cannot be decoded",
+                                                                  link->index, link->block->number()));
+    }
+    if (decoded) continue;
+    if (skipped == nullptr) {
+      out.times.resize(before);
+      out.values.resize(before);
+      return decoded;
+    }
+    skipped->push_back(decoded.error());
+  }
+  if (open_bytes > 0 && !decode_chunk(std::span(open).first(open_bytes), open_first_ms, open_samples, out)) {
+    return base::fail(base::ErrorCode::kInternal, "an open chunk of the head cannot be decoded");
+  }
+
+  const auto begin = out.times.begin() + static_cast<std::ptrdiff_t>(before);
+  const auto last = std::upper_bound(begin, out.times.end(), to_ms);
+  const auto first = std::lower_bound(begin, last, from_ms);
+  const auto keep = static_cast<std::size_t>(last - begin);
+  const auto cut = first - begin;
+  out.times.resize(before + keep);
+  out.values.resize(before + keep);
+  if (cut > 0) {
+    out.times.erase(out.times.begin() + static_cast<std::ptrdiff_t>(before),
+                    out.times.begin() + static_cast<std::ptrdiff_t>(before) + cut);
+    out.values.erase(out.values.begin() + static_cast<std::ptrdiff_t>(before),
+                     out.values.begin() + static_cast<std::ptrdiff_t>(before) + cut);
+  }
+  return {};
+}
+
+}  // namespace qd::store::metrics

@@ -1,0 +1,42 @@
+// The record of one series in the head. See head.h for who may touch what.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "model/sample.h"
+#include "store/metrics/chunk.h"
+#include "store/metrics/chunk_block.h"
+
+namespace qd::store::metrics {
+
+// Slot in the lower half, generation in the upper.
+inline constexpr std::uint32_t slot_of(SeriesRef ref) {
+  return static_cast<std::uint32_t>(ref);
+}
+inline constexpr SeriesRef make_ref(std::uint64_t generation, std::uint32_t slot) {
+  return (generation << 32) | slot;
+}
+
+struct HeadSeries {
+  // Read without a lock by whoever judges a sample; written under state and stripe.
+  std::atomic<SeriesRef> ref{0};  // 0: the slot is free
+  std::atomic<model::TimestampMs> last_ms{model::kMinTimestampMs};
+  std::atomic<double> last_value{0};
+
+  // The rest under the stripe, and changed under state as well.
+  std::int64_t delta_ms = 0;
+  std::int64_t mantissa = 0;
+  model::TimestampMs first_ms = 0;  // of the open chunk
+  ChunkRef closed = 0;              // the newest closed chunk
+  std::byte* open = nullptr;        // of size class `open_class`, when open_bytes > 0
+  std::uint16_t open_bytes = 0;
+  std::uint16_t open_samples = 0;
+  std::uint8_t open_class = 0;
+  std::uint8_t scale = 0;
+  bool fresh = true;  // made since series were last dropped
+};
+static_assert(sizeof(HeadSeries) <= 72);
+
+}  // namespace qd::store::metrics

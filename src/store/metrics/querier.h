@@ -1,0 +1,62 @@
+// How the floors above read samples, wherever they are.
+//
+// Two real implementations stand behind it: the store (head and segments as one), and series held in memory by the
+// PromQL test scripts. Thread-safe: a query selects once, then reads series from as many threads as it likes.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/labels.h"
+#include "model/matcher.h"
+#include "model/sample.h"
+
+namespace qd::store::metrics {
+
+using model::LabelSet;
+using model::Matcher;
+using model::TimestampMs;
+
+// Times and values of one series side by side, in rising order of time, each time once. Reused between series.
+struct Columns {
+  std::vector<TimestampMs> times;
+  std::vector<double> values;
+
+  void clear() {
+    times.clear();
+    values.clear();
+  }
+  std::size_t size() const { return times.size(); }
+};
+
+// What select found: series in label order. It keeps alive whatever its series live in.
+class SeriesSet {
+ public:
+  virtual ~SeriesSet() = default;
+  virtual std::size_t size() const = 0;
+  virtual const LabelSet& labels(std::size_t i) const = 0;
+  // Replaces `out` with the samples of series i in [from_ms, to_ms], stale markers included. Any thread, also at once.
+  // kCorrupt names the file and offset.
+  virtual base::Status read(std::size_t i, TimestampMs from_ms, TimestampMs to_ms, Columns& out) const = 0;
+};
+
+class Querier {
+ public:
+  virtual ~Querier() = default;
+
+  // Series that all of `matchers` accept and that may have samples in [from_ms, to_ms]; kLimit past `series_limit`.
+  virtual base::Result<std::unique_ptr<SeriesSet>> select(std::span<const Matcher> matchers, TimestampMs from_ms,
+                                                          TimestampMs to_ms, std::size_t series_limit) const = 0;
+  // Sorted names, or values of `name`, on series that `matchers` accept (all series when there are none).
+  virtual base::Result<std::vector<std::string>> label_names(std::span<const Matcher> matchers, TimestampMs from_ms,
+                                                             TimestampMs to_ms) const = 0;
+  virtual base::Result<std::vector<std::string>> label_values(std::string_view name, std::span<const Matcher> matchers,
+                                                              TimestampMs from_ms, TimestampMs to_ms) const = 0;
+};
+
+}  // namespace qd::store::metrics

@@ -1,0 +1,265 @@
+#include "store/metrics/segment.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "store/metrics/codec.h"
+#include "store/metrics/segment_format.h"
+#include "store/metrics/segment_index.h"
+
+namespace qd::store::metrics {
+namespace {
+
+// The least that a block says about itself in its series' record.
+constexpr std::size_t kBlockRecordBytesMin = 4;
+
+class BytesOfCaller final : public base::Mapping {
+ public:
+  explicit BytesOfCaller(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  std::span<const std::byte> bytes() const override { return bytes_; }
+
+ private:
+  std::span<const std::byte> bytes_;
+};
+
+// One block of a series, as its record has it.
+struct Block {
+  std::size_t samples = 0;
+  TimestampMs first_ms = 0;
+  TimestampMs last_ms = 0;
+  std::uint64_t times_offset = 0;
+  std::uint64_t times_bytes = 0;
+  std::uint64_t values_offset = 0;
+  std::uint64_t values_bytes = 0;
+};
+
+// Walks the blocks of a record. next() is false at the end; ok() says whether that was as it should be.
+class Blocks {
+ public:
+  explicit Blocks(const SegmentIndex::Series& series) : in_(series.blocks), series_(series) {
+    left_ = in_.varint();
+    values_offset_ = in_.varint();
+    if (left_ == 0 || left_ > in_.remaining() / kBlockRecordBytesMin) ok_ = false;
+  }
+
+  bool next(Block& block) {
+    if (!ok_ || left_ == 0) return false;
+    --left_;
+    block.samples = in_.varint();
+    const std::uint64_t gap = is_first_ ? 0 : in_.varint();
+    block.first_ms = is_first_ ? series_.min_ms : add(block.last_ms, gap);
+    block.last_ms = left_ == 0 ? series_.max_ms : add(block.first_ms, in_.varint());
+    const std::uint64_t times_back = in_.varint();
+    block.times_bytes = in_.varint();
+    block.values_bytes = in_.varint();
+    block.values_offset = values_offset_;
+    block.times_offset = values_offset_ - times_back;
+    values_offset_ += block.values_bytes + kBlockChecksumBytes;
+    ok_ = in_.ok() && block.samples > 0 && block.samples <= kBlockSamplesMax && times_back <= block.values_offset &&
+          (is_first_ || gap > 0) && block.first_ms <= block.last_ms && block.last_ms <= series_.max_ms;
+    is_first_ = false;
+    return ok_;
+  }
+  bool ok() const { return ok_ && left_ == 0; }
+
+ private:
+  static TimestampMs add(TimestampMs time_ms, std::uint64_t span) {
+    return static_cast<TimestampMs>(static_cast<std::uint64_t>(time_ms) + span);
+  }
+
+  base::ByteReader in_;
+  const SegmentIndex::Series& series_;
+  std::uint64_t left_ = 0;
+  std::uint64_t values_offset_ = 0;
+  bool is_first_ = true;
+  bool ok_ = true;
+};
+
+}  // namespace
+
+struct Segment::State {
+  State(std::unique_ptr<base::Mapping> its_mapping, const std::filesystem::path& its_path,
+        const SegmentFooter& its_footer, Checksums its_checksums)
+      : mapping(std::move(its_mapping)),
+        path(its_path),
+        footer(its_footer),
+        checksums(its_checksums),
+        file(mapping->bytes()),
+        index(file, footer, path.native()) {}
+
+  std::unexpected<base::Error> damaged(std::uint64_t offset, std::string_view what) const {
+    return segment_damage(path.native(), offset, what);
+  }
+  // The payload of the block at `offset`, its checksum checked.
+  base::Result<std::span<const std::byte>> block(std::uint64_t offset, std::uint64_t bytes) const;
+  base::Status decode(const Block& block, std::span<TimestampMs> times, std::span<double> values) const;
+  base::Status read(std::uint32_t id, TimestampMs from_ms, TimestampMs to_ms, Columns& out) const;
+  base::Status check_sections() const;
+
+  std::unique_ptr<base::Mapping> mapping;
+  std::filesystem::path path;
+  SegmentFooter footer;
+  Checksums checksums;
+  std::span<const std::byte> file;
+  SegmentIndex index;
+};
+
+base::Result<std::span<const std::byte>> Segment::State::block(std::uint64_t offset, std::uint64_t bytes) const {
+  const std::uint64_t end = footer.sections[0].offset;
+  if (offset < kSegmentHeaderBytes || offset > end || end - offset < kBlockChecksumBytes ||
+      bytes > end - offset - kBlockChecksumBytes) {
+    return damaged(footer[Section::kSeries].offset, "a record names a block outside of the blocks");
+  }
+  const auto payload = file.subspan(offset, bytes);
+  if (checksums == Checksums::kVerify) {
+    base::ByteReader in(file.subspan(offset + bytes, kBlockChecksumBytes));
+    if (base::crc32c(payload) != in.fixed<std::uint32_t>()) {
+      return damaged(offset, "a block does not match its checksum");
+    }
+  }
+  return payload;
+}
+
+base::Status Segment::State::decode(const Block& b, std::span<TimestampMs> times, std::span<double> values) const {
+  QD_ASSIGN(const auto times_block, block(b.times_offset, b.times_bytes));
+  QD_ASSIGN(const auto values_block, block(b.values_offset, b.values_bytes));
+  if (const auto decoded = decode_times(times_block, times); !decoded) {
+    return damaged(b.times_offset, decoded.error().message());
+  }
+  if (times.front() != b.first_ms || times.back() != b.last_ms) {
+    return damaged(b.times_offset, "the times of a block are not those that its series' record says");
+  }
+  if (const auto decoded = decode_values(values_block, values); !decoded) {
+    return damaged(b.values_offset, decoded.error().message());
+  }
+  return {};
+}
+
+base::Status Segment::State::read(std::uint32_t id, TimestampMs from_ms, TimestampMs to_ms, Columns& out) const {
+  QD_ASSIGN(const SegmentIndex::Series series, index.series(id));
+  if (from_ms > to_ms || series.max_ms < from_ms || series.min_ms > to_ms) return {};
+  Blocks blocks(series);
+  Block block;
+  while (blocks.next(block)) {
+    if (block.last_ms < from_ms) continue;
+    if (block.first_ms > to_ms) return {};
+    const std::size_t at = out.size();
+    out.times.resize(at + block.samples);
+    out.values.resize(at + block.samples);
+    const auto times = std::span(out.times).subspan(at);
+    QD_TRY(decode(block, times, std::span(out.values).subspan(at)));
+    if (block.first_ms >= from_ms && block.last_ms <= to_ms) continue;
+    const auto first = std::lower_bound(times.begin(), times.end(), from_ms);
+    const auto end = std::upper_bound(first, times.end(), to_ms);
+    const auto begin = static_cast<std::ptrdiff_t>(at);
+    const auto skip = begin + (first - times.begin());
+    const auto keep = end - first;
+    std::copy_n(out.times.begin() + skip, keep, out.times.begin() + begin);
+    std::copy_n(out.values.begin() + skip, keep, out.values.begin() + begin);
+    out.times.resize(at + static_cast<std::size_t>(keep));
+    out.values.resize(at + static_cast<std::size_t>(keep));
+  }
+  if (!blocks.ok())
+    return damaged(footer[Section::kSeries].offset, fmt::format("the blocks of series {} do not read", id));
+  return {};
+}
+
+base::Status Segment::State::check_sections() const {
+  for (std::size_t i = 0; i < kSectionCount; ++i) {
+    const SectionPlace& place = footer.sections[i];
+    if (base::crc32c(file.subspan(place.offset, place.bytes)) != place.checksum) {
+      return damaged(place.offset,
+                     fmt::format("the {} do not match their checksum", to_string(static_cast<Section>(i))));
+    }
+  }
+  return {};
+}
+
+Segment::Segment(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Segment::~Segment() = default;
+
+base::Result<std::shared_ptr<const Segment>> Segment::from_mapping(std::unique_ptr<base::Mapping> mapping,
+                                                                   const std::filesystem::path& path,
+                                                                   Checksums checksums) {
+  const bool verify = checksums == Checksums::kVerify;
+  QD_ASSIGN(const SegmentFooter footer, decode_segment_frame(mapping->bytes(), path.native(), verify));
+  auto state = std::make_unique<State>(std::move(mapping), path, footer, checksums);
+  if (verify) QD_TRY(state->check_sections());
+  return std::shared_ptr<const Segment>(new Segment(std::move(state)));
+}
+
+base::Result<std::shared_ptr<const Segment>> Segment::open(base::Files& files, const std::filesystem::path& path) {
+  QD_ASSIGN(auto mapping, files.map(path));
+  return from_mapping(std::move(mapping), path, Checksums::kVerify);
+}
+
+base::Result<std::shared_ptr<const Segment>> Segment::from_bytes(std::span<const std::byte> bytes,
+                                                                 const std::filesystem::path& path,
+                                                                 Checksums checksums) {
+  return from_mapping(std::make_unique<BytesOfCaller>(bytes), path, checksums);
+}
+
+const SegmentInfo& Segment::info() const {
+  return state_->footer.info;
+}
+
+const std::filesystem::path& Segment::path() const {
+  return state_->path;
+}
+
+base::Result<std::vector<std::uint32_t>> Segment::find(std::span<const Matcher> matchers, TimestampMs from_ms,
+                                                       TimestampMs to_ms) const {
+  if (from_ms > to_ms || from_ms > info().max_ms || to_ms < info().min_ms) return std::vector<std::uint32_t>();
+  QD_ASSIGN(auto found, state_->index.find(matchers));
+  if (from_ms <= info().min_ms && to_ms >= info().max_ms) return found;
+  return state_->index.overlapping(found, from_ms, to_ms);
+}
+
+LabelSet Segment::labels(std::uint32_t id) const {
+  QD_ASSERT(id < info().series);
+  return state_->index.labels(id);
+}
+
+std::string_view Segment::label(std::uint32_t id, std::string_view name) const {
+  QD_ASSERT(id < info().series);
+  return state_->index.label(id, name);
+}
+
+base::Status Segment::read(std::uint32_t id, TimestampMs from_ms, TimestampMs to_ms, Columns& out) const {
+  QD_ASSERT(id < info().series);
+  const std::size_t before = out.size();
+  auto status = state_->read(id, from_ms, to_ms, out);
+  if (!status) {
+    out.times.resize(before);
+    out.values.resize(before);
+  }
+  return status;
+}
+
+std::vector<std::string_view> Segment::label_names() const {
+  return state_->index.label_names();
+}
+
+std::vector<std::string_view> Segment::label_values(std::string_view name) const {
+  return state_->index.label_values(name);
+}
+
+base::Status Segment::verify() const {
+  QD_TRY(state_->check_sections());
+  Columns columns;
+  std::uint64_t samples = 0;
+  for (std::uint32_t id = 0; id < info().series; ++id) {
+    columns.clear();
+    QD_TRY(read(id, model::kMinTimestampMs, model::kMaxTimestampMs, columns));
+    samples += columns.size();
+  }
+  if (samples == info().samples) return {};
+  return state_->damaged(state_->file.size() - kSegmentFooterBytes,
+                         fmt::format("the footer counts {} samples and there are {}", info().samples, samples));
+}
+
+}  // namespace qd::store::metrics

@@ -1,0 +1,385 @@
+// Opening, and what the store says about itself.
+
+#include "store/metrics/store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "base/bytes.h"
+#include "store/metrics/store_impl.h"
+#include "store/metrics/wal_reader.h"
+
+namespace qd::store::metrics {
+
+using base::ErrorCode;
+using base::MutexLock;
+using base::Status;
+using model::TimestampMs;
+
+base::Result<std::unique_ptr<Store>> Store::open(base::Files& files, const std::filesystem::path& dir,
+                                                 const StoreOptions& options, base::Log& log,
+                                                 base::Registry& registry) {
+  if (options.seal_interval_ms <= 0)
+    return base::fail(ErrorCode::kInvalid, "store.metrics.seal_interval must be more than zero");
+  auto store = std::make_unique<StoreImpl>(files, dir, options, log, registry);
+  QD_TRY(store->load());
+  return store;
+}
+
+StoreImpl::StoreImpl(base::Files& files, std::filesystem::path dir, const StoreOptions& options, base::Log& log,
+                     base::Registry& registry)
+    : files_(files),
+      dir_(std::move(dir)),
+      wal_dir_(dir_ / "wal"),
+      head_dir_(dir_ / "head"),
+      segment_dir_(dir_ / "segments"),
+      manifest_path_(dir_ / "MANIFEST"),
+      log_(log),
+      options_(options),
+      segments_(std::make_shared<const SegmentList>()),
+      samples_appended_(registry.counter("quarterdeck_store_samples_appended_total", "Samples stored.")),
+      commits_(registry.counter("quarterdeck_store_commits_total", "Batches acknowledged.")),
+      failed_commits_(registry.counter("quarterdeck_store_commits_failed_total", "Batches refused as a whole.")),
+      torn_tails_(registry.counter("quarterdeck_store_torn_tails_total", "Torn records cut off the log at start-up.")),
+      damaged_parts_(registry.counter("quarterdeck_store_damaged_parts_total",
+                                      "Parts of files that were set aside because their checksum was wrong.")),
+      seals_(registry.counter("quarterdeck_store_seals_total", "Windows of the head sealed into segments.")),
+      merges_(registry.counter("quarterdeck_store_merges_total", "Merges of segments.")),
+      failed_maintenance_(registry.counter("quarterdeck_store_maintenance_failed_total",
+                                           "Steps of maintenance that failed and will be tried again.")),
+      series_gauge_(registry.gauge("quarterdeck_store_head_series", "Series in the head.")),
+      wal_bytes_gauge_(registry.gauge("quarterdeck_store_log_bytes", "Size of the write-ahead log.")),
+      segment_bytes_gauge_(registry.gauge("quarterdeck_store_segment_bytes", "Size of the segments.")),
+      segments_gauge_(registry.gauge("quarterdeck_store_segments", "Segments.")) {}
+
+StoreImpl::~StoreImpl() {
+  // What kInterval has not brought to the device yet. Nothing can be done about a failure, and the log says so.
+  if (wal_ == nullptr) return;
+  if (const Status synced = wal_->sync(); !synced)
+    log_.error("the last sync of the log failed", {{"error", synced.error()}});
+}
+
+StoreOptions StoreImpl::options() const {
+  MutexLock lock(options_mutex_);
+  return options_;
+}
+
+void StoreImpl::set_options(const StoreOptions& options) {
+  MutexLock lock(options_mutex_);
+  options_.retention_ms = options.retention_ms;
+  options_.retention_bytes = options.retention_bytes;
+  options_.series_limit = options.series_limit;
+  options_.labels_limit_bytes = options.labels_limit_bytes;
+  options_.future_limit_ms = options.future_limit_ms;
+  options_.sync = options.sync;
+  options_.sync_interval_ms = options.sync_interval_ms;
+}
+
+// --- Opening ---
+
+// Puts what the log and the series files hold into the head.
+class StoreImpl::Replay final : public WalSink {
+ public:
+  explicit Replay(Head& head) : head_(head) {}
+
+  void series(std::span<const LoggedSeries> series) override {
+    for (const LoggedSeries& logged : series) {
+      const auto labels = model::LabelSet::from_bytes(logged.label_bytes);
+      if (!labels) continue;
+      const SeriesRef ref = head_.restore(logged.ref, *labels);
+      if (ref != logged.ref && ref != 0) renamed_[logged.ref] = ref;
+    }
+  }
+
+  void samples(const SampleBatch& batch) override {
+    read_ += batch.size();
+    if (renamed_.empty()) {
+      stored_ += head_.apply(batch);
+      return;
+    }
+    SampleBatch renamed = batch;
+    for (SeriesRef& ref : renamed.refs) {
+      if (const auto it = renamed_.find(ref); it != renamed_.end()) ref = it->second;
+    }
+    stored_ += head_.apply(renamed);
+  }
+
+  std::uint64_t read() const { return read_; }
+  std::uint64_t stored() const { return stored_; }
+  bool any_renamed() const { return !renamed_.empty(); }
+
+ private:
+  Head& head_;
+  std::unordered_map<SeriesRef, SeriesRef> renamed_;
+  std::uint64_t read_ = 0;
+  std::uint64_t stored_ = 0;
+};
+
+Status StoreImpl::load() {
+  for (const auto& dir : {dir_, wal_dir_, head_dir_, segment_dir_}) QD_TRY(files_.create_directories(dir));
+  QD_TRY(read_manifest());
+  QD_TRY(remove_left_overs());
+  QD_TRY(load_segments());
+  head_ = std::make_unique<Head>(manifest_.generation);
+  head_->accept_from(manifest_.sealed_until_ms);
+  head_->publish(manifest_.sealed_until_ms, [] {});
+  QD_TRY(load_head());
+  if (damaged_) {
+    // So that damage that has been told and set aside is not met again.
+    if (const Status cut = checkpoint(); !cut) log_.warn("the damaged log stays for now", {{"error", cut.error()}});
+  }
+  update_gauges();
+  return {};
+}
+
+Status StoreImpl::read_manifest() {
+  auto manifest = Manifest::read(files_, manifest_path_);
+  if (!manifest && manifest.error().code() != ErrorCode::kCorrupt) return base::fail(manifest.error());
+  if (!manifest) {
+    damaged_parts_.add();
+    const std::filesystem::path aside = manifest_path_.native() + ".damaged";
+    log_.error("the manifest is damaged: it was set aside, and everything that the directory holds is used",
+               {{"error", manifest.error()}, {"copy", aside.native()}});
+    QD_TRY(files_.rename(manifest_path_, aside));
+    QD_ASSIGN(manifest_, rebuilt_manifest());
+    damaged_ = true;
+    return manifest_.write(files_, manifest_path_);
+  }
+  if (*manifest) {
+    manifest_ = **manifest;
+    return {};
+  }
+  // A new directory, or one whose manifest was lost.
+  QD_ASSIGN(manifest_, rebuilt_manifest());
+  return manifest_.write(files_, manifest_path_);
+}
+
+// Everything there is. Left-overs may be among it, but those of the head only repeat what the log says, and a segment
+// that another one has been merged from lies inside that one's time.
+base::Result<Manifest> StoreImpl::rebuilt_manifest() {
+  Manifest all;
+  QD_ASSIGN(all.series_files, list_numbered(files_, head_dir_, ".series"));
+  QD_ASSIGN(all.chunk_files, list_numbered(files_, head_dir_, ".chunks"));
+  QD_ASSIGN(const std::vector<std::uint64_t> segments, list_numbered(files_, segment_dir_, ".seg"));
+  QD_ASSIGN(const std::vector<std::uint64_t> log, list_numbered(files_, wal_dir_, ".wal"));
+  if (!log.empty()) all.log_first = log.front();
+  struct Found {
+    std::uint64_t number;
+    SegmentInfo info;
+  };
+  std::vector<Found> found;
+  for (const std::uint64_t number : segments) {
+    const auto segment = Segment::open(files_, numbered(segment_dir_, number, ".seg"));
+    found.push_back({number, segment ? (*segment)->info() : SegmentInfo{}});
+    if (segment) all.sealed_until_ms = std::max(all.sealed_until_ms, (*segment)->info().max_ms + 1);
+  }
+  for (const Found& one : found) {
+    const bool merged = std::any_of(found.begin(), found.end(), [&](const Found& other) {
+      return other.info.level > one.info.level && other.info.min_ms <= one.info.min_ms &&
+             other.info.max_ms >= one.info.max_ms;
+    });
+    if (!merged) all.segments.push_back(one.number);
+  }
+  return all;
+}
+
+Status StoreImpl::remove_left_overs() {
+  const auto remove_unnamed = [&](const std::filesystem::path& dir, std::string_view suffix,
+                                  const std::vector<std::uint64_t>& named) -> Status {
+    QD_ASSIGN(const std::vector<std::uint64_t> there, list_numbered(files_, dir, suffix));
+    for (const std::uint64_t number : there) {
+      if (!std::binary_search(named.begin(), named.end(), number)) QD_TRY(files_.remove(numbered(dir, number, suffix)));
+    }
+    return {};
+  };
+  QD_TRY(remove_unnamed(segment_dir_, ".seg", manifest_.segments));
+  QD_TRY(remove_unnamed(head_dir_, ".chunks", manifest_.chunk_files));
+  QD_TRY(remove_unnamed(head_dir_, ".series", manifest_.series_files));
+  for (const auto& dir : {dir_, wal_dir_, head_dir_, segment_dir_}) {
+    QD_ASSIGN(const std::vector<std::string> names, files_.list(dir));
+    for (const std::string& name : names) {
+      if (name.ends_with(".tmp")) QD_TRY(files_.remove(dir / name));
+    }
+  }
+  QD_ASSIGN(const std::vector<std::uint64_t> log, Wal::list(files_, wal_dir_));
+  for (const std::uint64_t number : log) {
+    if (number < manifest_.log_first) QD_TRY(files_.remove(Wal::segment_path(wal_dir_, number)));
+  }
+  return {};
+}
+
+namespace {
+
+// Moves a file that cannot be read out of the way. Other errors than damage are the caller's to return.
+Status set_aside(base::Files& files, base::Log& log, const std::filesystem::path& path, const base::Error& error) {
+  if (error.code() != ErrorCode::kCorrupt && error.code() != ErrorCode::kNotFound) return base::fail(error);
+  const std::filesystem::path aside = path.native() + ".damaged";
+  log.error("a file of the metrics store is damaged and was set aside; the rest is used",
+            {{"error", error}, {"copy", aside.native()}});
+  return error.code() == ErrorCode::kNotFound ? Status{} : files.rename(path, aside);
+}
+
+}  // namespace
+
+Status StoreImpl::load_segments() {
+  auto list = std::make_shared<SegmentList>();
+  for (const std::uint64_t number : manifest_.segments) {
+    next_segment_ = std::max(next_segment_, number + 1);
+    const auto path = numbered(segment_dir_, number, ".seg");
+    auto segment = Segment::open(files_, path);
+    if (segment) {
+      list->push_back({number, std::move(*segment)});
+      continue;
+    }
+    damaged_parts_.add();
+    QD_TRY(set_aside(files_, log_, path, segment.error()));
+  }
+  std::sort(list->begin(), list->end(), [](const LiveSegment& a, const LiveSegment& b) {
+    return a.segment->info().min_ms < b.segment->info().min_ms;
+  });
+  manifest_.segments.clear();
+  for (const LiveSegment& entry : *list) manifest_.segments.push_back(entry.number);
+  std::sort(manifest_.segments.begin(), manifest_.segments.end());
+  MutexLock lock(segments_mutex_);
+  segments_ = std::move(list);
+  return {};
+}
+
+Status StoreImpl::load_head() {
+  Replay replay(*head_);
+  std::vector<std::uint64_t> series_files;
+  for (const std::uint64_t number : manifest_.series_files) {
+    next_series_file_ = std::max(next_series_file_, number + 1);
+    const auto path = numbered(head_dir_, number, ".series");
+    const auto mapping = files_.map(path);
+    if (!mapping) {
+      damaged_parts_.add();
+      QD_TRY(set_aside(files_, log_, path, mapping.error()));
+      continue;
+    }
+    std::uint64_t records = 0;
+    for (const DamagedPart& part : read_wal_segment((*mapping)->bytes(), replay, records)) {
+      damaged_parts_.add();
+      damaged_ = true;
+      log_.error("a part of a file of series is damaged: samples of the series that it named are lost",
+                 {{"file", path.native()}, {"offset", part.offset}, {"bytes", part.bytes}});
+    }
+    series_files.push_back(number);
+  }
+  manifest_.series_files = std::move(series_files);
+  series_written_ = damaged_ ? 0 : head_->series_count();
+
+  std::vector<std::uint64_t> chunk_files;
+  for (const std::uint64_t number : manifest_.chunk_files) {
+    head_->start_blocks_at(static_cast<std::uint32_t>(number) + 1);
+    const auto path = numbered(head_dir_, number, ".chunks");
+    auto block = ChunkBlock::open(files_, path, static_cast<std::uint32_t>(number));
+    base::Result<std::vector<ChunkEntry>> entries = base::fail(base::ErrorCode::kInternal, "not read");
+    if (block) entries = (*block)->read_directory(files_);
+    if (!block) entries = base::fail(block.error());
+    if (!entries) {
+      damaged_parts_.add();
+      QD_TRY(set_aside(files_, log_, path, entries.error()));
+      continue;
+    }
+    head_->restore_block(std::move(*block), *entries);
+    chunk_files.push_back(number);
+  }
+  manifest_.chunk_files = std::move(chunk_files);
+
+  QD_ASSIGN(const WalReport report, read_wal(files_, wal_dir_, manifest_.log_first, log_, replay));
+  torn_tails_.add(report.torn_tails);
+  damaged_parts_.add(report.damaged_parts);
+  damaged_ = damaged_ || report.damaged_parts > 0 || replay.any_renamed();
+  log_samples_ = replay.read();
+  head_->finish_restore();
+  QD_ASSIGN(wal_, Wal::create(files_, wal_dir_, report.next_segment, options().wal_segment_bytes));
+  log_.info("metrics store opened", {{"series", head_->series_count()},
+                                     {"head_samples", head_->samples()},
+                                     {"log_samples", replay.read()},
+                                     {"segments", manifest_.segments.size()}});
+  return {};
+}
+
+// --- What it says about itself ---
+
+StoreStats StoreImpl::stats() const {
+  StoreStats stats;
+  stats.head_series = head_->series_count();
+  stats.head_samples = head_->samples();
+  stats.head_chunks = head_->chunk_count();
+  const bool empty = head_->first_ms() > head_->last_ms();
+  stats.head_min_ms = empty ? 0 : head_->first_ms();
+  stats.head_max_ms = empty ? 0 : head_->last_ms();
+  const auto live = segments();
+  stats.segments = live->size();
+  for (const LiveSegment& entry : *live) {
+    stats.segment_bytes += entry.segment->info().bytes;
+    stats.segment_samples += entry.segment->info().samples;
+  }
+  stats.wal_bytes = wal_->bytes();
+  stats.samples_appended = samples_appended_.value();
+  return stats;
+}
+
+std::map<std::string, model::Metadata, std::less<>> StoreImpl::metadata() const {
+  MutexLock lock(metadata_mutex_);
+  return metadata_;
+}
+
+namespace {
+
+// The `n` largest, the largest first, equal ones by name.
+void keep_largest(std::vector<CardinalityRow>& rows, std::size_t n) {
+  const auto before = [](const CardinalityRow& a, const CardinalityRow& b) {
+    return a.value != b.value ? a.value > b.value : a.name < b.name;
+  };
+  const auto end = rows.begin() + static_cast<std::ptrdiff_t>(std::min(n, rows.size()));
+  std::partial_sort(rows.begin(), end, rows.end(), before);
+  rows.erase(end, rows.end());
+}
+
+}  // namespace
+
+Cardinality StoreImpl::cardinality(std::size_t rows) const {
+  Cardinality result;
+  head_->with_index([&](const LabelIndex& index) {
+    result.series = index.size();
+    index.each_pair([&](std::string_view name, std::string_view value, std::size_t series) {
+      ++result.label_pairs;
+      if (name == model::kMetricName) result.series_by_metric.push_back({std::string(value), series});
+      // Pairs come name by name.
+      if (result.values_by_label.empty() || result.values_by_label.back().name != name) {
+        result.values_by_label.push_back({std::string(name), 0});
+        result.bytes_by_label.push_back({std::string(name), 0});
+      }
+      ++result.values_by_label.back().value;
+      result.bytes_by_label.back().value += value.size() * series;
+      result.series_by_pair.push_back({fmt::format("{}={}", name, value), series});
+      // Never the whole index as text.
+      constexpr std::size_t kPairsAtOnce = 65536;
+      if (result.series_by_pair.size() >= kPairsAtOnce + rows) keep_largest(result.series_by_pair, rows);
+      if (result.series_by_metric.size() >= kPairsAtOnce + rows) keep_largest(result.series_by_metric, rows);
+    });
+  });
+  keep_largest(result.series_by_metric, rows);
+  keep_largest(result.values_by_label, rows);
+  keep_largest(result.bytes_by_label, rows);
+  keep_largest(result.series_by_pair, rows);
+  return result;
+}
+
+void StoreImpl::update_gauges() {
+  series_gauge_.set(static_cast<double>(head_->series_count()));
+  wal_bytes_gauge_.set(static_cast<double>(wal_->bytes()));
+  const auto live = segments();
+  double bytes = 0;
+  for (const LiveSegment& entry : *live) bytes += static_cast<double>(entry.segment->info().bytes);
+  segment_bytes_gauge_.set(bytes);
+  segments_gauge_.set(static_cast<double>(live->size()));
+}
+
+}  // namespace qd::store::metrics

@@ -1,0 +1,88 @@
+// The metrics store: the head and the segments as one.
+//
+// Thread-safe. Owns its data directory (<data>/metrics) from open to destruction; the caller holds the lock of the data
+// directory. Time comes in as an argument: maintain() is called about every second by the App and does what is due.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/counters.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "base/thread_pool.h"
+#include "model/metadata.h"
+#include "store/metrics/appender.h"
+#include "store/metrics/querier.h"
+
+namespace qd::store::metrics {
+
+struct StoreOptions {
+  enum class Sync { kInterval, kCommit };
+
+  std::int64_t seal_interval_ms = 2 * 60 * 60 * 1000;      // store.metrics.seal_interval
+  std::int64_t retention_ms = 15LL * 24 * 60 * 60 * 1000;  // store.metrics.retention; 0 keeps all
+  std::uint64_t retention_bytes = 0;                       // store.metrics.retention_bytes; 0 is no bound
+  Sync sync = Sync::kInterval;                             // store.metrics.wal.sync
+  std::int64_t sync_interval_ms = 1000;                    // how far behind kInterval may be
+  std::uint64_t wal_segment_bytes = 64ULL << 20;
+  std::size_t series_limit = 20'000'000;          // store.metrics.series_limit
+  std::size_t labels_limit_bytes = 64 << 10;      // of one series' label set
+  std::int64_t future_limit_ms = 10 * 60 * 1000;  // ahead of the wall clock given to maintain
+};
+
+struct StoreStats {
+  std::uint64_t head_series = 0;
+  std::uint64_t head_samples = 0;
+  std::uint64_t head_chunks = 0;
+  model::TimestampMs head_min_ms = 0;
+  model::TimestampMs head_max_ms = 0;
+  std::uint64_t segments = 0;
+  std::uint64_t segment_bytes = 0;
+  std::uint64_t segment_samples = 0;
+  std::uint64_t wal_bytes = 0;
+  std::uint64_t samples_appended = 0;
+};
+
+// One row of what status/tsdb shows.
+struct CardinalityRow {
+  std::string name;
+  std::uint64_t value;
+};
+struct Cardinality {
+  std::uint64_t series = 0;
+  std::uint64_t label_pairs = 0;
+  std::vector<CardinalityRow> series_by_metric;
+  std::vector<CardinalityRow> values_by_label;
+  std::vector<CardinalityRow> bytes_by_label;
+  std::vector<CardinalityRow> series_by_pair;
+};
+
+class Store : public Appendable, public Querier {
+ public:
+  // Opens or creates. Replays the log: a torn tail is cut and logged; a bad checksum elsewhere sets the damaged part
+  // aside (`*.damaged`), says which, and goes on with the rest. kConflict/kInvalid with the cure when the directory was
+  // written by a newer version.
+  static base::Result<std::unique_ptr<Store>> open(base::Files& files, const std::filesystem::path& dir,
+                                                   const StoreOptions& options, base::Log& log,
+                                                   base::Registry& registry);
+
+  // Syncs, seals when due (the head reaches back further than one and a half seal intervals), merges, drops what is
+  // past retention, cuts the log. One thread at a time. A failure is logged, counted and tried again; it is returned
+  // for tests.
+  virtual base::Status maintain(model::TimestampMs now_ms) = 0;
+  // Options that may change at run time: retention, series limit, sync.
+  virtual void set_options(const StoreOptions& options) = 0;
+
+  virtual StoreStats stats() const = 0;
+  virtual Cardinality cardinality(std::size_t rows) const = 0;
+  virtual std::map<std::string, model::Metadata, std::less<>> metadata() const = 0;
+};
+
+}  // namespace qd::store::metrics

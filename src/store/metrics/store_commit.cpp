@@ -1,0 +1,240 @@
+// Appenders, and how their batches become one write.
+//
+// Whoever commits queues its request; the first becomes the leader, takes what is queued as one group, writes it to the
+// log and applies it, while the next group gathers. Batches of one group touch different series, so that each can be
+// judged against what is committed. Batches are applied in the order in which the log has them: replay finds the same.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "store/metrics/store_impl.h"
+
+namespace qd::store::metrics {
+
+using base::MutexLock;
+using model::TimestampMs;
+
+namespace {
+
+constexpr std::size_t kGroupBytesMax = 16 << 20;
+// Families that are remembered; further ones have no metadata.
+constexpr std::size_t kMetadataFamiliesMax = 200'000;
+
+class StoreAppender final : public Appender {
+ public:
+  explicit StoreAppender(StoreImpl& store) : store_(store) {}
+
+  base::Result<SeriesRef> series(const model::LabelSet& labels) override { return store_.series(labels); }
+
+  AppendOutcome append(SeriesRef ref, TimestampMs time_ms, double value) override {
+    if (batch_.refs.empty()) request_.judged_at = store_.changes();
+    bool repeated = false;
+    const AppendOutcome outcome = store_.head().judge(ref, time_ms, value, repeated);
+    if (outcome != AppendOutcome::kOk || repeated) return outcome;
+    if (batch_.refs.empty() || ref > max_ref_) {
+      max_ref_ = ref;
+    } else if (const auto again = judge_again(ref, time_ms, value, repeated); again != AppendOutcome::kOk || repeated) {
+      return again;
+    }
+    if (!by_ref_.empty()) remember(ref, batch_.size());
+    batch_.refs.push_back(ref);
+    batch_.times.push_back(time_ms);
+    batch_.values.push_back(value);
+    return AppendOutcome::kOk;
+  }
+
+  void metadata(std::string_view family, const model::Metadata& metadata) override {
+    store_.set_metadata(family, metadata);
+  }
+
+  base::Status commit() override {
+    base::Status status;
+    if (!batch_.refs.empty()) {
+      status = append_samples_record(request_.record, batch_);
+      if (status) {
+        request_.batch = &batch_;
+        const auto [min, max] = std::minmax_element(batch_.refs.begin(), batch_.refs.end());
+        request_.min_ref = *min;
+        request_.max_ref = *max;
+        status = store_.commit(request_);
+      }
+    }
+    request_.record.clear();
+    request_.done = false;
+    request_.status = {};
+    batch_.clear();
+    by_ref_.clear();
+    return status;
+  }
+
+  std::size_t pending() const override { return batch_.size(); }
+
+ private:
+  // A reference that does not rise may stand in the batch already.
+  AppendOutcome judge_again(SeriesRef ref, TimestampMs time_ms, double value, bool& repeated) {
+    if (by_ref_.empty()) {
+      for (std::size_t i = 0; i < batch_.size(); ++i) remember(batch_.refs[i], i);
+    }
+    const auto it = by_ref_.find(ref);
+    if (it == by_ref_.end()) return AppendOutcome::kOk;
+    const std::size_t i = it->second;
+    if (time_ms > batch_.times[i]) return AppendOutcome::kOk;
+    if (time_ms < batch_.times[i]) return AppendOutcome::kOutOfOrder;
+    if (std::bit_cast<std::uint64_t>(value) != std::bit_cast<std::uint64_t>(batch_.values[i]))
+      return AppendOutcome::kDuplicate;
+    repeated = true;
+    return AppendOutcome::kOk;
+  }
+
+  void remember(SeriesRef ref, std::size_t i) { by_ref_[ref] = i; }
+
+  StoreImpl& store_;
+  SampleBatch batch_;
+  CommitRequest request_;
+  SeriesRef max_ref_ = 0;
+  // Where each series stands last; filled once a reference does not rise.
+  std::unordered_map<SeriesRef, std::size_t> by_ref_;
+};
+
+}  // namespace
+
+std::unique_ptr<Appender> StoreImpl::appender() {
+  return std::make_unique<StoreAppender>(*this);
+}
+
+base::Result<SeriesRef> StoreImpl::series(const model::LabelSet& labels) {
+  const StoreOptions now = options();
+  return head_->series(labels, now.series_limit, now.labels_limit_bytes);
+}
+
+void StoreImpl::set_metadata(std::string_view family, const model::Metadata& metadata) {
+  MutexLock lock(metadata_mutex_);
+  const auto it = metadata_.find(family);
+  if (it != metadata_.end()) {
+    if (it->second != metadata) it->second = metadata;
+  } else if (metadata_.size() < kMetadataFamiliesMax) {
+    metadata_.emplace(family, metadata);
+  }
+}
+
+std::vector<CommitRequest*> StoreImpl::take_group() {
+  std::size_t n = 0;
+  for (std::size_t bytes = 0; n < queue_.size(); ++n) {
+    bytes += queue_[n]->record.size();
+    if (n > 0 && bytes > kGroupBytesMax) break;
+  }
+  const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(n);
+  std::vector<CommitRequest*> group(queue_.begin(), end);
+  queue_.erase(queue_.begin(), end);
+  return group;
+}
+
+base::Status StoreImpl::commit(CommitRequest& request) {
+  {
+    MutexLock lock(queue_mutex_);
+    queue_.push_back(&request);
+  }
+  while (true) {
+    std::vector<CommitRequest*> group;
+    {
+      MutexLock lock(queue_mutex_);
+      while (!request.done && leading_) queue_wake_.wait(queue_mutex_);
+      if (request.done) return request.status;
+      leading_ = true;
+      group = take_group();
+    }
+    const std::vector<CommitRequest*> deferred = write_group(group);
+    MutexLock lock(queue_mutex_);
+    for (CommitRequest* const written : group) written->done = true;
+    for (CommitRequest* const waiting : deferred) waiting->done = false;
+    queue_.insert(queue_.begin(), deferred.begin(), deferred.end());
+    leading_ = false;
+    queue_wake_.notify_all();
+  }
+}
+
+// Most batches lie apart by their references alone; only where those overlap are the series compared.
+bool StoreImpl::shares_series(const CommitRequest& request, std::span<CommitRequest* const> earlier) {
+  const bool apart = std::all_of(earlier.begin(), earlier.end(), [&](const CommitRequest* other) {
+    return request.max_ref < other->min_ref || request.min_ref > other->max_ref;
+  });
+  if (apart) return false;
+  if (++group_mark_ == 0) {
+    group_marks_.clear();
+    group_mark_ = 1;
+  }
+  for (const CommitRequest* const other : earlier) {
+    for (const SeriesRef ref : other->batch->refs) {
+      const std::uint32_t slot = slot_of(ref);
+      if (slot >= group_marks_.size()) group_marks_.resize(slot + slot / 4 + 1);
+      group_marks_[slot] = group_mark_;
+    }
+  }
+  for (const SeriesRef ref : request.batch->refs) {
+    const std::uint32_t slot = slot_of(ref);
+    if (slot < group_marks_.size() && group_marks_[slot] == group_mark_) return true;
+  }
+  return false;
+}
+
+std::vector<CommitRequest*> StoreImpl::write_group(std::vector<CommitRequest*> group) {
+  const bool synced = options().sync == StoreOptions::Sync::kCommit;
+  MutexLock lock(commit_mutex_);
+  group_buffer_.clear();
+  std::vector<SeriesRef> new_series = head_->take_unlogged(group_buffer_);
+  std::vector<CommitRequest*> deferred;
+  std::size_t kept = 0;
+  bool any = false;
+  for (CommitRequest* const request : group) {
+    if (kept > 0 && shares_series(*request, std::span(group).first(kept))) {
+      deferred.push_back(request);
+      continue;
+    }
+    group[kept++] = request;
+    if (request->judged_at != changes() && !head_->still_fits(*request->batch)) {
+      request->status =
+          base::fail(base::ErrorCode::kConflict,
+                     "another batch or sealing overtook samples of this one while it was gathered: nothing "
+                     "of it was stored; append it again");
+      continue;
+    }
+    any = true;
+  }
+  group.resize(kept);
+  // One batch alone is written from where it stands.
+  const bool alone = group.size() == 1 && group_buffer_.empty();
+  if (!alone) {
+    for (const CommitRequest* const request : group) {
+      if (request->status) group_buffer_ += request->record;
+    }
+  }
+  const std::string_view bytes = alone ? std::string_view(group.front()->record) : group_buffer_;
+  base::Status written;
+  if (any) written = synced ? wal_->append_synced(bytes) : wal_->append(bytes);
+  if (!any || !written) head_->give_back_unlogged(std::move(new_series));
+  for (CommitRequest* const request : group) {
+    if (!request->status) {
+      failed_commits_.add();
+    } else if (!written) {
+      failed_commits_.add();
+      request->status = base::fail(base::ErrorCode::kUnavailable,
+                                   fmt::format("the samples could not be written to the log, and nothing of them was "
+                                               "stored: {}",
+                                               written.error().message()));
+    } else {
+      const std::size_t stored = head_->apply(*request->batch);
+      commits_.add();
+      samples_appended_.add(stored);
+      log_samples_.fetch_add(request->batch->size(), std::memory_order_relaxed);
+      changes_.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  // A buffer that one large group needed is not kept for ever.
+  if (group_buffer_.capacity() > kGroupBytesMax / 4) group_buffer_ = std::string();
+  return deferred;
+}
+
+}  // namespace qd::store::metrics

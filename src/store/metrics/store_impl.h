@@ -1,0 +1,169 @@
+// The store put together: head, log, segments, and what keeps them in order. Private to the store_*.cpp files.
+//
+// Locks, in the order in which they are taken: commit_mutex_ (one group of batches, or one step of sealing, at a time),
+// then the head's own. maintain() is the only one that changes the manifest and the files it names.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/mutex.h"
+#include "store/metrics/head.h"
+#include "store/metrics/manifest.h"
+#include "store/metrics/segment.h"
+#include "store/metrics/store.h"
+#include "store/metrics/wal.h"
+
+namespace qd::store::metrics {
+
+// A segment in use; sorted by time of their first sample.
+struct LiveSegment {
+  std::uint64_t number;
+  std::shared_ptr<const Segment> segment;
+};
+using SegmentList = std::vector<LiveSegment>;
+
+// A batch on its way into the log.
+struct CommitRequest {
+  const SampleBatch* batch = nullptr;
+  std::string record;  // the batch as it goes into the log
+  SeriesRef min_ref = 0;
+  SeriesRef max_ref = 0;
+  std::uint64_t judged_at = 0;  // changes() when its first sample was judged
+  base::Status status;
+  bool done = false;
+};
+
+class StoreImpl final : public Store {
+ public:
+  StoreImpl(base::Files& files, std::filesystem::path dir, const StoreOptions& options, base::Log& log,
+            base::Registry& registry);
+  ~StoreImpl() override;
+
+  // Of Store::open.
+  base::Status load();
+
+  std::unique_ptr<Appender> appender() override;
+  base::Result<std::unique_ptr<SeriesSet>> select(std::span<const Matcher> matchers, TimestampMs from_ms,
+                                                  TimestampMs to_ms, std::size_t series_limit) const override;
+  base::Result<std::vector<std::string>> label_names(std::span<const Matcher> matchers, TimestampMs from_ms,
+                                                     TimestampMs to_ms) const override;
+  base::Result<std::vector<std::string>> label_values(std::string_view name, std::span<const Matcher> matchers,
+                                                      TimestampMs from_ms, TimestampMs to_ms) const override;
+  base::Status maintain(model::TimestampMs now_ms) override;
+  void set_options(const StoreOptions& options) override;
+  StoreStats stats() const override;
+  Cardinality cardinality(std::size_t rows) const override;
+  std::map<std::string, model::Metadata, std::less<>> metadata() const override;
+
+  // For appenders.
+  Head& head() { return *head_; }
+  base::Result<SeriesRef> series(const model::LabelSet& labels);
+  void set_metadata(std::string_view family, const model::Metadata& metadata);
+  base::Status commit(CommitRequest& request);
+  std::uint64_t changes() const { return changes_.load(std::memory_order_relaxed); }
+
+ private:
+  class Replay;
+
+  StoreOptions options() const;
+  std::shared_ptr<const SegmentList> segments() const;
+
+  // store.cpp
+  base::Status read_manifest();
+  base::Result<Manifest> rebuilt_manifest();
+  base::Status load_segments();
+  base::Status load_head();
+  base::Status remove_left_overs();
+
+  // store_commit.cpp
+  std::vector<CommitRequest*> take_group() QD_REQUIRES(queue_mutex_);
+  // Returns those that must wait for a later group, because they share series with an earlier one of this group.
+  std::vector<CommitRequest*> write_group(std::vector<CommitRequest*> group) QD_EXCLUDES(commit_mutex_);
+  bool shares_series(const CommitRequest& request, std::span<CommitRequest* const> earlier) QD_REQUIRES(commit_mutex_);
+
+  // store_maintain.cpp
+  base::Status sync(const StoreOptions& options, model::TimestampMs now_ms);
+  std::optional<model::TimestampMs> seal_due(const StoreOptions& options, model::TimestampMs now_ms) const;
+  base::Status seal(model::TimestampMs until_ms);
+  base::Result<std::shared_ptr<const Segment>> write_sealed(const HeadSelection& selection, model::TimestampMs until_ms,
+                                                            const std::filesystem::path& path,
+                                                            model::TimestampMs& next_first_ms);
+  bool checkpoint_due();
+  base::Status checkpoint();
+  base::Status cut_log();
+  base::Result<std::uint64_t> write_series(std::size_t from, std::uint64_t number);
+  base::Status apply_retention(const StoreOptions& options, model::TimestampMs now_ms);
+  base::Status merge(const StoreOptions& options);
+  base::Status settle_doubts();
+  void remove_doubtful();
+  base::Status replace_segments(SegmentList list, model::TimestampMs sealed_until_ms);
+  void update_gauges();
+
+  base::Files& files_;
+  const std::filesystem::path dir_;
+  const std::filesystem::path wal_dir_;
+  const std::filesystem::path head_dir_;
+  const std::filesystem::path segment_dir_;
+  const std::filesystem::path manifest_path_;
+  base::Log& log_;
+
+  mutable base::Mutex options_mutex_;
+  StoreOptions options_ QD_GUARDED_BY(options_mutex_);
+
+  std::unique_ptr<Head> head_;
+  std::unique_ptr<Wal> wal_;
+
+  // Changed inside Head::publish, read inside Head::select: both see head and segments of one moment.
+  mutable base::Mutex segments_mutex_;
+  std::shared_ptr<const SegmentList> segments_ QD_GUARDED_BY(segments_mutex_);
+
+  base::Mutex commit_mutex_;
+  std::string group_buffer_ QD_GUARDED_BY(commit_mutex_);
+  // By slot: the last group in which batches had to be told apart by series, and that held this one.
+  std::vector<std::uint32_t> group_marks_ QD_GUARDED_BY(commit_mutex_);
+  std::uint32_t group_mark_ QD_GUARDED_BY(commit_mutex_) = 0;
+  std::atomic<std::uint64_t> changes_{0};      // of what may be appended: batches applied, boundaries moved
+  std::atomic<std::uint64_t> log_samples_{0};  // since the last checkpoint
+
+  base::Mutex queue_mutex_;
+  base::CondVar queue_wake_;
+  std::vector<CommitRequest*> queue_ QD_GUARDED_BY(queue_mutex_);
+  bool leading_ QD_GUARDED_BY(queue_mutex_) = false;
+
+  mutable base::Mutex metadata_mutex_;
+  std::map<std::string, model::Metadata, std::less<>> metadata_ QD_GUARDED_BY(metadata_mutex_);
+
+  // Of maintain's thread.
+  Manifest manifest_;
+  std::size_t series_written_ = 0;  // positions of the index that the series files hold
+  std::uint64_t next_series_file_ = 1;
+  std::uint64_t next_segment_ = 1;
+  bool retire_ = false;   // something was sealed, and what it left behind is still there
+  bool damaged_ = false;  // the log holds what should not be read again
+  model::TimestampMs synced_at_ms_ = model::kMinTimestampMs;
+  std::set<std::uint64_t> unmergeable_;
+  std::vector<std::filesystem::path> doubtful_;  // made for a manifest whose writing failed
+
+  base::Counter& samples_appended_;
+  base::Counter& commits_;
+  base::Counter& failed_commits_;
+  base::Counter& torn_tails_;
+  base::Counter& damaged_parts_;
+  base::Counter& seals_;
+  base::Counter& merges_;
+  base::Counter& failed_maintenance_;
+  base::Gauge& series_gauge_;
+  base::Gauge& wal_bytes_gauge_;
+  base::Gauge& segment_bytes_gauge_;
+  base::Gauge& segments_gauge_;
+};
+
+}  // namespace qd::store::metrics

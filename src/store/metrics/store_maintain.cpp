@@ -1,0 +1,383 @@
+// What the store does on its own: sync, seal, cut the log, merge, forget.
+//
+// Sealing a window [.., until):
+//   1. Samples before `until` are refused from now on; what was acknowledged before is in the head.
+//   2. Those samples are written to a segment, synced and renamed.
+//   3. The manifest names the segment and `until`: the instant at which the window is sealed. A crash before leaves a
+//      file that nothing names; replay finds the samples in the log. After it, replay passes over them.
+//   4. Queries from now on take the window from the segment, those that began before from the head.
+//   5. When the last of those has ended, series without newer samples and blocks of closed chunks are dropped.
+//
+// Cutting the log (a checkpoint):
+//   1. A new log segment is started: what is before it has been applied to the head.
+//   2. Every open chunk is closed, and closed chunks and new series are written to files and synced.
+//   3. The manifest names those files and the new log segment. A crash before leaves files that nothing names.
+//   4. Older log segments are removed. Samples that came between 1 and 2 are in a chunk and in the log; replay passes
+//      over what is not newer than a series' newest chunk.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/bytes.h"
+#include "store/metrics/merge.h"
+#include "store/metrics/merge_plan.h"
+#include "store/metrics/store_impl.h"
+
+namespace qd::store::metrics {
+
+using base::MutexLock;
+using base::Status;
+using model::TimestampMs;
+
+namespace {
+
+// Either makes a checkpoint due: replay then reads at most this much of the log, which takes about a second.
+constexpr std::uint64_t kCheckpointSamples = 32'000'000;
+constexpr std::uint64_t kCheckpointBytes = 256ULL << 20;
+// More files than this are written anew as one.
+constexpr std::size_t kSeriesFilesMax = 16;
+// Windows sealed by one call, so that samples from years ago do not hold up the rest.
+constexpr int kSealsAtOnce = 64;
+
+// The newest time that is believed.
+TimestampMs latest(const StoreOptions& options, TimestampMs now_ms) {
+  return now_ms > model::kMaxTimestampMs - options.future_limit_ms ? model::kMaxTimestampMs
+                                                                   : now_ms + options.future_limit_ms;
+}
+
+bool contains(const std::vector<std::uint64_t>& sorted, std::uint64_t number) {
+  return std::binary_search(sorted.begin(), sorted.end(), number);
+}
+
+}  // namespace
+
+Status StoreImpl::maintain(TimestampMs now_ms) {
+  const StoreOptions now = options();
+  head_->accept_until(latest(now, now_ms));
+  Status first;
+  const auto note = [&](std::string_view what, const Status& status) {
+    if (status) return true;
+    failed_maintenance_.add();
+    log_.error("maintenance of the metrics store failed and will be tried again",
+               {{"step", what}, {"error", status.error()}});
+    if (first) first = base::fail(status.error().within(what));
+    return false;
+  };
+  note("syncing the log", sync(now, now_ms));
+  note("writing chunks of the head", head_->write_blocks(files_, head_dir_));
+  for (int i = 0; i < kSealsAtOnce; ++i) {
+    const auto until = seal_due(now, now_ms);
+    if (!until || !note("sealing", seal(*until))) break;
+  }
+  if (checkpoint_due()) note("cutting the log", checkpoint());
+  note("applying the retention", apply_retention(now, now_ms));
+  note("merging segments", merge(now));
+  update_gauges();
+  return first;
+}
+
+Status StoreImpl::sync(const StoreOptions& now, TimestampMs now_ms) {
+  const bool due = synced_at_ms_ == model::kMinTimestampMs || now_ms < synced_at_ms_ ||
+                   now_ms - synced_at_ms_ >= now.sync_interval_ms;
+  if (!due) return {};
+  QD_TRY(wal_->sync());
+  synced_at_ms_ = now_ms;
+  return {};
+}
+
+// Whether the manifest on disk is the old or the new one is not known after writing it failed: until one is written
+// whole, files that the new one names must stay, and no further ones are made.
+Status StoreImpl::settle_doubts() {
+  if (doubtful_.empty()) return {};
+  QD_TRY(manifest_.write(files_, manifest_path_));
+  remove_doubtful();
+  return {};
+}
+
+void StoreImpl::remove_doubtful() {
+  for (const auto& path : doubtful_) {
+    if (const Status removed = files_.remove(path); !removed)
+      log_.warn("a file that nothing names could not be removed", {{"error", removed.error()}});
+  }
+  doubtful_.clear();
+}
+
+// --- Sealing ---
+
+std::optional<TimestampMs> StoreImpl::seal_due(const StoreOptions& now, TimestampMs now_ms) const {
+  if (head_->first_ms() > head_->last_ms()) return std::nullopt;
+  // A sample from the far future, or a clock that was set back, must not seal what still grows.
+  const TimestampMs reach = std::min(head_->last_ms(), latest(now, now_ms));
+  const TimestampMs until = window_start(head_->first_ms(), now.seal_interval_ms) + now.seal_interval_ms;
+  if (reach < until || reach - until < now.seal_interval_ms / 2) return std::nullopt;
+  return until;
+}
+
+Status StoreImpl::seal(TimestampMs until_ms) {
+  const TimestampMs first_before = head_->first_ms();
+  {
+    // Batches are judged again when this has changed: one that holds older samples is refused as a whole.
+    MutexLock lock(commit_mutex_);
+    head_->accept_from(until_ms);
+    head_->reset_first();
+    changes_.fetch_add(1, std::memory_order_relaxed);
+  }
+  const auto attempt = [&]() -> Status {
+    QD_TRY(settle_doubts());
+    QD_ASSIGN(HeadSelection selection,
+              head_->select({}, model::kMinTimestampMs, model::kMaxTimestampMs, std::numeric_limits<std::size_t>::max(),
+                            Head::Labels::kWithout, [] {}));
+    const std::uint64_t number = next_segment_++;
+    const auto path = numbered(segment_dir_, number, ".seg");
+    TimestampMs next_first_ms = model::kMaxTimestampMs;
+    QD_ASSIGN(const std::shared_ptr<const Segment> sealed, write_sealed(selection, until_ms, path, next_first_ms));
+    SegmentList list = *segments();
+    if (sealed != nullptr) list.push_back({number, sealed});
+    if (Status published = replace_segments(std::move(list), until_ms); !published) {
+      doubtful_.push_back(path);
+      return published;
+    }
+    head_->merge_first(next_first_ms);
+    if (sealed != nullptr) head_->subtract_samples(sealed->info().samples);
+    return {};
+  };
+  Status sealed = attempt();
+  if (!sealed) {
+    head_->merge_first(first_before);
+    return sealed;
+  }
+  seals_.add();
+  retire_ = true;
+  return {};
+}
+
+base::Result<std::shared_ptr<const Segment>> StoreImpl::write_sealed(const HeadSelection& selection,
+                                                                     TimestampMs until_ms,
+                                                                     const std::filesystem::path& path,
+                                                                     TimestampMs& next_first_ms) {
+  std::unique_ptr<SegmentWriter> writer;
+  Columns columns;
+  std::vector<base::Error> skipped;
+  for (std::size_t i = 0; i < selection.slots.size(); ++i) {
+    columns.clear();
+    QD_TRY(head_->read(selection, i, model::kMinTimestampMs, model::kMaxTimestampMs, columns, &skipped));
+    const auto end = std::lower_bound(columns.times.begin(), columns.times.end(), until_ms);
+    if (end != columns.times.end()) next_first_ms = std::min(next_first_ms, *end);
+    const auto n = static_cast<std::size_t>(end - columns.times.begin());
+    if (n == 0) continue;
+    if (writer == nullptr) {
+      QD_ASSIGN(writer, SegmentWriter::create(files_, path, {}));
+    }
+    QD_TRY(writer->add(head_->labels(selection.slots[i]), std::span(columns.times).first(n),
+                       std::span(columns.values).first(n)));
+  }
+  for (const base::Error& error : skipped) {
+    damaged_parts_.add();
+    log_.error("a damaged chunk was passed over while sealing", {{"error", error}});
+  }
+  if (writer == nullptr) return nullptr;
+  QD_TRY(writer->finish());
+  return Segment::open(files_, path);
+}
+
+Status StoreImpl::replace_segments(SegmentList list, TimestampMs sealed_until_ms) {
+  std::sort(list.begin(), list.end(), [](const LiveSegment& a, const LiveSegment& b) {
+    return a.segment->info().min_ms < b.segment->info().min_ms;
+  });
+  Manifest next = manifest_;
+  next.generation = head_->generation();
+  next.sealed_until_ms = sealed_until_ms;
+  next.segments.clear();
+  for (const LiveSegment& entry : list) next.segments.push_back(entry.number);
+  std::sort(next.segments.begin(), next.segments.end());
+  QD_TRY(next.write(files_, manifest_path_));
+  const std::vector<std::uint64_t> before = std::exchange(manifest_, next).segments;
+  remove_doubtful();
+  auto shared = std::make_shared<const SegmentList>(std::move(list));
+  head_->publish(sealed_until_ms, [&] {
+    MutexLock lock(segments_mutex_);
+    segments_ = std::move(shared);
+  });
+  for (const std::uint64_t number : before) {
+    if (contains(next.segments, number)) continue;
+    // Nothing names it any more: what stays now goes when the store is opened next.
+    if (const Status removed = files_.remove(numbered(segment_dir_, number, ".seg")); !removed)
+      log_.warn("a segment that is no longer used could not be removed", {{"error", removed.error()}});
+  }
+  return {};
+}
+
+// --- The log ---
+
+bool StoreImpl::checkpoint_due() {
+  if (retire_) return true;
+  return log_samples_.load(std::memory_order_relaxed) >= kCheckpointSamples || wal_->bytes() >= kCheckpointBytes;
+}
+
+Status StoreImpl::checkpoint() {
+  Status status = cut_log();
+  // Due again, whatever has been counted anew since.
+  if (!status) log_samples_.fetch_add(kCheckpointSamples, std::memory_order_relaxed);
+  return status;
+}
+
+Status StoreImpl::cut_log() {
+  QD_TRY(settle_doubts());
+  std::uint64_t first_log = 0;
+  bool retired = false;
+  {
+    MutexLock lock(commit_mutex_);
+    QD_ASSIGN(first_log, wal_->rotate());
+    log_samples_.store(0, std::memory_order_relaxed);
+    if (retire_ && !head_->pinned()) {
+      if (head_->drop_dead() > 0) series_written_ = 0;
+      changes_.fetch_add(1, std::memory_order_relaxed);
+      retired = true;
+    }
+  }
+  head_->close_chunks();
+  QD_TRY(head_->write_blocks(files_, head_dir_));
+  const bool anew = series_written_ == 0 || manifest_.series_files.size() >= kSeriesFilesMax;
+  const std::size_t from = anew ? 0 : series_written_;
+  // A number is never used twice: a manifest whose writing failed half-way may name the file.
+  const std::uint64_t series_file = next_series_file_++;
+  QD_ASSIGN(const std::uint64_t written, write_series(from, series_file));
+
+  Manifest next = manifest_;
+  next.generation = head_->generation();
+  next.log_first = first_log;
+  if (anew) next.series_files.clear();
+  if (written > 0) next.series_files.push_back(series_file);
+  next.chunk_files = head_->written_blocks();
+  if (const Status named = next.write(files_, manifest_path_); !named) {
+    if (written > 0) doubtful_.push_back(numbered(head_dir_, series_file, ".series"));
+    return named;
+  }
+  const Manifest before = std::exchange(manifest_, next);
+  remove_doubtful();
+  series_written_ = from + written;
+  if (retired) retire_ = false;
+
+  for (const std::uint64_t number : before.series_files) {
+    if (!contains(manifest_.series_files, number)) QD_TRY(files_.remove(numbered(head_dir_, number, ".series")));
+  }
+  for (const std::uint64_t number : before.chunk_files) {
+    if (!contains(manifest_.chunk_files, number)) QD_TRY(files_.remove(numbered(head_dir_, number, ".chunks")));
+  }
+  return wal_->remove_before(first_log);
+}
+
+// Series from position `from` of the index on; returns how many. Nothing to write is no file.
+base::Result<std::uint64_t> StoreImpl::write_series(std::size_t from, std::uint64_t number) {
+  constexpr std::size_t kSeriesAtATime = 4096;
+  const std::size_t end = head_->series_count();
+  if (from >= end) return 0;
+  const auto path = numbered(head_dir_, number, ".series");
+  std::uint64_t written = 0;
+  const auto write_all = [&]() -> Status {
+    QD_ASSIGN(const auto file, files_.create(path));
+    QD_TRY(file->append(base::as_bytes(wal_header(number))));
+    std::string buffer;
+    while (from + written < end) {
+      buffer.clear();
+      const std::size_t n =
+          head_->encode_series(from + written, std::min(kSeriesAtATime, end - from - written), buffer);
+      if (n == 0) break;
+      QD_TRY(file->append(base::as_bytes(buffer)));
+      written += n;
+    }
+    QD_TRY(file->sync());
+    return files_.sync_directory(head_dir_);
+  };
+  if (Status status = write_all(); !status) {
+    (void)files_.remove(path);
+    return base::fail(std::move(status).error());
+  }
+  return written;
+}
+
+// --- Segments ---
+
+Status StoreImpl::apply_retention(const StoreOptions& now, TimestampMs now_ms) {
+  SegmentList list = *segments();
+  if (list.empty()) return {};
+  const std::size_t before = list.size();
+  TimestampMs newest = head_->last_ms();
+  std::uint64_t bytes = wal_->bytes() + head_->block_bytes();
+  for (const LiveSegment& entry : list) {
+    newest = std::max(newest, entry.segment->info().max_ms);
+    bytes += entry.segment->info().bytes;
+  }
+  // A clock that was set far ahead must not empty the store.
+  const TimestampMs today = std::min(now_ms, newest);
+  if (now.retention_ms > 0 && today >= model::kMinTimestampMs + now.retention_ms) {
+    std::erase_if(list, [&](const LiveSegment& entry) {
+      const bool expired = entry.segment->info().max_ms < today - now.retention_ms;
+      if (expired) bytes -= entry.segment->info().bytes;
+      return expired;
+    });
+  }
+  while (now.retention_bytes > 0 && bytes > now.retention_bytes && !list.empty()) {
+    const auto oldest = std::min_element(list.begin(), list.end(), [](const LiveSegment& a, const LiveSegment& b) {
+      return a.segment->info().max_ms < b.segment->info().max_ms;
+    });
+    bytes -= oldest->segment->info().bytes;
+    list.erase(oldest);
+  }
+  if (list.size() == before) return {};
+  log_.info("segments past the retention were dropped", {{"segments", before - list.size()}});
+  return replace_segments(std::move(list), manifest_.sealed_until_ms);
+}
+
+Status StoreImpl::merge(const StoreOptions& now) {
+  SegmentList list = *segments();
+  std::vector<SegmentInfo> infos;
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (unmergeable_.contains(list[i].number)) continue;
+    infos.push_back(list[i].segment->info());
+    places.push_back(i);
+  }
+  const std::vector<std::size_t> plan = plan_merge(infos, {.seal_interval_ms = now.seal_interval_ms,
+                                                           .retention_ms = now.retention_ms,
+                                                           .sealed_until_ms = manifest_.sealed_until_ms});
+  if (plan.empty()) return {};
+  std::vector<std::shared_ptr<const Segment>> inputs;
+  std::set<std::uint64_t> gone;
+  SegmentOptions merged_options;
+  for (const std::size_t i : plan) {
+    const LiveSegment& entry = list[places[i]];
+    inputs.push_back(entry.segment);
+    gone.insert(entry.number);
+    merged_options.level = std::max(merged_options.level, entry.segment->info().level + 1);
+  }
+  QD_TRY(settle_doubts());
+  const std::uint64_t number = next_segment_++;
+  const auto path = numbered(segment_dir_, number, ".seg");
+  const auto merged = merge_segments(files_, inputs, path, model::kMinTimestampMs, merged_options);
+  if (!merged) {
+    if (merged.error().code() != base::ErrorCode::kCorrupt) return base::fail(merged.error());
+    // It stays as it is and serves the series that are whole; merging it can never succeed.
+    for (const std::size_t i : plan) {
+      const LiveSegment& entry = list[places[i]];
+      if (entry.segment->verify()) continue;
+      damaged_parts_.add();
+      unmergeable_.insert(entry.number);
+    }
+    return base::fail(merged.error());
+  }
+  QD_ASSIGN(auto segment, Segment::open(files_, path));
+  std::erase_if(list, [&](const LiveSegment& entry) { return gone.contains(entry.number); });
+  list.push_back({number, std::move(segment)});
+  if (Status replaced = replace_segments(std::move(list), manifest_.sealed_until_ms); !replaced) {
+    doubtful_.push_back(path);
+    return replaced;
+  }
+  merges_.add();
+  return {};
+}
+
+}  // namespace qd::store::metrics

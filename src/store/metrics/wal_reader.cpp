@@ -1,0 +1,129 @@
+#include "store/metrics/wal_reader.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "base/bytes.h"
+#include "store/metrics/wal.h"
+
+namespace qd::store::metrics {
+namespace {
+
+using base::Status;
+
+// Looking for the next whole record may check what only looks like one; this bounds the work on hostile bytes.
+constexpr std::size_t kSearchFactor = 8;
+
+// Hands the record to `sink`; false when its payload is malformed.
+bool deliver(const WalRecord& record, WalSink& sink, std::vector<LoggedSeries>& series, SampleBatch& batch) {
+  switch (record.type) {
+    case WalRecordType::kSeries:
+      if (!decode_series(record.payload, series)) return false;
+      sink.series(series);
+      return true;
+    case WalRecordType::kSamples:
+      if (!decode_samples(record.payload, batch)) return false;
+      sink.samples(batch);
+      return true;
+  }
+  return false;
+}
+
+// The offset of the first whole record after `at`, or the end.
+std::size_t find_record(std::span<const std::byte> bytes, std::size_t at, std::size_t& budget, Checksums checksums) {
+  while (at < bytes.size()) {
+    const void* const found = std::memchr(bytes.data() + at, 'W', bytes.size() - at);
+    if (found == nullptr) break;
+    at = static_cast<std::size_t>(static_cast<const std::byte*>(found) - bytes.data());
+    WalRecord record;
+    if (read_record(bytes, at, record, Checksums::kIgnore)) {
+      if (record.bytes > budget) break;
+      budget -= record.bytes;
+      if (read_record(bytes, at, record, checksums)) return at;
+    }
+    ++at;
+  }
+  return bytes.size();
+}
+
+Status set_aside(base::Files& files, const std::filesystem::path& path, const DamagedPart& part,
+                 std::span<const std::byte> bytes, base::Log& log) {
+  const std::filesystem::path aside = fmt::format("{}.{}.damaged", path.native(), part.offset);
+  log.error("part of the log is damaged and was set aside; what follows it is read on",
+            {{"file", path.native()}, {"offset", part.offset}, {"bytes", part.bytes}, {"copy", aside.native()}});
+  return base::write_file_atomically(files, aside, base::as_text(bytes.subspan(part.offset, part.bytes)));
+}
+
+// What a crash left of the segment being written; the file keeps what is whole.
+Status cut_tail(base::Files& files, const std::filesystem::path& path, const DamagedPart& part, base::Log& log) {
+  log.warn("a torn record was cut off the end of the log",
+           {{"file", path.native()}, {"offset", part.offset}, {"bytes", part.bytes}});
+  QD_ASSIGN(const auto file, files.open_append(path));
+  QD_TRY(file->truncate(part.offset));
+  return file->sync();
+}
+
+Status check_header(std::span<const std::byte> bytes, const std::filesystem::path& path) {
+  base::ByteReader reader(bytes);
+  const std::string_view magic = base::as_text(reader.raw(kWalMagic.size()));
+  const auto version = reader.fixed<std::uint32_t>();
+  if (reader.ok() && magic == kWalMagic && version > kWalVersion) {
+    return base::fail(base::ErrorCode::kInvalid,
+                      fmt::format("{} has log format {}, and this Quarterdeck reads up to {}: run the newer one that "
+                                  "wrote it",
+                                  path.native(), version, kWalVersion));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::vector<DamagedPart> read_wal_segment(std::span<const std::byte> bytes, WalSink& sink, std::uint64_t& records,
+                                          Checksums checksums) {
+  std::vector<DamagedPart> damaged;
+  std::vector<LoggedSeries> series;
+  SampleBatch batch;
+  std::size_t budget = kSearchFactor * bytes.size();
+  std::size_t at = std::min(kWalHeaderBytes, bytes.size());
+  if (bytes.size() < kWalHeaderBytes && !bytes.empty()) damaged.push_back({0, bytes.size(), true});
+  while (at < bytes.size()) {
+    WalRecord record;
+    if (read_record(bytes, at, record, checksums) && deliver(record, sink, series, batch)) {
+      at += record.bytes;
+      ++records;
+      continue;
+    }
+    const std::size_t next = find_record(bytes, at + 1, budget, checksums);
+    damaged.push_back({at, next - at, next == bytes.size()});
+    at = next;
+  }
+  return damaged;
+}
+
+base::Result<WalReport> read_wal(base::Files& files, const std::filesystem::path& dir, std::uint64_t first,
+                                 base::Log& log, WalSink& sink) {
+  QD_ASSIGN(const std::vector<std::uint64_t> numbers, Wal::list(files, dir));
+  WalReport report;
+  report.next_segment = first;
+  for (const std::uint64_t number : numbers) {
+    if (number < first) continue;
+    report.next_segment = number + 1;
+    const auto path = Wal::segment_path(dir, number);
+    QD_ASSIGN(const auto mapping, files.map(path));
+    const std::span<const std::byte> bytes = mapping->bytes();
+    QD_TRY(check_header(bytes, path));
+    for (const DamagedPart& part : read_wal_segment(bytes, sink, report.records)) {
+      if (part.at_end && number == numbers.back()) {
+        ++report.torn_tails;
+        QD_TRY(cut_tail(files, path, part, log));
+      } else {
+        ++report.damaged_parts;
+        QD_TRY(set_aside(files, path, part, bytes, log));
+      }
+    }
+  }
+  return report;
+}
+
+}  // namespace qd::store::metrics

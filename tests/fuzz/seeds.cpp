@@ -1,0 +1,197 @@
+// Writes small logs, segments and blocks for the corpus of the fuzz targets that read them.
+//
+// usage: fuzz_seeds DIRECTORY    (tests/fuzz/corpus; again whenever one of these formats changes)
+
+#include <bit>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/files.h"
+#include "base/temp_directory.h"
+#include "store/metrics/chunk.h"
+#include "store/metrics/codec.h"
+#include "store/metrics/segment_writer.h"
+#include "store/metrics/wal_record.h"
+
+namespace {
+
+using namespace qd::store::metrics;
+namespace fs = std::filesystem;
+
+constexpr TimestampMs kStart = 1'700'000'000'000;
+
+// The first byte is the target's: 0 leaves checksums aside, 1 checks them.
+void write(const fs::path& path, char choice, std::string_view bytes) {
+  fs::create_directories(path.parent_path());
+  std::ofstream file(path, std::ios::binary);
+  file << choice << bytes;
+  QD_ASSERT(file.good(), path.native());
+}
+
+enum class Shape { kConstant, kCounter, kDecimal, kGauge, kRandom, kStale };
+
+std::vector<double> values(Shape shape, std::size_t count) {
+  std::mt19937_64 random(7);
+  std::vector<double> all;
+  double value = 100;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (shape == Shape::kCounter) value += static_cast<double>(random() % 20);
+    if (shape == Shape::kDecimal) value = static_cast<double>(random() % 10'000) / 100;
+    if (shape == Shape::kGauge) value += static_cast<double>(random() % 1000) * 0.37;
+    if (shape == Shape::kRandom) value = std::bit_cast<double>(random());
+    all.push_back(shape == Shape::kStale && i + 1 == count ? std::bit_cast<double>(qd::model::kStaleNanBits) : value);
+  }
+  return all;
+}
+
+std::vector<TimestampMs> times(std::size_t count, bool regular) {
+  std::mt19937_64 random(8);
+  std::vector<TimestampMs> all;
+  TimestampMs at = kStart;
+  for (std::size_t i = 0; i < count; ++i) {
+    all.push_back(at);
+    at += regular ? 15'000 : 14'990 + static_cast<TimestampMs>(random() % 20);
+    if (!regular && random() % 8 == 0) at += 60'000;
+  }
+  return all;
+}
+
+constexpr Shape kShapes[] = {Shape::kConstant, Shape::kCounter, Shape::kDecimal,
+                             Shape::kGauge,    Shape::kRandom,  Shape::kStale};
+
+void write_logs(const fs::path& dir) {
+  std::string series = wal_header(1);
+  SeriesRecordWriter writer(series);
+  for (SeriesRef ref = 1; ref <= 6; ++ref) {
+    const std::string instance = "host-" + std::to_string(ref);
+    const LabelSet labels{{"__name__", "up"}, {"job", "api"}, {"instance", instance}};
+    writer.add(ref, labels.bytes());
+  }
+  writer.finish();
+  write(dir / "series", 1, series);
+
+  std::string log = series;
+  for (int pass = 0; pass < 3; ++pass) {
+    SampleBatch batch;
+    for (SeriesRef ref = 1; ref <= 6; ++ref) {
+      batch.refs.push_back(ref);
+      batch.times.push_back(kStart + pass * 15'000);
+      batch.values.push_back(values(kShapes[ref - 1], 3)[static_cast<std::size_t>(pass)]);
+    }
+    QD_ASSERT(append_samples_record(log, batch).has_value());
+  }
+  write(dir / "whole", 1, log);
+  write(dir / "whole-unchecked", 0, log);
+  write(dir / "torn", 1, std::string_view(log).substr(0, log.size() - 5));
+  std::string flipped = log;
+  flipped[series.size() + 20] = static_cast<char>(flipped[series.size() + 20] ^ 4);
+  write(dir / "flipped", 1, flipped);
+  std::string mixed = wal_header(2);
+  SampleBatch batch;
+  batch.refs = {9, 2, 9, 1'000'000'007};
+  batch.times = {kStart, kStart - 5, kStart + 7, -1};
+  batch.values = {1, -0.0, 1e300, std::bit_cast<double>(qd::model::kStaleNanBits)};
+  QD_ASSERT(append_samples_record(mixed, batch).has_value());
+  write(dir / "irregular", 0, mixed);
+}
+
+void write_segments(const fs::path& dir) {
+  qd::base::PosixFiles files;
+  const qd::base::TempDirectory temporary;
+  const auto make = [&](const std::string& name, std::size_t hosts, std::size_t samples, bool regular, bool compress) {
+    const fs::path path = temporary / name;
+    auto segment = SegmentWriter::create(files, path, {.level = 1, .compress_cold = compress});
+    QD_ASSERT(segment.has_value());
+    for (const std::string metric : {"requests_total", "up"}) {
+      for (std::size_t host = 0; host < hosts; ++host) {
+        const std::string instance = "host-" + std::to_string(host);
+        const LabelSet labels{{"__name__", metric}, {"job", host % 2 == 0 ? "api" : "db"}, {"instance", instance}};
+        QD_ASSERT((*segment)->add(labels, times(samples, regular), values(kShapes[host % 6], samples)).has_value());
+      }
+    }
+    QD_ASSERT((*segment)->finish().has_value());
+    const auto bytes = qd::base::read_file(files, path, 1 << 20);
+    QD_ASSERT(bytes.has_value());
+    write(dir / name, 1, *bytes);
+    write(dir / (name + "-unchecked"), 0, *bytes);
+  };
+  make("one", 1, 1, true, false);
+  make("six", 6, 20, true, false);
+  make("irregular", 6, 40, false, false);
+  make("compressed", 3, 300, true, true);
+  make("two-blocks", 1, kBlockSamplesMax + 5, true, false);
+}
+
+void write_blocks(const fs::path& dir) {
+  const auto with_count = [](std::size_t count, std::string_view bytes) {
+    std::string all;
+    all += static_cast<char>((count - 1) & 0xff);
+    all += static_cast<char>((count - 1) >> 8);
+    return all.append(bytes);
+  };
+  for (const std::size_t count : {1, 5, 100}) {
+    const std::string size = "-" + std::to_string(count);
+    BlockEncoder encoder;
+    for (const bool regular : {true, false}) {
+      std::string block;
+      encoder.encode_times(times(count, regular), block);
+      write(dir / ((regular ? "regular" : "irregular") + size), 1, with_count(count, block));
+    }
+    for (std::size_t i = 0; i < std::size(kShapes); ++i) {
+      const auto written = values(kShapes[i], count);
+      std::string block;
+      encoder.encode_values(written, count == 100, block);
+      write(dir / ("values-" + std::to_string(i) + size), 0, with_count(count, block));
+      if (count != 5) continue;
+      const std::string_view raw(reinterpret_cast<const char*>(written.data()), written.size() * sizeof(double));
+      write(dir / ("encode-values-" + std::to_string(i)), 3, raw);
+      std::string steps;
+      for (const double value : written) {
+        const auto bits = value < 1e6 ? static_cast<std::uint64_t>(value) : std::bit_cast<std::uint64_t>(value);
+        steps += static_cast<char>(i * 40);
+        for (int shift = 56; shift >= 0; shift -= 8) steps += static_cast<char>(bits >> shift);
+      }
+      write(dir / ("encode-chunk-" + std::to_string(i)), 6, steps);
+    }
+  }
+  for (const Shape shape : kShapes) {
+    const auto written = values(shape, 8);
+    std::byte bytes[kChunkBytesMax];
+    ChunkState state;
+    std::size_t used = begin_chunk(state, kStart, written[0], bytes);
+    for (std::size_t i = 1; i < written.size(); ++i) {
+      used += extend_chunk(state, kStart + static_cast<TimestampMs>(i) * 15'000, written[i], bytes + used);
+    }
+    const std::string_view chunk = qd::base::as_text(std::span(bytes).first(used));
+    write(dir / ("chunk-" + std::to_string(static_cast<int>(shape))), 2, with_count(written.size(), chunk));
+  }
+  const auto some_times = times(6, false);
+  write(dir / "encode-times", 5, {reinterpret_cast<const char*>(some_times.data()), some_times.size() * 8});
+  write(dir / "encode-decimals", 4, "abcdefghijklmnopqrst");
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count != 2) {
+    std::fprintf(stderr, "usage: fuzz_seeds DIRECTORY\n");
+    return 2;
+  }
+  try {
+    const fs::path corpus = arguments[1];
+    write_logs(corpus / "wal");
+    write_segments(corpus / "segment");
+    write_blocks(corpus / "codec");
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+  return 0;
+}
