@@ -154,7 +154,8 @@ void write_blocks(const fs::path& dir) {
       write(dir / ("encode-values-" + std::to_string(i)), 3, raw);
       std::string steps;
       for (const double value : written) {
-        const auto bits = value < 1e6 ? static_cast<std::uint64_t>(value) : std::bit_cast<std::uint64_t>(value);
+        const auto bits =
+            value >= 0 && value < 1e6 ? static_cast<std::uint64_t>(value) : std::bit_cast<std::uint64_t>(value);
         steps += static_cast<char>(i * 40);
         for (int shift = 56; shift >= 0; shift -= 8) steps += static_cast<char>(bits >> shift);
       }

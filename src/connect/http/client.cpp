@@ -17,6 +17,7 @@
 #include <deque>
 #include <limits>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/assert.h"
@@ -216,6 +217,8 @@ class Client::Core : public std::enable_shared_from_this<Core> {
     if (!easy) return finish(id, base::fail(one.transfer.error(ErrorCode::kUnavailable, "out of memory")));
     auto prepared = one.transfer.prepare(std::move(easy), remaining_ms, options.connect_timeout_ms);
     if (!prepared) return finish(id, base::fail(std::move(prepared).error()));
+    curl_easy_setopt(one.transfer.easy(), CURLOPT_CLOSESOCKETFUNCTION, &Core::on_close);
+    curl_easy_setopt(one.transfer.easy(), CURLOPT_CLOSESOCKETDATA, this);
     ids_.emplace(one.transfer.easy(), id);
     one.running = true;
     ++running_;
@@ -311,18 +314,30 @@ class Client::Core : public std::enable_shared_from_this<Core> {
   }
 
   static int on_socket(CURL*, curl_socket_t fd, int what, void* self, void*) {
-    const int epoll_fd = static_cast<Core*>(self)->epoll_fd_;
-    epoll_event event{};
-    event.data.fd = fd;
+    auto& core = *static_cast<Core*>(self);
     if (what == CURL_POLL_REMOVE) {
-      ::epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, &event);
+      core.unwatch(fd);
       return 0;
     }
+    epoll_event event{};
+    event.data.fd = fd;
     if (what != CURL_POLL_OUT) event.events |= EPOLLIN;
     if (what != CURL_POLL_IN) event.events |= EPOLLOUT;
-    if (::epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0 && errno == EEXIST)
-      ::epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &event);
+    const bool fresh = core.watched_.insert(fd).second;
+    ::epoll_ctl(core.epoll_fd_, fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event);
     return 0;
+  }
+
+  // curl may tell of a socket's end after it has closed it, when the number may be somebody else's already.
+  static int on_close(void* self, curl_socket_t fd) {
+    static_cast<Core*>(self)->unwatch(fd);
+    return ::close(fd);
+  }
+
+  void unwatch(int fd) {
+    if (watched_.erase(fd) == 0) return;
+    epoll_event ignored{};
+    ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, &ignored);
   }
 
   static int on_timer(CURLM*, long timeout_ms, void* self) {
@@ -398,6 +413,7 @@ class Client::Core : public std::enable_shared_from_this<Core> {
   asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Strand> timer_;
   asio::posix::basic_stream_descriptor<Strand> sockets_;
   int epoll_fd_ = -1;  // owned by sockets_
+  std::unordered_set<int> watched_;
   CURLM* multi_ = nullptr;
   bool closing_ = false;
   bool act_posted_ = false;

@@ -31,10 +31,9 @@ std::string_view view(beast::string_view text) {
 
 class RequestParser::Beast final : public beast::http::basic_parser<true> {
  public:
-  Beast(std::size_t header_bytes, std::uint64_t body_bytes)
-      : header_bytes_max(header_bytes), body_bytes_max(body_bytes) {
-    header_limit(static_cast<std::uint32_t>(std::min<std::size_t>(header_bytes, std::numeric_limits<int>::max())));
-    body_limit(body_bytes);
+  Beast(std::size_t header_max, std::uint64_t body_max) : header_bytes_max(header_max), body_bytes_max(body_max) {
+    header_limit(static_cast<std::uint32_t>(std::min<std::size_t>(header_max, std::numeric_limits<int>::max())));
+    body_limit(body_max);
   }
 
   void refuse(int status, std::string_view reason, std::string text) {

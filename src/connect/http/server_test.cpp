@@ -287,8 +287,12 @@ TEST(Server, refuses_malformed_requests_and_closes) {
     client.send(bytes);
     client.finish_sending();
     const auto response = client.response();
-    if (bytes.size() > 4) EXPECT_EQ(response.status, status) << bytes.substr(0, 60);
-    if (response.status != 0) EXPECT_EQ(response.headers.get("Connection"), "close");
+    if (response.status == 0) {
+      EXPECT_LE(bytes.size(), 4u) << bytes;  // too little to be told from a request that broke off
+    } else {
+      EXPECT_EQ(response.status, status) << bytes.substr(0, 60);
+      EXPECT_EQ(response.headers.get("Connection"), "close");
+    }
     EXPECT_TRUE(client.closed());
   }
   EXPECT_GE(metric(test.registry, "quarterdeck_http_refused_total"), 6);
@@ -432,9 +436,13 @@ TEST(Server, sheds_requests_connections_and_bodies_beyond_the_limits) {
     const std::lock_guard lock(mutex);
     held->send({});
   }
+  // A place is free again once the server knows that it has sent everything.
+  const auto nothing_in_flight = [&] { return metric(test.registry, "quarterdeck_http_requests_in_flight") == 0; };
   EXPECT_EQ(first.response().status, 200);
+  ASSERT_TRUE(eventually(nothing_in_flight));
   second.send(get("/"));
   EXPECT_EQ(second.response().status, 200);
+  ASSERT_TRUE(eventually(nothing_in_flight));
 
   ASSERT_TRUE(eventually([&] { return metric(test.registry, "quarterdeck_http_connections") == 2; }));
   RawClient fourth(test.port());

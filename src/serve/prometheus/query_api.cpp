@@ -32,6 +32,17 @@ Result<QueryOptions> options_of(const Call& call, const Sources& sources) {
   return options;
 }
 
+// A query that does not parse is bad_data; one that fails on its data is an execution error, as Prometheus has it.
+base::Error execution_error(const base::Error& error) {
+  return {error.code() == ErrorCode::kInvalid ? ErrorCode::kLimit : error.code(), error.message()};
+}
+
+Result<query::promql::ExprPtr> parsed(const Call& call, const QueryOptions& options) {
+  auto expr = query::promql::parse(call.request.param("query").value_or(""), {.experimental = options.experimental});
+  if (!expr) return base::fail(ErrorCode::kInvalid, "invalid parameter \"query\": " + expr.error().message());
+  return expr;
+}
+
 Response answer(const Request& request, const QueryResult& result, std::size_t limit) {
   std::vector<std::string> warnings = result.warnings;
   const bool stats = request.param("stats").value_or("") != "";
@@ -67,8 +78,10 @@ Result<Response> instant(const Call& call, const Sources& sources) {
   QD_ASSIGN(const auto limit, limit_parameter(call.request));
   QD_ASSIGN(const auto time_ms, time_parameter(call.request, "time", sources.clock.wall_ms()));
   QD_ASSIGN(const auto options, options_of(call, sources));
-  auto result = sources.engine.instant(sources.store, call.request.param("query").value_or(""), time_ms, options);
-  if (!result) return base::fail(result.error());
+  QD_ASSIGN(const auto expr, parsed(call, options));
+  auto result =
+      sources.engine.instant(sources.store, *expr, call.request.param("query").value_or(""), time_ms, options);
+  if (!result) return base::fail(execution_error(result.error()));
   return answer(call.request, *result, limit);
 }
 
@@ -95,8 +108,7 @@ Result<Response> range(const Call& call, const Sources& sources) {
 }
 
 Result<Response> format_query(const Call& call, const Sources& sources) {
-  QD_ASSIGN(const auto expr, query::promql::parse(call.request.param("query").value_or(""),
-                                                  {.experimental = sources.query_options().experimental}));
+  QD_ASSIGN(const auto expr, parsed(call, sources.query_options()));
   const auto text = query::promql::to_string(*expr);
   return success([&](std::string& out) { JsonWriter(out).text(text); });
 }

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <thread>
 
 #include "base/build.h"
@@ -28,7 +30,6 @@ void flags(Call call, const Sources& sources) {
 }
 
 void runtime_info(Call call, const Sources& sources) {
-  const auto stats = sources.store.stats();
   const std::size_t threads = std::thread::hardware_concurrency();
   call.reply.send(success([&](std::string& out) {
     JsonWriter json(out);
@@ -36,7 +37,6 @@ void runtime_info(Call call, const Sources& sources) {
     json.field("hostname", observe::host_name()).field("serverTime", rfc3339(sources.clock.wall_ms()));
     json.field("reloadConfigSuccess", sources.reload_succeeded());
     json.field("lastConfigTime", rfc3339(sources.last_reload_ms()));
-    json.key("timeSeriesCount").unsigned_integer(stats.head_series);
     json.key("corruptionCount").integer(0).key("goroutineCount").integer(0);
     json.key("GOMAXPROCS").unsigned_integer(threads).key("GOMEMLIMIT").integer(0);
     json.field("GOGC", "").field("GODEBUG", "").field("storageRetention", sources.retention()).end_object();
@@ -48,8 +48,8 @@ void build_info(Call call, const Sources&) {
     JsonWriter json(out);
     // Clients read `version` as that of a Prometheus; what runs stands beside it.
     json.begin_object().field("version", kApiVersion).field("revision", base::build_revision());
-    json.field("branch", "").field("buildUser", "").field("buildDate", "").field("goVersion", "");
-    json.field("application", "Quarterdeck").field("applicationVersion", base::build_version()).end_object();
+    json.field("branch", fmt::format("Quarterdeck {}", base::build_version())).field("buildUser", "");
+    json.field("buildDate", "").field("goVersion", "").end_object();
   }));
 }
 

@@ -205,7 +205,7 @@ void store_start_up(benchmark::State& state) {
     state.ResumeTiming();
   }
 }
-BENCHMARK(store_start_up)->Args({480, 1'000'000})->Iterations(3)->Unit(benchmark::kSecond);
+BENCHMARK(store_start_up)->Args({479, 1'000'000})->Iterations(3)->Unit(benchmark::kSecond);
 
 void store_select_and_read(benchmark::State& state) {
   constexpr std::size_t kSeries = 40'000;

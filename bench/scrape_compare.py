@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Scraping: Quarterdeck, Prometheus and VictoriaMetrics on the same targets at the same time.
+
+usage: bench/scrape_compare.py [--targets N] [--series N] [--interval MS] [--duration S] [--queries]
+
+Shows CPU seconds a million samples from socket to log (once all series exist), peak memory a series, and bytes a sample
+on disk once all is in the form in which it lasts: segments, a block, merged parts. With --queries it then asks the
+same servers the queries of bench/query_compare.py.
+
+The runs of docs/performance.md:
+  A  --targets 20 --series 10000 --interval 5000 --duration 150
+  B  --targets 4 --series 10000 --interval 1000 --duration 420
+"""
+
+import argparse
+import contextlib
+import sys
+import time
+
+import peers
+import query_compare
+
+
+class Run:
+    """All servers scrape the same targets for a while; they stay up until the context ends."""
+
+    def __init__(self, targets, series, interval_ms, duration_s):
+        self.series = targets * series
+        self.targets, self.series_each, self.interval_ms, self.duration_s = targets, series, interval_ms, duration_s
+        self.servers = []
+
+    @contextlib.contextmanager
+    def scraped(self):
+        with peers.workplace() as (directory, stack):
+            generator = peers.Targets(self.targets, self.series_each, self.interval_ms)
+            stack.callback(generator.stop)
+            file = peers.prometheus_file(directory / "prometheus.yml", self.interval_ms, {"app": generator.addresses})
+            settings = ["observe.host.enabled=false", "judge.rules.defaults=false"]
+            self.servers = [peers.Quarterdeck(directory, file, settings)]
+            self.servers += [s(directory, file) for s in (peers.Prometheus, peers.VictoriaMetrics) if peers.installed(s)]
+            for server in self.servers:
+                peers.started(stack, server)
+            for server in self.servers:
+                server.wait_ready()
+            self.began_s = time.time()
+            # Past the first scrapes, which create the series.
+            warm_up_s = min(self.duration_s / 3, 3 * self.interval_ms / 1000 + 2)
+            time.sleep(warm_up_s)
+            before = {s.name: (s.cpu_s(), time.time()) for s in self.servers}
+            time.sleep(self.duration_s - warm_up_s)
+            self.ended_s = time.time()
+            self.cpu, self.peak, self.samples = {}, {}, {}
+            for server in self.servers:
+                cpu_s, at_s = before[server.name]
+                now_s, used_s = time.time(), server.cpu_s() - cpu_s
+                self.peak[server.name] = server.peak_bytes() / self.series
+                window = f"{round((now_s - at_s) * 1000)}ms"
+                measured = server.query_value(f"sum(sum_over_time(scrape_samples_scraped[{window}]))", now_s)
+                window = f"{round((now_s - self.began_s) * 1000) + 5000}ms"
+                self.samples[server.name] = server.query_value(
+                    f"sum(sum_over_time(scrape_samples_scraped[{window}]))", now_s
+                )
+                self.cpu[server.name] = used_s / measured * 1e6 if measured else None
+            yield self
+
+    def print_scraping(self):
+        peers.table("samples scraped", "samples", self.samples, digits=0)
+        peers.table("CPU seconds a million samples, scrape to log", "s", self.cpu)
+        peers.table(f"peak memory a series, {self.series:,} series", "bytes", self.peak, digits=0)
+
+    def print_disk(self):
+        """Last: Quarterdeck is started anew for it."""
+        disk = {s.name: s.disk_bytes_per_sample(self.samples[s.name]) for s in self.servers}
+        per_series = self.samples["quarterdeck"] / self.series
+        peers.table(f"bytes a sample on disk, {per_series:.0f} samples a series", "bytes", disk)
+
+
+def arguments(description):
+    options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--targets", type=int, default=4, help="how many (default 4)")
+    options.add_argument("--series", type=int, default=10_000, help="of each target (default 10000)")
+    options.add_argument("--interval", type=int, default=1000, metavar="MS", help="between scrapes (default 1000)")
+    options.add_argument("--duration", type=float, default=90, metavar="S", help="of the run (default 90)")
+    return options
+
+
+def main():
+    options = arguments(__doc__)
+    options.add_argument("--queries", action="store_true", help="ask the queries of query_compare.py too")
+    options = options.parse_args()
+    good = True
+    with Run(options.targets, options.series, options.interval, options.duration).scraped() as run:
+        run.print_scraping()
+        if options.queries:
+            good = query_compare.compare(run)
+        run.print_disk()
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

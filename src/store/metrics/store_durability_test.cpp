@@ -1,0 +1,205 @@
+#include "store/metrics/store.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+
+#include "store/metrics/store_fixture.h"
+#include "store/metrics/wal.h"
+
+namespace qd::store::metrics {
+namespace {
+
+TEST_F(StoreTest, replay_finds_everything_acknowledged) {
+  open();
+  for (int step = 0; step < 300; ++step) ASSERT_TRUE(put_all(30, kStart + step * 100));
+  const Content before = content();
+  ASSERT_EQ(before, expected(30, kStart, kStart + 29'900, 100));
+  open();
+  EXPECT_EQ(content(), before);
+  ASSERT_TRUE(put_all(30, kStart + 30'000));
+  open();
+  EXPECT_EQ(content(), expected(30, kStart, kStart + 30'000, 100));
+}
+
+TEST_F(StoreTest, replay_cuts_a_torn_tail) {
+  open();
+  ASSERT_TRUE(put(1, kStart, 1));
+  ASSERT_TRUE(put(1, kStart + 1000, 2));
+  store_.reset();
+  const auto segment = Wal::segment_path(dir_.path() / "wal", 1);
+  const auto size = std::filesystem::file_size(segment);
+  std::filesystem::resize_file(segment, size - 3);
+  open();
+  EXPECT_EQ(content(), (Content{{series_labels(1).to_string(), {{kStart, 1}}}}));
+  EXPECT_EQ(damaged_copies("wal"), 0U);
+  EXPECT_EQ(registry_.counter("quarterdeck_store_torn_tails_total", "").value(), 1U);
+  ASSERT_TRUE(put(1, kStart + 1000, 3));
+  open();
+  EXPECT_EQ(content(), (Content{{series_labels(1).to_string(), {{kStart, 1}, {kStart + 1000, 3}}}}));
+}
+
+TEST_F(StoreTest, every_cut_of_the_log_leaves_a_prefix_of_the_batches) {
+  open();
+  for (int step = 0; step < 5; ++step) ASSERT_TRUE(put_all(4, kStart + step * 1000));
+  store_.reset();
+  const auto segment = Wal::segment_path(dir_.path() / "wal", 1);
+  const auto whole = *base::read_file(posix_, segment, 1 << 20);
+  std::size_t last = 0;
+  for (std::size_t size = 0; size <= whole.size(); size += 3) {
+    std::filesystem::remove_all(dir_.path());
+    std::filesystem::create_directories(dir_.path() / "wal");
+    ASSERT_TRUE(base::write_file_atomically(posix_, segment, whole.substr(0, size)));
+    open();
+    const Content found = content();
+    if (found.empty()) continue;
+    const std::size_t steps = found.begin()->second.size();
+    ASSERT_EQ(found, expected(4, kStart, kStart + static_cast<TimestampMs>(steps - 1) * 1000, 1000)) << size;
+    ASSERT_GE(steps, last);
+    last = steps;
+  }
+  EXPECT_GE(last, 4U);
+}
+
+TEST_F(StoreTest, a_flipped_bit_in_the_log_costs_one_record_and_is_set_aside) {
+  open();
+  for (int step = 0; step < 50; ++step) ASSERT_TRUE(put_all(20, kStart + step * 1000));
+  store_.reset();
+  const auto segment = Wal::segment_path(dir_.path() / "wal", 1);
+  flip(segment, std::filesystem::file_size(segment) / 2);
+  open();
+  Content damaged = content();
+  Content whole = expected(20, kStart, kStart + 49'000, 1000);
+  ASSERT_EQ(damaged.size(), whole.size());
+  for (const auto& [labels, samples] : damaged) {
+    EXPECT_EQ(samples.size(), 49U);
+    for (const auto& sample : samples) EXPECT_NE(std::ranges::find(whole[labels], sample), whole[labels].end());
+  }
+  EXPECT_EQ(damaged_copies("wal"), 1U);
+  // What was set aside is not met again, and nothing else is lost.
+  open();
+  EXPECT_EQ(content(), damaged);
+  EXPECT_EQ(registry_.counter("quarterdeck_store_damaged_parts_total", "").value(), 1U);
+}
+
+TEST_F(StoreTest, any_flipped_bit_in_the_log_never_alters_a_sample) {
+  open();
+  for (int step = 0; step < 6; ++step) ASSERT_TRUE(put_all(3, kStart + step * 1000));
+  store_.reset();
+  const auto segment = Wal::segment_path(dir_.path() / "wal", 1);
+  const auto bytes = *base::read_file(posix_, segment, 1 << 20);
+  const Content whole = expected(3, kStart, kStart + 5000, 1000);
+  for (std::size_t offset = 0; offset < bytes.size(); offset += 5) {
+    std::filesystem::remove_all(dir_.path());
+    std::filesystem::create_directories(dir_.path() / "wal");
+    ASSERT_TRUE(base::write_file_atomically(posix_, segment, bytes));
+    flip(segment, offset);
+    auto opened = Store::open(files_, dir_.path(), options_, base::Log::silent(), registry_);
+    if (!opened) {
+      EXPECT_EQ(opened.error().code(), ErrorCode::kInvalid) << offset;  // the version field
+      continue;
+    }
+    store_ = std::move(*opened);
+    for (const auto& [labels, samples] : content()) {
+      ASSERT_TRUE(whole.contains(labels));
+      for (const auto& sample : samples) {
+        ASSERT_NE(std::ranges::find(whole.at(labels), sample), whole.at(labels).end()) << offset;
+      }
+    }
+    store_.reset();
+  }
+}
+
+TEST_F(StoreTest, a_full_disk_refuses_the_batch_and_leaves_no_trace) {
+  open();
+  ASSERT_TRUE(put_all(10, kStart));
+  for (const std::uint64_t room : {0, 5, 40}) {
+    files_.fail_after_bytes(room, ENOSPC);
+    const auto refused = put_all(12, kStart + 1000);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code(), ErrorCode::kUnavailable);
+    EXPECT_EQ(content(), expected(10, kStart, kStart, 1000));
+    files_.heal();
+  }
+  ASSERT_TRUE(put_all(12, kStart + 2000));
+  const Content before = content();
+  ASSERT_EQ(before.size(), 12U);
+  open();
+  EXPECT_EQ(content(), before);
+  EXPECT_EQ(registry_.counter("quarterdeck_store_torn_tails_total", "").value(), 0U);
+  EXPECT_EQ(damaged_copies("wal"), 0U);
+}
+
+TEST_F(StoreTest, a_failed_truncate_keeps_refusing_until_it_succeeds) {
+  open();
+  ASSERT_TRUE(put(1, kStart, 1));
+  files_.fail_after_bytes(10, ENOSPC);
+  files_.fail_call(FaultyFiles::Call::kTruncate, 1, EIO);
+  EXPECT_EQ(put(1, kStart + 1, 2).error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(put(1, kStart + 2, 2).error().code(), ErrorCode::kUnavailable);
+  files_.heal();
+  ASSERT_TRUE(put(1, kStart + 3, 3));
+  open();
+  EXPECT_EQ(content(), (Content{{series_labels(1).to_string(), {{kStart, 1}, {kStart + 3, 3}}}}));
+}
+
+TEST_F(StoreTest, a_failed_sync_refuses_the_batch_when_each_is_synced) {
+  options_.sync = StoreOptions::Sync::kCommit;
+  open();
+  ASSERT_TRUE(put(1, kStart, 1));
+  files_.fail_call(FaultyFiles::Call::kSync, 1, EIO);
+  EXPECT_EQ(put(1, kStart + 1, 2).error().code(), ErrorCode::kUnavailable);
+  files_.heal();
+  ASSERT_TRUE(put(1, kStart + 2, 3));
+  open();
+  EXPECT_EQ(content(), (Content{{series_labels(1).to_string(), {{kStart, 1}, {kStart + 2, 3}}}}));
+}
+
+TEST_F(StoreTest, what_a_killed_process_had_acknowledged_is_there_unaltered) {
+  options_.seal_interval_ms = 1000;
+  options_.retention_ms = 0;
+  int acknowledged = 0;
+  for (int round = 0; round < 12; ++round) {
+    int pipe_ends[2];
+    ASSERT_EQ(::pipe(pipe_ends), 0);
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      open();
+      for (int step = acknowledged; store_ != nullptr; ++step) {
+        const TimestampMs time = kStart + step * 50;
+        if (!put_all(5, time)) break;
+        if (::write(pipe_ends[1], &step, sizeof step) != sizeof step) break;
+        if (step % 7 == 0) (void)store_->maintain(time);
+      }
+      ::_exit(1);
+    }
+    ::close(pipe_ends[1]);
+    int step = 0;
+    const int stop_at = acknowledged + 40 + round * 11;
+    while (::read(pipe_ends[0], &step, sizeof step) == sizeof step) {
+      acknowledged = step + 1;
+      if (acknowledged == stop_at) ::kill(child, SIGKILL);
+    }
+    ::close(pipe_ends[0]);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFSIGNALED(status)) << WEXITSTATUS(status);
+    open();
+    Content found = content();
+    ASSERT_EQ(found.size(), 5U);
+    // The batch that was being written may be there as well, whole.
+    const auto steps = static_cast<int>(found.begin()->second.size());
+    ASSERT_GE(steps, acknowledged);
+    ASSERT_EQ(found, expected(5, kStart, kStart + (steps - 1) * 50, 50));
+    acknowledged = steps;
+    store_.reset();
+  }
+}
+
+}  // namespace
+}  // namespace qd::store::metrics
