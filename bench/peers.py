@@ -167,23 +167,24 @@ class Quarterdeck(Scraper):
         return [str(word) for word in command]
 
     def disk_bytes_per_sample(self, samples):
-        """Stops, and starts again without targets and with a short seal interval, so that all becomes segments."""
+        """Stops, and starts again without targets and with a short seal interval: segments are written and merged."""
         self.stop()
         self.prometheus_file = pathlib.Path("")
-        self.settings = ["observe.host.enabled=false", "judge.rules.defaults=false", "store.metrics.seal_interval=10s"]
+        self.settings = ["observe.host.enabled=false", "judge.rules.defaults=false", "store.metrics.seal_interval=5s"]
         self.start()
         self.wait_ready()
         end = time.monotonic() + 90
-        sealed, segment_bytes = 0, 0
+        segments = None
         while time.monotonic() < end:
-            text = get(self.url + "/metrics").decode()
-            now = metric(text, "quarterdeck_store_segment_samples")
-            segment_bytes = metric(text, "quarterdeck_store_segment_bytes")
-            if now > 0.8 * samples and now == sealed:
+            time.sleep(3)
+            now = {f.name: f.stat().st_size for f in self.data.rglob("*.segment")}
+            if now and now == segments:
                 break
-            sealed = now
-            time.sleep(2)
-        return segment_bytes / sealed if sealed else None
+            segments = now
+        # What is older than the head is in segments.
+        head = json.loads(get(self.url + "/api/v1/status/tsdb"))["data"]["headStats"]["minTime"]
+        sealed = self.query_value('sum(count_over_time({job!=""}[1d]))', head / 1000 - 0.001)
+        return sum(segments.values()) / sealed if sealed else None
 
 
 class Prometheus(Scraper):

@@ -17,12 +17,13 @@ STEPS = 81
 # Of the median point of a query. Each server saw the counters up to an interval earlier or later.
 DIFFERENCE_MAX = 0.03
 
+# WINDOW is a minute, less in a short run.
 QUERIES = {
-    "sum of rates by code, half of all series": 'sum by (code) (rate({__name__=~"app_http_requests_total_.*"}[1m]))',
+    "sum of rates by code, half of all series": 'sum by (code) (rate({__name__=~"app_http_requests_total_.*"}[WINDOW]))',
     "0.99 quantile, a quarter of all series": (
-        "histogram_quantile(0.99, sum by (le) (rate(app_request_duration_seconds_bucket[1m])))"
+        "histogram_quantile(0.99, sum by (le) (rate(app_request_duration_seconds_bucket[WINDOW])))"
     ),
-    "grouped rate, a twentieth of all series": "sum by (path) (rate(app_http_requests_total_3[1m]))",
+    "grouped rate, a twentieth of all series": "sum by (path) (rate(app_http_requests_total_3[WINDOW]))",
     "max over 5 minutes, a fortieth of all series": "max_over_time(app_queue_depth_6[5m])",
 }
 
@@ -52,11 +53,14 @@ def difference(ours, theirs):
 
 def compare(run, rounds=7):
     """Asks the servers of a run (scrape_compare.Run); False when the answers do not agree."""
-    start_s = run.began_s + min(run.duration_s / 4, 60)
+    window_s = min(60, max(2 * run.interval_ms / 1000, round(run.duration_s / 3)))
+    # Every server has samples of a whole window by then.
+    start_s = run.scraping_s + window_s + 2 * run.interval_ms / 1000
     step_s = round((run.ended_s - start_s) / (STEPS - 1), 3)
     end_s = start_s + (STEPS - 1) * step_s
     good = True
     for title, query in QUERIES.items():
+        query = query.replace("WINDOW", f"{window_s:.0f}s")
         times, answers = {}, {}
         for _ in range(rounds):
             for server in run.servers:

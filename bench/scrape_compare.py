@@ -43,11 +43,14 @@ class Run:
             for server in self.servers:
                 server.wait_ready()
             self.began_s = time.time()
+            for server in self.servers:
+                while not server.query("count(up == 1) == %d" % self.targets):
+                    time.sleep(0.2)
+            self.scraping_s = time.time()
             # Past the first scrapes, which create the series.
-            warm_up_s = min(self.duration_s / 3, 3 * self.interval_ms / 1000 + 2)
-            time.sleep(warm_up_s)
+            time.sleep(2 * self.interval_ms / 1000)
             before = {s.name: (s.cpu_s(), time.time()) for s in self.servers}
-            time.sleep(self.duration_s - warm_up_s)
+            time.sleep(max(1, self.scraping_s + self.duration_s - time.time()))
             self.ended_s = time.time()
             self.cpu, self.peak, self.samples = {}, {}, {}
             for server in self.servers:

@@ -117,6 +117,7 @@ class Target {
     std::string body;
     body.reserve(bytes_ + bytes_ / 8);
     std::int64_t rise = 0;  // of the bucket before: cumulative buckets rise at least as much
+    std::uint64_t more = 0;
     char digits[24];
     for (Line& line : lines_) {
       switch (line.kind) {
@@ -130,7 +131,13 @@ class Target {
           line.value += below(301) - 150;
           break;
         case Kind::kBucket:
-          rise = (line.first_bucket ? 0 : rise) + below(3);
+          // Most requests are fast: each bucket gets half as many more as the one before.
+          if (line.first_bucket) {
+            rise = 0;
+            more = 32;
+          }
+          rise += below(more + 1);
+          more /= 2;
           line.value += rise;
           break;
       }

@@ -111,7 +111,7 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
   std::size_t best_distance = std::numeric_limits<std::size_t>::max();
   for (const std::string& candidate : candidates) {
     if (candidate.size() > kNearestBytesMax) continue;
-    const auto [shorter, longer] = std::minmax(word.size(), candidate.size());
+    const auto [shorter, longer] = std::minmax({word.size(), candidate.size()});
     const std::size_t allowed = longer / 3;  // two letters of three must be right
     if (longer - shorter > allowed) continue;
     const std::size_t distance = edit_distance(word, candidate);

@@ -255,7 +255,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
                         },
                         log, registry));
   sources->address = address(s);
-  notifier->set_external_url(sources->address);
+  notifier->set_origin({.external_url = sources->address, .external_labels = s.observe.external_labels});
   return {};
 }
 

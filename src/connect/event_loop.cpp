@@ -169,7 +169,7 @@ base::Status EventLoop::on_signal(int signal_number, Task task) {
   base::MutexLock lock(impl_->mutex);
   Signal& signal = impl_->signals.emplace_back(*impl_->context, std::move(task));
   boost::system::error_code error;
-  signal.set.add(signal_number, error);
+  static_cast<void>(signal.set.add(signal_number, error));
   if (error) {
     impl_->signals.pop_back();
     return base::fail(base::ErrorCode::kInvalid,

@@ -15,10 +15,30 @@ export const haveConformance = existsSync(conformance);
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+const cleanups = new WeakMap();
+
+/** Runs `task` at the end of the test, the last one first, whatever the others do. */
+export function atEnd(t, task) {
+  if (!cleanups.has(t)) {
+    const tasks = [];
+    cleanups.set(t, tasks);
+    t.after(async () => {
+      for (const one of tasks.reverse()) {
+        try {
+          await one();
+        } catch (error) {
+          t.diagnostic(`cleaning up: ${error.message}`);
+        }
+      }
+    });
+  }
+  cleanups.get(t).push(task);
+}
+
 /** A directory of its own for a test, removed at its end. */
 export function scratch(t) {
   const dir = mkdtempSync(path.join(tmpdir(), "qd-e2e-"));
-  t.after(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
+  atEnd(t, () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
   return dir;
 }
 
@@ -136,7 +156,7 @@ export async function start(t, { args = [], dataDir, env = {}, listen = "127.0.0
   if (listen) command.push("--listen", listen);
   const child = spawn(command[0], command.slice(1), { env: { ...process.env, ...env } });
   const quarterdeck = new Quarterdeck(child, dir);
-  t.after(async () => {
+  atEnd(t, async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
     await quarterdeck.exited;
   });
@@ -162,7 +182,8 @@ export async function start(t, { args = [], dataDir, env = {}, listen = "127.0.0
       if (found) resolve(found[0].replace(/\/$/, ""));
     });
   });
-  const outcome = await Promise.race([address, quarterdeck.exited, sleep(15_000)]);
+  const late = new Promise((resolve) => setTimeout(resolve, 15_000).unref());
+  const outcome = await Promise.race([address, quarterdeck.exited, late]);
   if (typeof outcome !== "string") {
     assert.fail(`quarterdeck did not serve: ${JSON.stringify(outcome)}\n${quarterdeck.raw}`);
   }
@@ -188,7 +209,7 @@ export async function serve(t, handler) {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   state.port = server.address().port;
   state.address = `127.0.0.1:${state.port}`;
-  t.after(() => {
+  atEnd(t, () => {
     server.closeAllConnections();
     server.close();
   });

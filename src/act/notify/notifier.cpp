@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include "act/notify/payload.h"
-
 namespace qd::act::notify {
 
 using judge::rules::Alert;
@@ -104,7 +102,7 @@ struct Notifier::State : std::enable_shared_from_this<Notifier::State> {
         if (alert->state == AlertState::kFiring) firing.emplace_back(alert->labels, alert->fired_at_ms);
       webhook = settings.webhooks[i];
       timeout_ms = settings.timeout_ms;
-      body = webhook_payload(webhook.name, key.second, alerts, external_url);
+      body = webhook_payload(webhook.name, key.second, alerts, origin);
       channel.posting = true;
     }
     post(webhook, std::move(body), timeout_ms,
@@ -198,7 +196,7 @@ struct Notifier::State : std::enable_shared_from_this<Notifier::State> {
   bool stopped QD_GUARDED_BY(mutex) = false;
   std::uint64_t epoch QD_GUARDED_BY(mutex) = 0;  // of the settings: older timers and answers count no more
   NotifySettings settings QD_GUARDED_BY(mutex);
-  std::string external_url QD_GUARDED_BY(mutex);
+  Origin origin QD_GUARDED_BY(mutex);
   std::map<Key, Group> groups QD_GUARDED_BY(mutex);
   std::map<std::pair<std::size_t, Key>, Channel> channels QD_GUARDED_BY(mutex);
 };
@@ -224,9 +222,9 @@ void Notifier::apply(const NotifySettings& settings) {
     for (std::size_t i = 0; i < s.settings.webhooks.size(); ++i) s.consider(i, key);
 }
 
-void Notifier::set_external_url(std::string url) {
+void Notifier::set_origin(Origin origin) {
   base::MutexLock lock(state_->mutex);
-  state_->external_url = std::move(url);
+  state_->origin = std::move(origin);
 }
 
 void Notifier::update(const std::string& source, const std::vector<Alert>& alerts) {

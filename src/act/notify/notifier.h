@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "act/notify/payload.h"
 #include "act/notify/settings.h"
 #include "base/counters.h"
 #include "base/log.h"
@@ -35,8 +36,7 @@ class Notifier {
   Notifier& operator=(const Notifier&) = delete;
 
   void apply(const NotifySettings& settings);
-  // How others reach this server: where links in notifications lead.
-  void set_external_url(std::string url);
+  void set_origin(Origin origin);
   // Every alert of one source (a rule group), as judge/rules tells them; what an earlier call had and this one lacks is
   // over without a word. Pending ones are passed over.
   void update(const std::string& source, const std::vector<judge::rules::Alert>& alerts);

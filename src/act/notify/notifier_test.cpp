@@ -4,8 +4,6 @@
 
 #include <boost/json.hpp>
 
-#include "act/notify/payload.h"
-
 namespace qd::act::notify {
 namespace {
 
@@ -28,7 +26,8 @@ class NotifierTest : public testing::Test {
   NotifierTest() : scheduler_(clock_) {
     settings_.webhooks = {{.name = "ops", .url = "http://hook"}};
     notifier_.apply(settings_);
-    notifier_.set_external_url("http://q");
+    notifier_.set_origin(
+        {.external_url = "http://q", .external_labels = LabelSet{{"site", "lab"}, {"severity", "low"}}});
   }
   json::object sent(std::size_t i) const { return json::parse(bodies_.at(i)).as_object(); }
 
@@ -79,7 +78,7 @@ TEST_F(NotifierTest, gathers_alerts_of_one_name) {
   EXPECT_EQ(body.at("version").as_string(), "4");
   EXPECT_EQ(body.at("receiver").as_string(), "ops");
   EXPECT_EQ(body.at("groupKey").as_string(), "{}:{alertname=\"Down\"}");
-  EXPECT_EQ(body.at("commonLabels"), json::parse(R"({"alertname":"Down","severity":"page"})"));
+  EXPECT_EQ(body.at("commonLabels"), json::parse(R"({"alertname":"Down","severity":"page","site":"lab"})"));
   EXPECT_EQ(body.at("commonAnnotations"), json::parse(R"({"summary":"it is down"})"));
   const auto& first = body.at("alerts").as_array()[0].as_object();
   EXPECT_EQ(first.at("startsAt").as_string(), "1970-01-01T00:00:01.000Z");

@@ -3,8 +3,7 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
-#include <map>
-#include <optional>
+#include <vector>
 
 #include "base/strings.h"
 #include "connect/http/message.h"
@@ -53,20 +52,24 @@ std::string fingerprint(const model::LabelSet& labels) {
 }
 
 std::string webhook_payload(std::string_view receiver, std::string_view alertname, std::span<const Alert* const> alerts,
-                            std::string_view external_url) {
+                            const Origin& origin) {
   json::array list;
+  std::vector<model::LabelSet> labels;
+  std::vector<model::LabelSet> annotations;
   bool firing = false;
   for (const auto* alert : alerts) {
     const bool fires = alert->state == AlertState::kFiring;
+    labels.push_back(with_origin(alert->labels, origin));
+    annotations.push_back(alert->annotations);
     firing = firing || fires;
     list.push_back({{"status", fires ? "firing" : "resolved"},
-                    {"labels", object_of(alert->labels)},
+                    {"labels", object_of(labels.back())},
                     {"annotations", object_of(alert->annotations)},
                     {"startsAt", base::format_time(alert->fired_at_ms)},
                     {"endsAt", fires ? std::string(kNoTime) : base::format_time(alert->resolved_at_ms)},
-                    {"generatorURL", fmt::format("{}/graph?g0.expr={}&g0.tab=1", external_url,
+                    {"generatorURL", fmt::format("{}/graph?g0.expr={}&g0.tab=1", origin.external_url,
                                                  connect::http::percent_encode(alert->expr))},
-                    {"fingerprint", fingerprint(alert->labels)}});
+                    {"fingerprint", fingerprint(labels.back())}});
   }
   const json::object payload = {
       {"version", "4"},
@@ -75,9 +78,9 @@ std::string webhook_payload(std::string_view receiver, std::string_view alertnam
       {"status", firing ? "firing" : "resolved"},
       {"receiver", receiver},
       {"groupLabels", json::object{{"alertname", alertname}}},
-      {"commonLabels", common(alerts, &Alert::labels)},
-      {"commonAnnotations", common(alerts, &Alert::annotations)},
-      {"externalURL", external_url},
+      {"commonLabels", common(labels)},
+      {"commonAnnotations", common(annotations)},
+      {"externalURL", origin.external_url},
       {"alerts", std::move(list)},
   };
   return json::serialize(payload);

@@ -11,9 +11,15 @@
 
 namespace qd::act::notify {
 
+// What alerts say of the Quarterdeck that they come from.
+struct Origin {
+  std::string external_url;         // how others reach it: where links lead
+  model::LabelSet external_labels;  // on every alert that has no label of that name
+};
+
 // The JSON for alerts that share the name `alertname`: those firing and those just resolved.
 std::string webhook_payload(std::string_view receiver, std::string_view alertname,
-                            std::span<const judge::rules::Alert* const> alerts, std::string_view external_url);
+                            std::span<const judge::rules::Alert* const> alerts, const Origin& origin);
 
 // Sixteen hexadecimal digits: FNV-1a over names and values, as Prometheus fingerprints label sets.
 std::string fingerprint(const model::LabelSet& labels);

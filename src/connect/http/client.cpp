@@ -92,7 +92,7 @@ class Client::Core : public std::enable_shared_from_this<Core> {
     const int epoll_fd = ::epoll_create1(EPOLL_CLOEXEC);
     if (epoll_fd < 0) return base::fail(base::errno_error(errno, "cannot make an epoll set for outbound transfers"));
     boost::system::error_code error;
-    sockets_.assign(epoll_fd, error);
+    static_cast<void>(sockets_.assign(epoll_fd, error));
     if (error) {
       ::close(epoll_fd);
       return base::fail(base::errno_error(error.value(), "cannot watch the sockets of outbound transfers"));
@@ -217,8 +217,6 @@ class Client::Core : public std::enable_shared_from_this<Core> {
     if (!easy) return finish(id, base::fail(one.transfer.error(ErrorCode::kUnavailable, "out of memory")));
     auto prepared = one.transfer.prepare(std::move(easy), remaining_ms, options.connect_timeout_ms);
     if (!prepared) return finish(id, base::fail(std::move(prepared).error()));
-    curl_easy_setopt(one.transfer.easy(), CURLOPT_CLOSESOCKETFUNCTION, &Core::on_close);
-    curl_easy_setopt(one.transfer.easy(), CURLOPT_CLOSESOCKETDATA, this);
     ids_.emplace(one.transfer.easy(), id);
     one.running = true;
     ++running_;
@@ -300,7 +298,11 @@ class Client::Core : public std::enable_shared_from_this<Core> {
     std::array<epoll_event, kEventsATurn> events;
     const int n = ::epoll_wait(epoll_fd_, events.data(), kEventsATurn, 0);
     for (int i = 0; i < n; ++i) {
-      const epoll_event& event = events[static_cast<std::size_t>(i)];
+      epoll_event& event = events[static_cast<std::size_t>(i)];
+      if (!watched_.contains(event.data.fd)) {
+        ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, event.data.fd, &event);
+        continue;
+      }
       int ready = 0;
       // With an error curl looks for itself: 0 has it poll the socket.
       if ((event.events & (EPOLLERR | EPOLLHUP)) == 0) {
@@ -316,28 +318,19 @@ class Client::Core : public std::enable_shared_from_this<Core> {
   static int on_socket(CURL*, curl_socket_t fd, int what, void* self, void*) {
     auto& core = *static_cast<Core*>(self);
     if (what == CURL_POLL_REMOVE) {
-      core.unwatch(fd);
+      // curl may tell this after it has closed the socket, when the number may be somebody else's: the epoll set is
+      // left as it is. A closed socket is out of it by itself, another one when it next has an event.
+      core.watched_.erase(fd);
       return 0;
     }
     epoll_event event{};
     event.data.fd = fd;
     if (what != CURL_POLL_OUT) event.events |= EPOLLIN;
     if (what != CURL_POLL_IN) event.events |= EPOLLOUT;
-    const bool fresh = core.watched_.insert(fd).second;
-    ::epoll_ctl(core.epoll_fd_, fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event);
+    core.watched_.insert(fd);
+    if (::epoll_ctl(core.epoll_fd_, EPOLL_CTL_MOD, fd, &event) != 0 && errno == ENOENT)
+      ::epoll_ctl(core.epoll_fd_, EPOLL_CTL_ADD, fd, &event);
     return 0;
-  }
-
-  // curl may tell of a socket's end after it has closed it, when the number may be somebody else's already.
-  static int on_close(void* self, curl_socket_t fd) {
-    static_cast<Core*>(self)->unwatch(fd);
-    return ::close(fd);
-  }
-
-  void unwatch(int fd) {
-    if (watched_.erase(fd) == 0) return;
-    epoll_event ignored{};
-    ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, &ignored);
   }
 
   static int on_timer(CURLM*, long timeout_ms, void* self) {
@@ -399,7 +392,7 @@ class Client::Core : public std::enable_shared_from_this<Core> {
     }
     boost::system::error_code ignored;
     timer_.cancel();
-    sockets_.close(ignored);
+    static_cast<void>(sockets_.close(ignored));
   }
 
   std::atomic<std::uint64_t> last_id_{0};
@@ -412,8 +405,8 @@ class Client::Core : public std::enable_shared_from_this<Core> {
   // From here on only on the strand.
   asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Strand> timer_;
   asio::posix::basic_stream_descriptor<Strand> sockets_;
-  int epoll_fd_ = -1;  // owned by sockets_
-  std::unordered_set<int> watched_;
+  int epoll_fd_ = -1;                // owned by sockets_
+  std::unordered_set<int> watched_;  // by curl; the epoll set may hold more
   CURLM* multi_ = nullptr;
   bool closing_ = false;
   bool act_posted_ = false;

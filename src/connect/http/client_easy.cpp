@@ -46,7 +46,7 @@ std::string bracketed(const std::string& host) {
 base::Result<CurlList> list_of(CurlList list, const std::string& line) {
   curl_slist* const longer = curl_slist_append(list.get(), line.c_str());
   if (longer == nullptr) return base::fail(ErrorCode::kInternal, "out of memory for a request's headers");
-  list.release();
+  static_cast<void>(list.release());
   return CurlList(longer);
 }
 

@@ -465,7 +465,7 @@ void Connection::close() {
     exchange_.reset();
   }
   boost::system::error_code ignored;
-  descriptor_.close(ignored);
+  static_cast<void>(descriptor_.close(ignored));
   core_->forget(shared_from_this());
 }
 

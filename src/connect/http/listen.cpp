@@ -122,7 +122,7 @@ base::Result<Listening> listen_at(const addrinfo& where, const std::string& addr
 
 bool somebody_listens(const sockaddr_un& where) {
   const Socket probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  return ::connect(probe.fd(), reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0;
+  return probe.fd() >= 0 && ::connect(probe.fd(), reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0;
 }
 
 }  // namespace

@@ -115,7 +115,7 @@ base::Status Server::Core::listen() {
     auto acceptor = std::make_shared<Acceptor>(io_context(loop), std::move(listening));
     base::MutexLock lock(acceptor->mutex);
     boost::system::error_code error;
-    acceptor->descriptor.assign(fd, error);
+    static_cast<void>(acceptor->descriptor.assign(fd, error));
     if (error) return base::fail(base::errno_error(error.value(), "cannot watch a listening socket"));
     acceptors_.push_back(acceptor);
     return {};

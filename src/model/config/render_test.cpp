@@ -38,6 +38,8 @@ TEST(RenderYaml, is_block_style_with_quotes_only_where_needed) {
             "{a: 1, b: {c: [x, {y: 2, z: [3, 4]}, []], d: {}}, e: \"yes\", f: \"12\", g: \"a b\", h: null, "
             "i: [[1], [2]], j: -5}");
   EXPECT_EQ(render_yaml(Node()), "null\n");
+  // Bare, it would end the document.
+  EXPECT_EQ(render_yaml(Node::scalar("...")), "\"...\"\n");
 }
 
 Node random_node(std::mt19937& random, int depth) {

@@ -8,9 +8,11 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 
 #include "base/strings.h"
 #include "model/config/node.h"
+#include "model/config/scalars.h"
 
 namespace qd::model::config {
 namespace {
@@ -40,34 +42,6 @@ std::string shown(std::string_view text) {
   std::size_t cut = kShownBytesMax;
   while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xc0) == 0x80) --cut;
   return fmt::format("{}...", text.substr(0, cut));
-}
-
-// A single-quoted scalar, from what stands between its quotes: line breaks fold, two quotes are one
-// (YAML 1.2.2, 7.3.2). libfyaml 0.7.12 can do this too, but leaks memory for quotes that stand in a row.
-std::string unquote_single(std::string_view raw) {
-  const auto trim = [](std::string_view line, bool front, bool back) {
-    while (front && !line.empty() && (line.front() == ' ' || line.front() == '\t')) line.remove_prefix(1);
-    while (back && !line.empty() && std::string_view(" \t\r").find(line.back()) != std::string_view::npos)
-      line.remove_suffix(1);
-    return line;
-  };
-  const auto lines = base::split(raw, '\n');
-  std::string out;
-  std::size_t breaks = 0;
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    const bool is_last = i + 1 == lines.size();
-    const std::string_view line = trim(lines[i], i > 0, !is_last);
-    if (i > 0) ++breaks;
-    if (line.empty() && i > 0 && !is_last) continue;
-    if (breaks == 1) out.push_back(' ');
-    if (breaks > 1) out.append(breaks - 1, '\n');
-    breaks = 0;
-    for (std::size_t at = 0; at < line.size(); ++at) {
-      out.push_back(line[at]);
-      if (line[at] == '\'' && at + 1 < line.size() && line[at + 1] == '\'') ++at;
-    }
-  }
-  return out;
 }
 
 // Also what libfyaml takes quadratic time for: long lines of brackets (it looks ahead for a key) and of directives, and
@@ -127,6 +101,7 @@ class TreeBuilder {
   Status open(Node::Kind kind, const Location& where, fy_token* anchor, fy_token* tag);
   Status close();
   Status scalar(const fy_event& event, const Location& where);
+  Result<std::string> read_scalar(fy_token* token, fy_scalar_style style, const Location& where);
   Status alias(std::string_view name, const Location& where);
   Status add(Node node, std::string_view anchor);
   Status set_key(Node key);
@@ -136,6 +111,7 @@ class TreeBuilder {
 
   std::shared_ptr<const std::string> file_;
   std::string_view text_;
+  std::size_t token_end_ = 0;  // of the last scalar
   std::vector<Open> open_;
   std::unordered_map<std::string, std::optional<Node>> anchors_;  // nothing while the anchored node is still open
   std::size_t nodes_ = 0;
@@ -201,17 +177,38 @@ Status TreeBuilder::merge(Open& into) {
   return {};
 }
 
+// The text of a scalar. Of a block, lines that do not stand deeper than what it belongs to are refused: libfyaml takes
+// those that stand as deep, the keys that follow among them.
+Result<std::string> TreeBuilder::read_scalar(fy_token* token, fy_scalar_style style, const Location& where) {
+  if (token == nullptr) return std::string();
+  const std::size_t begin = fy_token_start_mark(token)->input_pos;
+  const std::size_t end = fy_token_end_mark(token)->input_pos;
+  const std::size_t before = std::exchange(token_end_, end);
+  if (style == FYSS_SINGLE_QUOTED) return unquote_single(text_.substr(begin, end - begin));
+  if (style != FYSS_LITERAL && style != FYSS_FOLDED) return std::string(text_of(token));
+
+  const auto indent = [](std::string_view line) { return std::min(line.find_first_not_of(' '), line.size()); };
+  const std::string_view above = text_.substr(0, begin == 0 ? 0 : begin - 1);
+  const std::string_view line_above = above.substr(above.rfind('\n') + 1);
+  std::string_view first;
+  for (std::size_t at = begin; at < end && base::trim(first).empty(); at += first.size() + 1)
+    first = text_.substr(at, text_.find('\n', at) - at);
+  const std::size_t outer = open_.empty() ? 0 : open_.back().location.column - 1;
+  if (base::trim(first).empty() || indent(first) > (open_.empty() ? indent(line_above) : outer)) {
+    const std::string_view header = above.substr(std::min(std::max(before, above.size() - line_above.size()), begin));
+    auto text = read_block(header, text_.substr(begin, end - begin), style == FYSS_FOLDED, outer);
+    if (text) return *std::move(text);
+  }
+  return fail_at(where,
+                 "the lines of this text must be indented deeper than the key or dash that it belongs to, and none "
+                 "less than the first; add spaces before them, or write \"\" if it is meant to be empty");
+}
+
 Status TreeBuilder::scalar(const fy_event& event, const Location& where) {
   fy_token* const token = event.scalar.value;
   const auto token_style = token == nullptr ? FYSS_PLAIN : fy_token_scalar_style(token);
   const bool plain = token_style == FYSS_PLAIN;
-  std::string text;
-  if (token_style == FYSS_SINGLE_QUOTED) {
-    const std::size_t begin = fy_token_start_mark(token)->input_pos;
-    text = unquote_single(text_.substr(begin, fy_token_end_mark(token)->input_pos - begin));
-  } else {
-    text = text_of(token);
-  }
+  QD_ASSIGN(std::string text, read_scalar(token, token_style, where));
   bool is_null = plain && is_null_word(text);
   auto style = plain ? Node::Style::kPlain : Node::Style::kQuoted;
   if (event.scalar.tag != nullptr) {
@@ -371,7 +368,9 @@ Result<Node> parse_yaml(std::string_view text, std::string_view file_name) {
     }
     rest.remove_prefix(std::min(line.size() + 1, rest.size()));
   }
-  return TreeBuilder(file_name).build(text);
+  // libfyaml 0.7.12 reads a block scalar wrongly that ends with the file and not with a line.
+  if (text.empty() || text.back() == '\n') return TreeBuilder(file_name).build(text);
+  return TreeBuilder(file_name).build(std::string(text) + "\n");
 }
 
 }  // namespace qd::model::config

@@ -150,6 +150,20 @@ TEST(Yaml, depth_is_limited_also_when_aliases_make_it) {
   EXPECT_EQ(parse_yaml(chain, "f.yml").error().code(), base::ErrorCode::kLimit);
 }
 
+TEST(Yaml, a_block_scalar_may_end_with_the_file) {
+  EXPECT_EQ(parsed("a: |+\n x\n\n\n  y").find("a")->text(), "x\n\n\n y\n");
+  EXPECT_EQ(parsed("a: >-\n  x\n  y").find("a")->text(), "x y");
+}
+
+TEST(Yaml, lines_of_a_block_that_are_not_indented_deeper_are_refused) {
+  EXPECT_THAT(refused("a:\n  b: |\n  c\n    d\n  e: f\n"),
+              StartsWith("f.yml:3:1: the lines of this text must be indented"));
+  EXPECT_THAT(refused("a:\n  - >\n  c\n    d\n  - f\n"), StartsWith("f.yml:3:1: "));
+  EXPECT_THAT(refused(" |\n x\n  y\n"), StartsWith("f.yml:2:1: "));
+  EXPECT_EQ(shape(parsed("a:\n- - b: |\n     c\n      d\n    e: |2-\n        f\n  - &x >\n   g\nh: |\n\n i\nj: |\n")),
+            "{a:[[{b:\"c\n d\n\",e:\"  f\"},\"g\n\"]],h:\"\ni\n\",j:\"\"}");
+}
+
 TEST(Yaml, many_empty_lines_are_refused) {
   EXPECT_EQ(parsed("a: |\n  x\n" + std::string(200, '\n') + "  y\n").find("a")->text(),
             "x" + std::string(201, '\n') + "y\n");
@@ -174,7 +188,7 @@ TEST(Yaml, hostile_text_neither_crashes_nor_takes_long) {
     const auto node = parse_yaml(text, "f.yml");
     const auto took = std::chrono::steady_clock::now() - begin;
     EXPECT_LT(took, std::chrono::seconds(10)) << text.substr(0, 10) << " " << text.size();
-    if (!node) EXPECT_FALSE(node.error().message().empty());
+    EXPECT_TRUE(node || !node.error().message().empty());
   }
 }
 

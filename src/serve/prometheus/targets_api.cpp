@@ -16,7 +16,7 @@ TargetStatus status_of(const observe::CollectorReport& report, const Sources& so
   const model::LabelSet labels{{"instance", report.instance}, {"job", report.name}};
   TargetStatus status{.discovered_labels = labels, .labels = labels};
   status.scrape_pool = report.name;
-  status.scrape_url = sources.address + path;
+  status.scrape_url = status.global_url = sources.address + path;
   status.last_error = report.error ? report.error->message() : "";
   status.last_scrape_ms = report.last_pass_ms;
   status.last_scrape_duration_s = report.seconds;
@@ -33,7 +33,7 @@ void write_target(JsonWriter& json, const TargetStatus& target) {
   json.key("labels");
   write_labels(json, target.labels);
   json.field("scrapePool", target.scrape_pool).field("scrapeUrl", target.scrape_url);
-  json.field("globalUrl", target.scrape_url).field("lastError", target.last_error);
+  json.field("globalUrl", target.global_url).field("lastError", target.last_error);
   json.field("lastScrape", rfc3339(target.last_scrape_ms));
   json.key("lastScrapeDuration").number(target.last_scrape_duration_s);
   json.field("health", observe::scrape::to_string(target.health));

@@ -71,8 +71,6 @@ class ChunkBlock {
   base::Status write(base::Files& files, const std::filesystem::path& path) const;
 
   std::uint32_t count() const { return count_; }
-  std::uint64_t samples() const { return samples_; }
-  model::TimestampMs min_ms() const { return min_ms_; }
   model::TimestampMs max_ms() const { return max_ms_; }
   std::size_t size_bytes() const { return payload_bytes_ + count_ * sizeof(ChunkEntry); }
 

@@ -57,7 +57,9 @@ base::Result<HeadSelection> Head::select(std::span<const model::Matcher> matcher
   if (found.size() > series_limit) {
     return base::fail(
         base::ErrorCode::kLimit,
-        fmt::format("the selection matches more than {} series, the limit of a query: name more labels", series_limit));
+        fmt::format(
+            "the selection matches more than {} series (query.series_limit): name more labels, or raise the limit",
+            series_limit));
   }
   std::vector<Slot> slots(found.size());
   for (std::size_t i = 0; i < found.size(); ++i) slots[i] = found[i].slot;

@@ -331,24 +331,6 @@ void LabelIndex::remove(std::span<const Slot> slots) {
   rebuild_series_table(cells_for(ids_.size()));
 }
 
-std::vector<std::string> LabelIndex::names() const {
-  std::vector<std::string> out;
-  for (const Name& name : names_) {
-    if (!name.pairs.empty()) out.push_back(name.text);
-  }
-  sort_unique(out);
-  return out;
-}
-
-std::vector<std::string> LabelIndex::values(std::string_view name) const {
-  std::vector<std::string> out;
-  if (const auto id = find_name(name)) {
-    for (const PairId pair : names_[*id].pairs) out.emplace_back(pair_value(pair));
-  }
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
 std::vector<std::string> LabelIndex::names(PostingsView positions) const {
   std::vector<bool> seen(names_.size());
   for (const std::uint32_t position : positions) {

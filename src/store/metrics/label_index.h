@@ -88,17 +88,13 @@ class LabelIndex {
   // Removes the series in `slots` (rising) and the pairs that no series carries any more.
   void remove(std::span<const Slot> slots);
 
-  // Sorted names; values of a name, sorted.
-  std::vector<std::string> names() const;
-  std::vector<std::string> values(std::string_view name) const;
-  // The same of some series only (positions).
+  // Names, and values of one, that series at `positions` carry; sorted.
   std::vector<std::string> names(PostingsView positions) const;
   std::vector<std::string> values(std::string_view name, PostingsView positions) const;
 
   // Calls with every pair that some series carries, and how many do.
   void each_pair(const std::function<void(std::string_view, std::string_view, std::size_t)>& call) const;
   std::size_t pair_count() const { return pairs_.size() - free_pairs_.size(); }
-  std::size_t pair_limit() const { return pairs_.size(); }  // every PairId is less
 
   // Places of `slots` in label order: the first is where the series that comes first stands.
   std::vector<std::uint32_t> label_order(std::span<const Slot> slots) const;

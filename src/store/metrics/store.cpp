@@ -5,7 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
+#include <deque>
+#include <thread>
 #include <utility>
 
 #include "base/bytes.h"
@@ -80,10 +81,22 @@ void StoreImpl::set_options(const StoreOptions& options) {
 
 // --- Opening ---
 
-// Puts what the log and the series files hold into the head.
+// Puts what the log and the series files hold into the head. Batches are applied on a thread of their own, in order,
+// while the next ones are decoded: start-up is waiting for this.
 class StoreImpl::Replay final : public WalSink {
  public:
-  explicit Replay(Head& head) : head_(head) {}
+  explicit Replay(Head& head) : head_(head), applier_([this] { work(); }) {}
+  ~Replay() override { finish(); }
+
+  // Returns once everything is in the head; nothing may come after it.
+  void finish() {
+    {
+      MutexLock lock(mutex_);
+      ended_ = true;
+      wake_.notify_all();
+    }
+    if (applier_.joinable()) applier_.join();
+  }
 
   void series(std::span<const LoggedSeries> series) override {
     for (const LoggedSeries& logged : series) {
@@ -96,26 +109,60 @@ class StoreImpl::Replay final : public WalSink {
 
   void samples(const SampleBatch& batch) override {
     read_ += batch.size();
-    if (renamed_.empty()) {
-      stored_ += head_.apply(batch);
-      return;
+    SampleBatch own;
+    {
+      // Memory of a batch that has been applied.
+      MutexLock lock(mutex_);
+      if (!used_.empty()) {
+        own = std::move(used_.back());
+        used_.pop_back();
+      }
     }
-    SampleBatch renamed = batch;
-    for (SeriesRef& ref : renamed.refs) {
-      if (const auto it = renamed_.find(ref); it != renamed_.end()) ref = it->second;
+    own = batch;
+    if (!renamed_.empty()) {
+      for (SeriesRef& ref : own.refs) {
+        if (const auto it = renamed_.find(ref); it != renamed_.end()) ref = it->second;
+      }
     }
-    stored_ += head_.apply(renamed);
+    MutexLock lock(mutex_);
+    while (waiting_.size() >= kBatchesWaiting) wake_.wait(mutex_);
+    waiting_.push_back(std::move(own));
+    wake_.notify_all();
   }
 
   std::uint64_t read() const { return read_; }
-  std::uint64_t stored() const { return stored_; }
   bool any_renamed() const { return !renamed_.empty(); }
 
  private:
+  static constexpr std::size_t kBatchesWaiting = 8;
+
+  void work() {
+    while (true) {
+      SampleBatch batch;
+      {
+        MutexLock lock(mutex_);
+        while (waiting_.empty() && !ended_) wake_.wait(mutex_);
+        if (waiting_.empty()) return;
+        batch = std::move(waiting_.front());
+        waiting_.pop_front();
+        wake_.notify_all();
+      }
+      head_.apply(batch);
+      MutexLock lock(mutex_);
+      used_.push_back(std::move(batch));
+    }
+  }
+
   Head& head_;
   std::unordered_map<SeriesRef, SeriesRef> renamed_;
   std::uint64_t read_ = 0;
-  std::uint64_t stored_ = 0;
+
+  base::Mutex mutex_;
+  base::CondVar wake_;
+  bool ended_ QD_GUARDED_BY(mutex_) = false;
+  std::deque<SampleBatch> waiting_ QD_GUARDED_BY(mutex_);
+  std::vector<SampleBatch> used_ QD_GUARDED_BY(mutex_);
+  std::thread applier_;
 };
 
 Status StoreImpl::load() {
@@ -234,6 +281,10 @@ Status StoreImpl::load_segments() {
       list->push_back({number, std::move(*segment)});
       continue;
     }
+    if (segment.error().code() == ErrorCode::kNotFound) {
+      log_.warn("a segment is not there any more", {{"file", path.native()}});
+      continue;
+    }
     damaged_parts_.add();
     QD_TRY(set_aside(files_, log_, path, segment.error()));
   }
@@ -291,6 +342,7 @@ Status StoreImpl::load_head() {
   manifest_.chunk_files = std::move(chunk_files);
 
   QD_ASSIGN(const WalReport report, read_wal(files_, wal_dir_, manifest_.log_first, log_, replay));
+  replay.finish();
   torn_tails_.add(report.torn_tails);
   damaged_parts_.add(report.damaged_parts);
   damaged_ = damaged_ || report.damaged_parts > 0 || replay.any_renamed();

@@ -1,7 +1,8 @@
 // The metrics store: the head and the segments as one.
 //
 // Thread-safe. Owns its data directory (<data>/metrics) from open to destruction; the caller holds the lock of the data
-// directory. Time comes in as an argument: maintain() is called about every second by the App and does what is due.
+// directory. The store outlives its appenders and series sets. Time comes in as an argument: maintain() is called about
+// every second by the App and does what is due.
 #pragma once
 
 #include <cstdint>

@@ -104,6 +104,7 @@ class StoreImpl final : public Store {
   base::Status merge(const StoreOptions& options);
   base::Status settle_doubts();
   void remove_doubtful();
+  void publish_segments(SegmentList list, const std::vector<std::uint64_t>& before);
   base::Status replace_segments(SegmentList list, model::TimestampMs sealed_until_ms);
   void update_gauges();
 

@@ -48,6 +48,13 @@ TimestampMs latest(const StoreOptions& options, TimestampMs now_ms) {
                                                                    : now_ms + options.future_limit_ms;
 }
 
+std::vector<std::uint64_t> numbers_of(const SegmentList& list) {
+  std::vector<std::uint64_t> numbers;
+  for (const LiveSegment& entry : list) numbers.push_back(entry.number);
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
 bool contains(const std::vector<std::uint64_t>& sorted, std::uint64_t number) {
   return std::binary_search(sorted.begin(), sorted.end(), number);
 }
@@ -184,30 +191,33 @@ base::Result<std::shared_ptr<const Segment>> StoreImpl::write_sealed(const HeadS
 }
 
 Status StoreImpl::replace_segments(SegmentList list, TimestampMs sealed_until_ms) {
-  std::sort(list.begin(), list.end(), [](const LiveSegment& a, const LiveSegment& b) {
-    return a.segment->info().min_ms < b.segment->info().min_ms;
-  });
   Manifest next = manifest_;
   next.generation = head_->generation();
   next.sealed_until_ms = sealed_until_ms;
-  next.segments.clear();
-  for (const LiveSegment& entry : list) next.segments.push_back(entry.number);
-  std::sort(next.segments.begin(), next.segments.end());
+  next.segments = numbers_of(list);
   QD_TRY(next.write(files_, manifest_path_));
   const std::vector<std::uint64_t> before = std::exchange(manifest_, next).segments;
   remove_doubtful();
+  publish_segments(std::move(list), before);
+  return {};
+}
+
+// Queries see `list` from now on; what is no longer in it is removed.
+void StoreImpl::publish_segments(SegmentList list, const std::vector<std::uint64_t>& before) {
+  std::sort(list.begin(), list.end(), [](const LiveSegment& a, const LiveSegment& b) {
+    return a.segment->info().min_ms < b.segment->info().min_ms;
+  });
   auto shared = std::make_shared<const SegmentList>(std::move(list));
-  head_->publish(sealed_until_ms, [&] {
+  head_->publish(manifest_.sealed_until_ms, [&] {
     MutexLock lock(segments_mutex_);
     segments_ = std::move(shared);
   });
   for (const std::uint64_t number : before) {
-    if (contains(next.segments, number)) continue;
+    if (contains(manifest_.segments, number)) continue;
     // Nothing names it any more: what stays now goes when the store is opened next.
     if (const Status removed = files_.remove(numbered(segment_dir_, number, ".seg")); !removed)
       log_.warn("a segment that is no longer used could not be removed", {{"error", removed.error()}});
   }
-  return {};
 }
 
 // --- The log ---
@@ -329,7 +339,11 @@ Status StoreImpl::apply_retention(const StoreOptions& now, TimestampMs now_ms) {
   }
   if (list.size() == before) return {};
   log_.info("segments past the retention were dropped", {{"segments", before - list.size()}});
-  return replace_segments(std::move(list), manifest_.sealed_until_ms);
+  // The files go before the manifest says so: on a full disk nothing can be written until there is room again. Opening
+  // passes over a segment that is named and not there.
+  const std::vector<std::uint64_t> named = std::exchange(manifest_.segments, numbers_of(list));
+  publish_segments(std::move(list), named);
+  return manifest_.write(files_, manifest_path_);
 }
 
 Status StoreImpl::merge(const StoreOptions& now) {

@@ -249,6 +249,26 @@ TEST_F(StoreTest, retention_drops_segments_by_time) {
   EXPECT_EQ(content(), left);
 }
 
+TEST_F(StoreTest, retention_makes_room_on_a_full_disk) {
+  open();
+  for (TimestampMs t = 0; t <= 600'000; t += 5000) ASSERT_TRUE(put_all(3, kStart + t));
+  ASSERT_TRUE(store_->maintain(kStart + 600'000));
+  const std::size_t before = names("segments").size();
+  options_.retention_ms = 120'000;
+  store_->set_options(options_);
+  files_.fail_after_bytes(0, ENOSPC);
+  EXPECT_FALSE(store_->maintain(kStart + 600'000));
+  EXPECT_LT(names("segments").size(), before);
+  const Content left = content();
+  // The manifest could not be written: it still names what is gone.
+  files_.heal();
+  files_.crash();
+  store_.reset();
+  files_.heal();
+  open();
+  EXPECT_EQ(content(), left);
+}
+
 TEST_F(StoreTest, retention_drops_the_oldest_segments_past_the_size) {
   open();
   for (TimestampMs t = 0; t <= 600'000; t += 5000) ASSERT_TRUE(put_all(50, kStart + t));

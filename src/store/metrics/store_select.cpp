@@ -151,9 +151,11 @@ base::Result<std::unique_ptr<SeriesSet>> StoreImpl::select(std::span<const Match
     if (!overlaps(segment.info(), from_ms, to_ms)) continue;
     QD_ASSIGN(const std::vector<std::uint32_t> ids, segment.find(matchers, from_ms, to_ms));
     if (ids.size() > series_limit) {
-      return base::fail(base::ErrorCode::kLimit,
-                        fmt::format("the selection matches more than {} series, the limit of a query: name more labels",
-                                    series_limit));
+      return base::fail(
+          base::ErrorCode::kLimit,
+          fmt::format(
+              "the selection matches more than {} series (query.series_limit): name more labels, or raise the limit",
+              series_limit));
     }
     std::vector<std::pair<LabelSet, std::uint32_t>> series;
     series.reserve(ids.size());
@@ -164,7 +166,9 @@ base::Result<std::unique_ptr<SeriesSet>> StoreImpl::select(std::span<const Match
   if (set->size() > series_limit) {
     return base::fail(
         base::ErrorCode::kLimit,
-        fmt::format("the selection matches more than {} series, the limit of a query: name more labels", series_limit));
+        fmt::format(
+            "the selection matches more than {} series (query.series_limit): name more labels, or raise the limit",
+            series_limit));
   }
   return set;
 }
