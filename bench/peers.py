@@ -177,7 +177,7 @@ class Quarterdeck(Scraper):
         segments = None
         while time.monotonic() < end:
             time.sleep(3)
-            now = {f.name: f.stat().st_size for f in self.data.rglob("*.segment")}
+            now = {f.name: f.stat().st_size for f in self.data.rglob("segments/*.seg")}
             if now and now == segments:
                 break
             segments = now

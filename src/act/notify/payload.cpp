@@ -25,15 +25,22 @@ json::object object_of(const model::LabelSet& labels) {
   return out;
 }
 
-// The labels (or annotations) on which all alerts agree.
-json::object common(std::span<const Alert* const> alerts, model::LabelSet Alert::* which) {
+// The labels (or annotations) on which all sets agree.
+json::object common(const std::vector<model::LabelSet>& sets) {
   json::object out;
-  for (const auto& label : alerts.front()->*which) {
+  for (const auto& label : sets.front()) {
     bool everywhere = true;
-    for (const auto* alert : alerts) everywhere = everywhere && (alert->*which).get(label.name) == label.value;
+    for (const auto& set : sets) everywhere = everywhere && set.get(label.name) == label.value;
     if (everywhere) out[label.name] = label.value;
   }
   return out;
+}
+
+model::LabelSet with_origin(const model::LabelSet& labels, const Origin& origin) {
+  model::LabelBuilder builder(labels);
+  for (const auto& label : origin.external_labels)
+    if (!labels.has(label.name)) builder.set(label.name, label.value);
+  return builder.build();
 }
 
 }  // namespace

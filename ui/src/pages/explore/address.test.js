@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { exploreHref, kQueriesMax, parseAddress, parseEnd } from "./address.js";
+import { queryWindow } from "./query_block.jsx";
 
 const back = (href) => parseAddress(href.slice(href.indexOf("?")));
 
@@ -38,5 +39,18 @@ describe("Explore's address", () => {
     expect(parseEnd("2024-05-01 12:00:00")).toBe(1714564800);
     expect(parseEnd("2024-05-01T14:00:00+02:00")).toBe(1714564800);
     expect(parseEnd("1714564800")).toBe(1714564800);
+  });
+});
+
+describe("the span of a query", () => {
+  it("ends when it was asked to, whatever the step", () => {
+    expect(queryWindow("15d", 1714564801, null).end).toBe(1714564801);
+    expect(queryWindow("1h", 1714564801.7, 15)).toEqual({ start: 1714564801 - 3600, end: 1714564801, step: 15 });
+  });
+
+  it("holds whole steps", () => {
+    const { start, end, step } = queryWindow("1h", 1714564801, 7);
+    expect((end - start) % step).toBe(0);
+    expect(end - start).toBeGreaterThan(3600 - 7);
   });
 });

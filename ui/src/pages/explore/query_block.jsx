@@ -6,7 +6,7 @@ import { Empty } from "../../components/notice.jsx";
 import { Segments } from "../../components/segments.jsx";
 import { serverNow } from "../../lib/clock.js";
 import { useFetch } from "../../lib/hooks.js";
-import { alignedRange, formatDuration, formatSpan, parseDuration, stepFor } from "../../lib/time.js";
+import { formatDuration, formatSpan, parseDuration, stepFor } from "../../lib/time.js";
 import { unitOf } from "../../lib/units.js";
 import { Graph, kGraphHeight } from "./graph.jsx";
 import { MetricBrowser } from "./metric_browser.jsx";
@@ -26,9 +26,13 @@ export const kExamples = [
   ["Filesystems over 80 %", "100 * (1 - node_filesystem_avail_bytes / node_filesystem_size_bytes) > 80"],
 ];
 
-export function queryWindow(range, end, step) {
+// Ends at the moment that was asked for, not at a multiple of the step: over 15 days that would leave out the last hours,
+// and just after the start everything.
+export function queryWindow(range, end, wantedStep) {
   const seconds = parseDuration(range);
-  return alignedRange(end ?? serverNow(), seconds, step ?? stepFor(seconds, kPoints));
+  const step = wantedStep ?? stepFor(seconds, kPoints);
+  const last = Math.floor(end ?? serverNow());
+  return { start: last - Math.floor(seconds / step) * step, end: last, step };
 }
 
 function Examples({ onPick }) {
