@@ -33,8 +33,11 @@ def free_port():
 
 
 def get(url, timeout_s=60):
-    with urllib.request.urlopen(url, timeout=timeout_s) as response:
-        return response.read()
+    try:
+        with urllib.request.urlopen(url, timeout=timeout_s) as response:
+            return response.read()
+    except urllib.error.HTTPError as error:
+        raise SystemExit(f"{url}: {error}: {error.read()[:500].decode(errors='replace')}") from None
 
 
 def post(url, timeout_s=120):
@@ -82,8 +85,8 @@ class Server:
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 break
-            with contextlib.suppress(OSError, urllib.error.URLError):
-                get(self.url + self.ready_path, 5)
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(self.url + self.ready_path, timeout=5).close()
                 return
             time.sleep(0.02)
         log = (self.directory / "output.log").read_text(errors="replace")
@@ -181,9 +184,9 @@ class Quarterdeck(Scraper):
             if now and now == segments:
                 break
             segments = now
-        # What is older than the head is in segments.
-        head = json.loads(get(self.url + "/api/v1/status/tsdb"))["data"]["headStats"]["minTime"]
-        sealed = self.query_value('sum(count_over_time({job!=""}[1d]))', head / 1000 - 0.001)
+        # What is older than the head is in segments; the newest window may stay in it.
+        head_ms = json.loads(get(self.url + "/api/v1/status/tsdb"))["data"]["headStats"]["minTime"]
+        sealed = self.query_value('sum(count_over_time({job!=""}[1d]))', min(head_ms / 1000 - 0.001, time.time()))
         return sum(segments.values()) / sealed if sealed else None
 
 

@@ -71,9 +71,17 @@ test("the machine is known within seconds of the very first start, and truly", a
   // Between a moment before the start and now the counter of the kernel passed every stored value.
   const idle = await quarterdeck.value('sum(node_cpu_seconds_total{mode="idle"})');
   const after = cpuTime();
-  assert.ok(before.idle_s <= idle + 0.02 * cpus && idle <= after.idle_s + 0.02 * cpus, `${before.idle_s} ${idle} ${after.idle_s}`);
+  assert.ok(
+    before.idle_s <= idle + 0.02 * cpus && idle <= after.idle_s + 0.02 * cpus,
+    `${before.idle_s} ${idle} ${after.idle_s}`,
+  );
 
-  const interfaces = proc("net/dev").split("\n").slice(2).map((line) => line.split(":")[0].trim()).filter(Boolean).sort();
+  const interfaces = proc("net/dev")
+    .split("\n")
+    .slice(2)
+    .map((line) => line.split(":")[0].trim())
+    .filter(Boolean)
+    .sort();
   const seen = (await quarterdeck.query("node_network_receive_bytes_total")).map(({ metric }) => metric.device).sort();
   assert.deepEqual(seen, interfaces);
   // A container's / is an overlay, which node_exporter leaves out as well.
@@ -86,8 +94,15 @@ test("the machine is known within seconds of the very first start, and truly", a
     const result = await quarterdeck.query("up");
     return result.length === 2 && result;
   }, "what up says of the host and of Quarterdeck itself");
-  assert.deepEqual(up.map(({ metric, value }) => [metric.job, value[1]]).sort(), [["node", "1"], ["quarterdeck", "1"]]);
-  assert.deepEqual(quarterdeck.log.filter(({ level }) => level !== "info"), [], "the log of a first start");
+  assert.deepEqual(up.map(({ metric, value }) => [metric.job, value[1]]).sort(), [
+    ["node", "1"],
+    ["quarterdeck", "1"],
+  ]);
+  assert.deepEqual(
+    quarterdeck.log.filter(({ level }) => level !== "info"),
+    [],
+    "the log of a first start",
+  );
   assert.ok((await quarterdeck.api("/api/v1/rules")).data.groups.length > 0, "default rules are on");
 });
 
@@ -124,7 +139,10 @@ test("data survives a restart and kill -9", async (t) => {
   found = await samples(third);
   holdsAll(found, known, "kill -9");
   await until(async () => (await samples(third)).size > found.size, "samples after the crash");
-  assert.deepEqual(third.log.filter(({ level }) => level === "error"), []);
+  assert.deepEqual(
+    third.log.filter(({ level }) => level === "error"),
+    [],
+  );
   assert.deepEqual(await third.stop(), { code: 0, signal: null });
 });
 
@@ -142,7 +160,9 @@ test("SIGTERM stops it at once when nothing runs, idle connections or not", asyn
   const agent = new http.Agent({ keepAlive: true });
   t.after(() => agent.destroy());
   await new Promise((resolve, reject) => {
-    http.get(`${quarterdeck.url}/-/healthy`, { agent }, (response) => response.resume().on("end", resolve)).on("error", reject);
+    http
+      .get(`${quarterdeck.url}/-/healthy`, { agent }, (response) => response.resume().on("end", resolve))
+      .on("error", reject);
   });
   const silent = net.connect(Number(new URL(quarterdeck.url).port), "127.0.0.1");
   t.after(() => silent.destroy());
@@ -182,7 +202,12 @@ test("SIGTERM finishes a response that a slow client reads", async (t) => {
   const quarterdeck = await start(t);
   await until(async () => (await quarterdeck.query("node_memory_MemTotal_bytes")).length === 1, "a sample");
   const now = Date.now() / 1000;
-  const query = new URLSearchParams({ query: '{__name__=~"node_memory_.*"}', start: now, end: now + 10, step: "0.001" });
+  const query = new URLSearchParams({
+    query: '{__name__=~"node_memory_.*"}',
+    start: now,
+    end: now + 10,
+    step: "0.001",
+  });
   const body = await new Promise((resolve, reject) => {
     const outgoing = http.get(`${quarterdeck.url}/api/v1/query_range?${query}`, { agent: false }, async (response) => {
       assert.equal(response.statusCode, 200);

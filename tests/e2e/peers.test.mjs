@@ -120,7 +120,11 @@ test("the host's metrics are those of node_exporter, in name, type, labels and v
 
   // Series are told apart alike; collectors that only we have are their own rows of node_scrape_collector_….
   const inTheirs = new Set(names.filter((name) => !name.startsWith("node_scrape_collector_")));
-  const keys = (page) => [...page.series].filter(([, { family }]) => inTheirs.has(family)).map(([key]) => key).sort();
+  const keys = (page) =>
+    [...page.series]
+      .filter(([, { family }]) => inTheirs.has(family))
+      .map(([key]) => key)
+      .sort();
   assert.deepEqual(keys(later), keys(theirs));
   for (const name of kCollectors) {
     const key = `node_scrape_collector_success{collector="${name}"}`;
@@ -172,7 +176,10 @@ test("promtool finds nothing wrong in what Quarterdeck exposes", {
   const ours = await promtool((await quarterdeck.get(kNode)).text);
   const theirs = await promtool((await request(`${exporter.url}/metrics`)).text);
   const kernel = /^node_(memory|netstat|sockstat)_\w+ metric names should be written in 'snake_case' not 'camelCase'$/;
-  assert.deepEqual(ours.lines.filter((line) => !theirs.lines.includes(line) && !kernel.test(line)), []);
+  assert.deepEqual(
+    ours.lines.filter((line) => !theirs.lines.includes(line) && !kernel.test(line)),
+    [],
+  );
   assert.equal(ours.code, theirs.code);
 });
 
@@ -230,7 +237,10 @@ test("Prometheus and Quarterdeck read each other, the same targets, and the same
   const stamp = Date.now() - 20_000;
   const fixed = await serve(t, (incoming, response) => {
     const open = incoming.url === "/open";
-    response.setHeader("Content-Type", open ? "application/openmetrics-text; version=1.0.0; charset=utf-8" : "text/plain; version=0.0.4");
+    response.setHeader(
+      "Content-Type",
+      open ? "application/openmetrics-text; version=1.0.0; charset=utf-8" : "text/plain; version=0.0.4",
+    );
     response.end(open ? kFixedOpenMetrics : kFixedText(stamp));
   });
   const exporter = await startNodeExporter(t);
@@ -242,7 +252,10 @@ scrape_configs:
   - {job_name: fixed, honor_labels: true, static_configs: [{targets: ["${fixed.address}"]}]}
   - {job_name: open, metrics_path: /open, static_configs: [{targets: ["${fixed.address}"]}]}
 ${more}`;
-  const quarterdeck = await start(t, { args: ["--prometheus", writeConfig(dir, "ours.yml", jobs(""))], dataDir: path.join(dir, "data") });
+  const quarterdeck = await start(t, {
+    args: ["--prometheus", writeConfig(dir, "ours.yml", jobs(""))],
+    dataDir: path.join(dir, "data"),
+  });
   const own = new URL(quarterdeck.url).host;
   const theirConfig = writeConfig(
     dir,
@@ -254,7 +267,11 @@ ${more}`;
   const prometheus = await startPeer(
     t,
     "prometheus",
-    [`--config.file=${theirConfig}`, `--storage.tsdb.path=${path.join(dir, "tsdb")}`, `--web.listen-address=127.0.0.1:${port}`],
+    [
+      `--config.file=${theirConfig}`,
+      `--storage.tsdb.path=${path.join(dir, "tsdb")}`,
+      `--web.listen-address=127.0.0.1:${port}`,
+    ],
     port,
     dir,
   );
@@ -281,23 +298,33 @@ ${more}`;
   await t.test("Prometheus scrapes Quarterdeck with zero errors", async () => {
     const { activeTargets } = (await prometheus.api("/targets?state=active")).data;
     assert.equal(activeTargets.length, 6);
-    for (const target of activeTargets) assert.deepEqual([target.health, target.lastError], ["up", ""], target.scrapeUrl);
+    for (const target of activeTargets)
+      assert.deepEqual([target.health, target.lastError], ["up", ""], target.scrapeUrl);
     assert.deepEqual(canonical(await query(prometheus, "min_over_time(up[1m]) < 1")), []);
-    assert.deepEqual(prometheus.log.split("\n").filter((line) => /level=(warn|error)/.test(line)), []);
+    assert.deepEqual(
+      prometheus.log.split("\n").filter((line) => /level=(warn|error)/.test(line)),
+      [],
+    );
     for (const job of ["own", "host"]) {
       const [scraped, kept] = await Promise.all(
-        ["scrape_samples_scraped", "scrape_samples_post_metric_relabeling"].map((name) => query(prometheus, `${name}{job="${job}"}`)),
+        ["scrape_samples_scraped", "scrape_samples_post_metric_relabeling"].map((name) =>
+          query(prometheus, `${name}{job="${job}"}`),
+        ),
       );
       assert.ok(Number(scraped[0].value[1]) > 300, job);
       assert.equal(scraped[0].value[1], kept[0].value[1], job);
     }
     // Prometheus asked for OpenMetrics; it has read the types out of that.
-    const types = (await prometheus.api(`/targets/metadata?match_target=${encodeURIComponent('{job=~"own|host"}')}`)).data;
+    const types = (await prometheus.api(`/targets/metadata?match_target=${encodeURIComponent('{job=~"own|host"}')}`))
+      .data;
     const type = Object.fromEntries(types.map((one) => [one.metric, one.type]));
     assert.equal(type.node_load1, "gauge");
     assert.equal(type.node_cpu_seconds_total ?? type.node_cpu_seconds, "counter");
     assert.equal(type.quarterdeck_http_request_duration_seconds, "histogram");
-    const quantile = await query(prometheus, "histogram_quantile(0.9, rate(quarterdeck_http_request_duration_seconds_bucket[1m]))");
+    const quantile = await query(
+      prometheus,
+      "histogram_quantile(0.9, rate(quarterdeck_http_request_duration_seconds_bucket[1m]))",
+    );
     assert.ok(Number(quantile[0].value[1]) >= 0);
   });
 
@@ -318,7 +345,10 @@ ${more}`;
         }, `the same ${name} of ${job}`);
       }
     }
-    assert.deepEqual(quarterdeck.log.filter(({ level }) => level === "error"), []);
+    assert.deepEqual(
+      quarterdeck.log.filter(({ level }) => level === "error"),
+      [],
+    );
   });
 
   await t.test("both have the same series of node_exporter", async () => {
@@ -346,8 +376,20 @@ ${more}`;
       assert.ok(theirs.length > 0, expr);
       assert.deepEqual(canonical(ours), canonical(theirs), expr);
     }
-    for (const metric of ["fixed_total", "fixed_seconds", "fixed_summary", "fixed_gauge", "om_wait_seconds", "om_build", "om_state", "om_unknown"]) {
-      const [ours, theirs] = await Promise.all([quarterdeck.api(`/api/v1/metadata?metric=${metric}`), prometheus.api(`/metadata?metric=${metric}`)]);
+    for (const metric of [
+      "fixed_total",
+      "fixed_seconds",
+      "fixed_summary",
+      "fixed_gauge",
+      "om_wait_seconds",
+      "om_build",
+      "om_state",
+      "om_unknown",
+    ]) {
+      const [ours, theirs] = await Promise.all([
+        quarterdeck.api(`/api/v1/metadata?metric=${metric}`),
+        prometheus.api(`/metadata?metric=${metric}`),
+      ]);
       assert.deepEqual(ours.data, theirs.data, metric);
     }
   });
@@ -380,19 +422,32 @@ test("what Grafana's data source asks is answered", async (t) => {
   assert.equal(panel.status, 200);
   const text = panel.headers["content-encoding"] === "gzip" ? gunzipSync(panel.bytes).toString() : panel.text;
   assert.equal(JSON.parse(text).data.resultType, "matrix");
-  const wide = await post("query_range", { ...fields, query: '{__name__=~"node_.*"}', start: now - 5, step: 1 }, { "Accept-Encoding": "gzip" });
+  const wide = await post(
+    "query_range",
+    { ...fields, query: '{__name__=~"node_.*"}', start: now - 5, step: 1 },
+    { "Accept-Encoding": "gzip" },
+  );
   assert.equal(wide.headers["content-encoding"], "gzip");
   assert.ok(JSON.parse(gunzipSync(wide.bytes).toString()).data.result.length > 300);
 
   // Variables and the query builder.
-  const cpus = await get(`label/cpu/values?match%5B%5D=${encodeURIComponent('node_cpu_seconds_total{mode="idle"}')}&${window}`);
+  const cpus = await get(
+    `label/cpu/values?match%5B%5D=${encodeURIComponent('node_cpu_seconds_total{mode="idle"}')}&${window}`,
+  );
   assert.ok(cpus.data.includes("0"), JSON.stringify(cpus));
   assert.deepEqual((await get(`label/cpu/values?match[]=node_load1&${window}`)).data, []);
   const names = await get(`label/__name__/values?${window}&limit=40000`);
   assert.ok(names.data.includes("node_load1"));
-  assert.ok(JSON.parse((await post("labels", { "match[]": "node_load1", start: now - 3600, end: now + 5 })).text).data.includes("instance"));
+  assert.ok(
+    JSON.parse((await post("labels", { "match[]": "node_load1", start: now - 3600, end: now + 5 })).text).data.includes(
+      "instance",
+    ),
+  );
   const series = JSON.parse((await post("series", { "match[]": "node_load1", start: now - 3600, end: now + 5 })).text);
-  assert.deepEqual(series.data.map((metric) => metric.__name__), ["node_load1"]);
+  assert.deepEqual(
+    series.data.map((metric) => metric.__name__),
+    ["node_load1"],
+  );
   assert.equal((await get("metadata?limit=50000")).data.node_load1[0].type, "gauge");
   assert.ok((await get("rules")).data.groups.length > 0);
 
