@@ -83,7 +83,7 @@ def arguments(description):
     options.add_argument("--targets", type=int, default=4, help="how many (default 4)")
     options.add_argument("--series", type=int, default=10_000, help="of each target (default 10000)")
     options.add_argument("--interval", type=int, default=1000, metavar="MS", help="between scrapes (default 1000)")
-    options.add_argument("--duration", type=float, default=90, metavar="S", help="of the run (default 90)")
+    options.add_argument("--duration", type=float, default=120, metavar="S", help="of the run (default 120)")
     return options
 
 

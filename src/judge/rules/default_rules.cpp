@@ -11,6 +11,7 @@ std::string_view default_rules_yaml() {
           predict_linear(node_filesystem_avail_bytes{fstype!~"tmpfs|ramfs|squashfs|iso9660|overlay"}[1h], 24 * 3600) < 0
             and node_filesystem_avail_bytes / node_filesystem_size_bytes < 0.4
             and node_filesystem_readonly == 0
+            and node_filesystem_avail_bytes offset 30m
         for: 15m
         labels: {severity: warning}
         annotations:

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
-#include <set>
-
+#include "base/strings.h"
 #include "judge/rules/expansion.h"
 #include "judge/rules/rule.h"
 #include "model/config/schema.h"
@@ -26,6 +25,11 @@ struct Draft {
   Rule rule;
 };
 
+// Prometheus 3 takes any UTF-8.
+bool valid_rule_label(std::string_view name) {
+  return !name.empty() && base::valid_utf8(name);
+}
+
 base::Status finish(Draft& draft) {
   Rule& rule = draft.rule;
   if (draft.record.empty() == draft.alert.empty())
@@ -45,7 +49,7 @@ base::Status finish(Draft& draft) {
         fmt::format("the recording rule {} may not have `for` or `keep_firing_for`: only alerts have them", rule.name));
   for (const auto* texts : {&rule.labels, &rule.annotations}) {
     for (const auto& [name, text] : *texts) {
-      if (!model::valid_label_name(name) || (texts == &rule.labels && name == model::kMetricName))
+      if (!valid_rule_label(name) || (texts == &rule.labels && name == model::kMetricName))
         return invalid(fmt::format("\"{}\" is no name of a label (in {})", name, rule.name));
       if (recording) continue;
       if (auto checked = check_template(fmt::format("{} {}", rule.name, name), text); !checked)
@@ -98,18 +102,9 @@ base::Result<std::vector<Group>> parse_rule_file(std::string_view text, const st
         if (other.get() != &group && other->name == group.name)
           return invalid(fmt::format("the group \"{}\" stands twice in this file", group.name));
       for (const auto& [name, value] : *labels) {
-        if (!model::valid_label_name(name) || name == model::kMetricName)
+        if (!valid_rule_label(name) || name == model::kMetricName)
           return invalid(fmt::format("\"{}\" is no name of a label (in the group {})", name, group.name));
         for (auto& rule : group.rules) rule.labels.emplace(name, value);
-      }
-      std::set<std::string> seen;
-      for (const auto& rule : group.rules) {
-        std::string identity = fmt::format("{} {}", static_cast<int>(rule.kind), rule.name);
-        for (const auto& [name, value] : rule.labels) identity += fmt::format("\n{}={}", name, value);
-        identity += "\n" + rule.expr;
-        if (!seen.insert(identity).second)
-          return invalid(fmt::format("the rule {} with the same labels and expression stands twice in the group {}",
-                                     rule.name, group.name));
       }
       return {};
     });

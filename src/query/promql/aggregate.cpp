@@ -214,17 +214,17 @@ class Folder {
     QD_TRY(charge(blocks * groups_));
     std::vector<std::vector<Fold>> partial(blocks);
     const std::size_t n = source_.size();
-    QD_TRY(context_.for_items(blocks, (kSeriesNs + kStepNs * steps_) * (n / blocks + 1),
-                              [&](std::size_t block) -> base::Status {
-                                std::vector<Fold>& folds = partial[block];
-                                folds.assign(groups_, Fold(steps_));
-                                Scratch scratch(context_);
-                                std::vector<double> row;
-                                for (std::size_t i = n * block / blocks; i < n * (block + 1) / blocks; ++i) {
-                                  QD_TRY(fold_series(i, folds[grouping_.group_of[i]], scratch, row));
-                                }
-                                return {};
-                              }));
+    const auto fold = [&](std::size_t block) -> base::Status {
+      std::vector<Fold>& folds = partial[block];
+      folds.assign(groups_, Fold(steps_));
+      Scratch scratch(context_);
+      std::vector<double> row;
+      for (std::size_t i = n * block / blocks; i < n * (block + 1) / blocks; ++i) {
+        QD_TRY(fold_series(i, folds[grouping_.group_of[i]], scratch, row));
+      }
+      return {};
+    };
+    QD_TRY(context_.for_items(blocks, (kSeriesNs + kStepNs * steps_) * (n / blocks + 1), fold));
     folds_ = std::move(partial[0]);
     for (std::size_t block = 1; block < blocks; ++block) {
       for (std::size_t g = 0; g < groups_; ++g) {

@@ -189,7 +189,7 @@ Result<SourcePtr> Evaluator::call(const Call& expr, const Grid& grid) {
       QD_ASSIGN(RowValues values, scalar(*args[0], grid));
       return make_rows_source(one_row(std::move(values)));
     }
-    case FunctionId::kAbsent: {
+    case FunctionId::kAbsentAtStep: {
       QD_ASSIGN(SourcePtr source, vector(*args[0], grid));
       return absent(expr, std::move(source), grid);
     }

@@ -16,7 +16,7 @@ const std::vector<Function>& table() {
   using Id = FunctionId;
   static const std::vector<Function> functions = {
       {"abs", Id::kAbs, {kV}, 0, kV, false},
-      {"absent", Id::kAbsent, {kV}, 0, kV, false},
+      {"absent", Id::kAbsentAtStep, {kV}, 0, kV, false},
       {"absent_over_time", Id::kAbsentOverTime, {kM}, 0, kV, false},
       {"acos", Id::kAcos, {kV}, 0, kV, false},
       {"acosh", Id::kAcosh, {kV}, 0, kV, false},

@@ -82,7 +82,7 @@ enum class FunctionId : std::uint8_t {
   kTsOfMaxOverTime,
   kTsOfMinOverTime,
   // The whole vector at once.
-  kAbsent,
+  kAbsentAtStep,
   kHistogramFraction,
   kHistogramOfFloats,  // histogram_count and the like: float samples give nothing
   kHistogramQuantile,

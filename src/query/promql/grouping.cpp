@@ -24,6 +24,11 @@ class Keeps {
   std::vector<std::string> names_;
 };
 
+struct KeyHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view key) const { return std::hash<std::string_view>{}(key); }
+};
+
 // labels(i) and nameless(i) say what series i is; a nameless one has no name any more, whatever its labels say.
 template <typename Labels, typename Nameless>
 Grouping group(const AggregateExpr& expr, std::size_t n, Labels&& labels, Nameless&& nameless) {
@@ -34,11 +39,7 @@ Grouping group(const AggregateExpr& expr, std::size_t n, Labels&& labels, Namele
     out.labels.emplace_back();
     return out;
   }
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view key) const { return std::hash<std::string_view>{}(key); }
-  };
-  std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>> index;
+  std::unordered_map<std::string, std::uint32_t, KeyHash, std::equal_to<>> index;
   std::vector<model::Label> kept;
   std::string key;
   for (std::size_t i = 0; i < n; ++i) {

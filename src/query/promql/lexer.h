@@ -98,7 +98,4 @@ base::Result<std::vector<Token>> tokenize(std::string_view text);
 std::string position(std::string_view text, std::size_t byte);
 base::Error parse_error(std::string_view text, std::size_t byte, std::string_view message);
 
-// The value of a string token, escapes resolved; kInvalid says what is wrong in it (without a position).
-base::Result<std::string> unquote(std::string_view quoted);
-
 }  // namespace qd::query::promql

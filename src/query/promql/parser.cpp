@@ -1,10 +1,8 @@
 #include "query/promql/parser.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <initializer_list>
 #include <limits>
@@ -12,8 +10,8 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "query/promql/duration_parser.h"
 #include "query/promql/functions.h"
-#include "query/promql/lexer.h"
 #include "query/promql/typecheck.h"
 
 namespace qd::query::promql {
@@ -26,74 +24,6 @@ using base::Status;
 
 // How far a timestamp in seconds may be from the epoch and still be milliseconds in an int64.
 constexpr double kTimeSecondsMax = static_cast<double>(std::numeric_limits<std::int64_t>::max()) / 1000.0;
-// A duration that any clock of ours can hold: 290 years.
-constexpr double kDurationSecondsMax = 9.2e9;
-
-std::optional<BinaryOp> binary_op(const Token& token) {
-  switch (token.kind) {
-    case TokenKind::kAdd:
-      return BinaryOp::kAdd;
-    case TokenKind::kSub:
-      return BinaryOp::kSub;
-    case TokenKind::kMul:
-      return BinaryOp::kMul;
-    case TokenKind::kDiv:
-      return BinaryOp::kDiv;
-    case TokenKind::kMod:
-      return BinaryOp::kMod;
-    case TokenKind::kPow:
-      return BinaryOp::kPow;
-    case TokenKind::kEqual:
-      return BinaryOp::kEql;
-    case TokenKind::kNotEqual:
-      return BinaryOp::kNeq;
-    case TokenKind::kGreater:
-      return BinaryOp::kGtr;
-    case TokenKind::kLess:
-      return BinaryOp::kLss;
-    case TokenKind::kGreaterEqual:
-      return BinaryOp::kGte;
-    case TokenKind::kLessEqual:
-      return BinaryOp::kLte;
-    default:
-      break;
-  }
-  switch (token.keyword) {
-    case Keyword::kAnd:
-      return BinaryOp::kAnd;
-    case Keyword::kOr:
-      return BinaryOp::kOr;
-    case Keyword::kUnless:
-      return BinaryOp::kUnless;
-    case Keyword::kAtan2:
-      return BinaryOp::kAtan2;
-    default:
-      return std::nullopt;
-  }
-}
-
-int precedence(BinaryOp op) {
-  switch (op) {
-    case BinaryOp::kOr:
-      return 1;
-    case BinaryOp::kAnd:
-    case BinaryOp::kUnless:
-      return 2;
-    case BinaryOp::kAdd:
-    case BinaryOp::kSub:
-      return 4;
-    case BinaryOp::kMul:
-    case BinaryOp::kDiv:
-    case BinaryOp::kMod:
-    case BinaryOp::kAtan2:
-      return 5;
-    case BinaryOp::kPow:
-      return 6;
-    default:
-      return 3;  // comparisons
-  }
-}
-constexpr int kUnaryPrecedence = 5;
 
 std::optional<AggregateOp> aggregate_op(Keyword keyword) {
   if (keyword < Keyword::kSum || keyword > Keyword::kLimitRatio) return std::nullopt;
@@ -129,84 +59,19 @@ std::optional<AggregateOp> aggregate_op(Keyword keyword) {
   }
 }
 
-class Parser {
+class Parser : public DurationParser {
  public:
-  Parser(std::string_view text, std::vector<Token> tokens, const ParseOptions& options)
-      : text_(text), tokens_(std::move(tokens)), options_(options) {}
+  using DurationParser::DurationParser;
 
   Result<ExprPtr> run() {
     if (peek().kind == TokenKind::kEnd) return fail(peek(), "no expression found in input");
     QD_ASSIGN(ExprPtr expr, expression(0));
     if (peek().kind != TokenKind::kEnd) return unexpected("");
-    QD_TRY(check_types(*expr, text_));
+    QD_TRY(check_types(*expr, text()));
     return expr;
   }
 
  private:
-  // --- tokens
-
-  const Token& peek(std::size_t ahead = 0) const { return tokens_[std::min(at_ + ahead, tokens_.size() - 1)]; }
-  Token take() {
-    const Token token = peek();
-    if (at_ + 1 < tokens_.size()) ++at_;
-    return token;
-  }
-  bool accept(TokenKind kind) {
-    if (peek().kind != kind) return false;
-    take();
-    return true;
-  }
-  bool accept(Keyword keyword) {
-    if (peek().keyword != keyword) return false;
-    take();
-    return true;
-  }
-  std::string_view text_of(Span span) const { return text_.substr(span.begin, span.end - span.begin); }
-  std::string_view text_of(const Token& token) const { return text_of(token.span); }
-  std::uint32_t last_end() const { return at_ == 0 ? 0 : tokens_[at_ - 1].span.end; }
-
-  std::unexpected<base::Error> fail_at(std::size_t byte, std::string_view message) const {
-    return base::fail(parse_error(text_, byte, message));
-  }
-  std::unexpected<base::Error> fail(const Token& token, std::string_view message) const {
-    return fail_at(token.span.begin, message);
-  }
-  // "unexpected "x" in grouping opts, expected ..." at the current token.
-  std::unexpected<base::Error> unexpected(std::string_view context, std::string_view expected = {}) const {
-    const Token& token = peek();
-    std::string message = "unexpected ";
-    switch (token.kind) {
-      case TokenKind::kEnd:
-        message += "end of input";
-        break;
-      case TokenKind::kIdentifier:
-        message += token.keyword == Keyword::kNone ? fmt::format("identifier \"{}\"", text_of(token))
-                                                   : fmt::format("<{}>", text_of(token));
-        break;
-      case TokenKind::kNumber:
-      case TokenKind::kDuration:
-        message += fmt::format("number \"{}\"", text_of(token));
-        break;
-      case TokenKind::kString:
-        message += fmt::format("string {}", text_of(token));
-        break;
-      default:
-        message += fmt::format("\"{}\"", text_of(token));
-        break;
-    }
-    if (!context.empty()) message += fmt::format(" in {}", context);
-    if (!expected.empty()) message += fmt::format(", expected {}", expected);
-    return fail(token, message);
-  }
-  Status expect(TokenKind kind, std::string_view context, std::string_view what) {
-    if (!accept(kind)) return unexpected(context, what);
-    return {};
-  }
-  Status need_experimental(const Token& token, std::string_view what) const {
-    if (options_.experimental) return {};
-    return fail(token, fmt::format("{} is experimental and must be enabled with query.experimental", what));
-  }
-
   // Every node passes here once its children stand.
   Status close(Expr& node, std::uint32_t begin, std::initializer_list<const Expr*> children) {
     node.span = {begin, last_end()};
@@ -215,22 +80,6 @@ class Parser {
     }
     return check_depth(node.depth, begin);
   }
-  Status check_depth(int depth, std::size_t byte) const {
-    if (depth <= kQueryDepthMax) return {};
-    return base::fail(ErrorCode::kLimit, parse_error(text_, byte,
-                                                     fmt::format("expression is nested deeper than {} levels; "
-                                                                 "split it into recording rules",
-                                                                 kQueryDepthMax))
-                                             .message());
-  }
-
-  // Counts the recursion of the parser itself.
-  struct Level {
-    explicit Level(int& d) : depth(d) { ++depth; }
-    ~Level() { --depth; }
-    int& depth;
-  };
-
   // --- expressions
 
   Result<ExprPtr> expression(int min_precedence) {
@@ -309,19 +158,6 @@ class Parser {
       if (token.keyword != Keyword::kFillLeft) matching.fill_right = value;
     }
     return {};
-  }
-
-  Result<double> signed_number(std::string_view context) {
-    double sign = 1;
-    if (peek().kind == TokenKind::kAdd || peek().kind == TokenKind::kSub) {
-      sign = take().kind == TokenKind::kSub ? -1 : 1;
-    }
-    if (peek().kind != TokenKind::kNumber && peek().kind != TokenKind::kDuration) {
-      return unexpected(context, "number");
-    }
-    const Token token = take();
-    QD_ASSIGN(const double value, number_of(token));
-    return sign * value;
   }
 
   // (a, b, "c.d")
@@ -464,133 +300,6 @@ class Parser {
     node->range = std::move(range);
     QD_TRY(close(*node, begin, {node->selector.get()}));
     return node;
-  }
-
-  // --- durations
-
-  static bool constant(const DurationExpr& expr) {
-    if (expr.kind == DurationExpr::Kind::kStep || expr.kind == DurationExpr::Kind::kRange) return false;
-    return (expr.left == nullptr || constant(*expr.left)) && (expr.right == nullptr || constant(*expr.right));
-  }
-  static bool literal(const DurationExpr& expr) {
-    return expr.kind == DurationExpr::Kind::kNumber || expr.kind == DurationExpr::Kind::kDuration;
-  }
-
-  Result<Duration> bracket_duration() {
-    const Token token = peek();
-    QD_ASSIGN(auto expr, duration_expression(0));
-    return finish_duration(token, std::move(expr), true);
-  }
-
-  // One operand: more than that belongs to the expression around (foo offset 5m + 2 is a sum).
-  Result<Duration> offset_duration() {
-    const Token token = peek();
-    QD_ASSIGN(auto expr, duration_operand("offset"));
-    return finish_duration(token, std::move(expr), false);
-  }
-
-  Result<Duration> finish_duration(const Token& token, std::unique_ptr<DurationExpr> expr, bool positive) {
-    Duration duration;
-    duration.span = {token.span.begin, last_end()};
-    // A sign before a literal is part of the literal.
-    if (expr->kind == DurationExpr::Kind::kNegate && literal(*expr->left)) {
-      expr = std::move(expr->left);
-      expr->seconds = -expr->seconds;
-    } else if (expr->kind == DurationExpr::Kind::kPlus && literal(*expr->left)) {
-      expr = std::move(expr->left);
-    }
-    if (!literal(*expr)) {
-      QD_TRY(need_experimental(token, "arithmetic in durations"));
-    }
-    if (constant(*expr)) {
-      const double seconds = expr->evaluate({});
-      if (!std::isfinite(seconds) || std::fabs(seconds) > kDurationSecondsMax) {
-        return fail(token, "duration out of range");
-      }
-      if (positive && seconds <= 0) return fail(token, "duration must be greater than 0");
-      duration.ms = static_cast<std::int64_t>(std::round(seconds * 1000));
-      if (positive && duration.ms == 0) return fail(token, "duration must be greater than 0");
-    }
-    if (!literal(*expr)) duration.expr = std::move(expr);
-    return duration;
-  }
-
-  Result<std::unique_ptr<DurationExpr>> duration_expression(int min_precedence) {
-    const Level level(depth_);
-    QD_TRY(check_depth(depth_, peek().span.begin));
-    QD_ASSIGN(auto left, duration_operand("duration expression"));
-    int length = 0;
-    while (true) {
-      const Token token = peek();
-      const auto op = binary_op(token);
-      if (!op || *op > BinaryOp::kPow || precedence(*op) < min_precedence) return left;
-      QD_TRY(check_depth(++length, token.span.begin));
-      take();
-      auto node = std::make_unique<DurationExpr>();
-      node->kind = DurationExpr::Kind::kBinary;
-      node->op = *op;
-      QD_ASSIGN(node->right, duration_expression(*op == BinaryOp::kPow ? precedence(*op) : precedence(*op) + 1));
-      node->left = std::move(left);
-      if ((*op == BinaryOp::kDiv || *op == BinaryOp::kMod) && constant(*node->right) &&
-          node->right->evaluate({}) == 0) {
-        return fail(token, *op == BinaryOp::kDiv ? "division by zero" : "modulo by zero");
-      }
-      left = std::move(node);
-    }
-  }
-
-  Result<std::unique_ptr<DurationExpr>> duration_operand(std::string_view context) {
-    const Level level(depth_);
-    QD_TRY(check_depth(depth_, peek().span.begin));
-    auto node = std::make_unique<DurationExpr>();
-    const Token token = peek();
-    switch (token.kind) {
-      case TokenKind::kNumber:
-      case TokenKind::kDuration: {
-        take();
-        node->kind = token.kind == TokenKind::kNumber ? DurationExpr::Kind::kNumber : DurationExpr::Kind::kDuration;
-        QD_ASSIGN(node->seconds, number_of(token));
-        return node;
-      }
-      case TokenKind::kAdd:
-      case TokenKind::kSub: {
-        take();
-        node->kind = token.kind == TokenKind::kSub ? DurationExpr::Kind::kNegate : DurationExpr::Kind::kPlus;
-        QD_ASSIGN(node->left,
-                  context == "offset" ? duration_operand(context) : duration_expression(kUnaryPrecedence + 1));
-        return node;
-      }
-      case TokenKind::kLeftParen: {
-        take();
-        node->kind = DurationExpr::Kind::kParen;
-        QD_ASSIGN(node->left, duration_expression(0));
-        QD_TRY(expect(TokenKind::kRightParen, "duration expression", "\")\""));
-        return node;
-      }
-      default:
-        break;
-    }
-    const std::string_view word = text_of(token);
-    if (token.kind == TokenKind::kIdentifier && peek(1).kind == TokenKind::kLeftParen) {
-      if (token.keyword == Keyword::kStep || token.keyword == Keyword::kRange) {
-        take();
-        take();
-        QD_TRY(expect(TokenKind::kRightParen, "duration expression", "\")\""));
-        node->kind = token.keyword == Keyword::kStep ? DurationExpr::Kind::kStep : DurationExpr::Kind::kRange;
-        return node;
-      }
-      if (word == "min_of" || word == "max_of") {
-        take();
-        take();
-        node->kind = word == "min_of" ? DurationExpr::Kind::kMin : DurationExpr::Kind::kMax;
-        QD_ASSIGN(node->left, duration_expression(0));
-        QD_TRY(expect(TokenKind::kComma, "duration expression", "\",\""));
-        QD_ASSIGN(node->right, duration_expression(0));
-        QD_TRY(expect(TokenKind::kRightParen, "duration expression", "\")\""));
-        return node;
-      }
-    }
-    return unexpected(context, "number, duration, step(), or range()");
   }
 
   // --- primaries
@@ -798,45 +507,6 @@ class Parser {
     node.matchers.push_back(*std::move(made));
     return {};
   }
-
-  // --- literals
-
-  Result<std::string> string_of(const Token& token) const {
-    auto value = unquote(text_of(token));
-    if (!value) return fail(token, value.error().message());
-    return *std::move(value);
-  }
-
-  // Seconds for a duration.
-  Result<double> number_of(const Token& token) const {
-    std::string text(text_of(token));
-    if (token.kind == TokenKind::kDuration) {
-      const auto ms = base::parse_duration_ms(text);
-      if (!ms) return fail(token, ms.error().message());
-      return static_cast<double>(*ms) / 1000;
-    }
-    std::erase(text, '_');
-    const bool hex = text.size() > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
-    const bool octal = !hex && text.size() > 1 && text[0] == '0' &&
-                       std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '7'; });
-    if (hex || octal) {
-      std::int64_t value = 0;
-      const char* first = text.data() + (hex ? 2 : 1);
-      const char* last = text.data() + text.size();
-      const auto result = std::from_chars(first, last, value, hex ? 16 : 8);
-      if (result.ec == std::errc{} && result.ptr == last) return static_cast<double>(value);
-      return fail(token, fmt::format("error parsing number: \"{}\"", text));
-    }
-    const auto value = base::parse_float(text);
-    if (!value) return fail(token, fmt::format("error parsing number: \"{}\"", text));
-    return *value;
-  }
-
-  const std::string_view text_;
-  const std::vector<Token> tokens_;
-  const ParseOptions options_;
-  std::size_t at_ = 0;
-  int depth_ = 0;
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "base/strings.h"
 #include "query/promql/lexer.h"
+#include "query/promql/quote.h"
 
 namespace qd::query::promql {
 

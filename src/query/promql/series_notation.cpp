@@ -10,6 +10,7 @@
 #include "base/strings.h"
 #include "query/promql/grid.h"
 #include "query/promql/lexer.h"
+#include "query/promql/quote.h"
 
 namespace qd::query::promql {
 

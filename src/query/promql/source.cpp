@@ -9,8 +9,9 @@ namespace qd::query::promql {
 
 namespace {
 
-// What computing one step of one series costs, more or less.
+// What computing one step, and one series beside its steps, costs, more or less.
 constexpr std::uint64_t kStepNs = 5;
+constexpr std::uint64_t kSeriesNs = 500;
 constexpr std::uint64_t kHashNs = 100;
 
 // A hash of what labels_after gives, without building it.
@@ -80,23 +81,23 @@ base::Result<Rows> materialize(Context& context, const Source& source, const Gri
   const bool delayed = context.options().delayed_name_removal;
   std::vector<Row> slots(n);
   std::vector<Charge> charges(Context::block_count(n));
-  QD_TRY(context.for_blocks(n, 500 + kStepNs * grid.count,
-                            [&](std::size_t block, std::size_t begin, std::size_t end) -> base::Status {
-                              Scratch scratch(context);
-                              std::vector<double> row;
-                              for (std::size_t i = begin; i < end; ++i) {
-                                QD_TRY(context.check());
-                                QD_ASSIGN(Charge charge, context.charge(grid.count));
-                                row.resize(grid.count);
-                                QD_ASSIGN(const bool any, source.compute(i, row, scratch));
-                                if (!any) continue;
-                                slots[i].labels = labels_after(context, source, i);
-                                slots[i].drop_name = delayed && source.drops_name(i);
-                                slots[i].values = row;
-                                charges[block].absorb(std::move(charge));
-                              }
-                              return {};
-                            }));
+  const auto compute = [&](std::size_t block, std::size_t begin, std::size_t end) -> base::Status {
+    Scratch scratch(context);
+    std::vector<double> row;
+    for (std::size_t i = begin; i < end; ++i) {
+      QD_TRY(context.check());
+      QD_ASSIGN(Charge charge, context.charge(grid.count));
+      row.resize(grid.count);
+      QD_ASSIGN(const bool any, source.compute(i, row, scratch));
+      if (!any) continue;
+      slots[i].labels = labels_after(context, source, i);
+      slots[i].drop_name = delayed && source.drops_name(i);
+      slots[i].values = row;
+      charges[block].absorb(std::move(charge));
+    }
+    return {};
+  };
+  QD_TRY(context.for_blocks(n, kSeriesNs + kStepNs * grid.count, compute));
   Rows rows;
   std::erase_if(slots, [](const Row& row) { return row.values.empty(); });
   rows.rows = std::move(slots);
@@ -108,11 +109,11 @@ base::Result<SourcePtr> settle_names(Context& context, SourcePtr source, const G
   if (context.options().delayed_name_removal || source->unique_without_name()) return source;
   // Equal hashes of different labels only mean the longer way below.
   std::vector<std::uint64_t> hashes(source->size());
-  QD_TRY(
-      context.for_blocks(hashes.size(), kHashNs, [&](std::size_t, std::size_t begin, std::size_t end) -> base::Status {
-        for (std::size_t i = begin; i < end; ++i) hashes[i] = hash_after(*source, i);
-        return {};
-      }));
+  const auto hash = [&](std::size_t, std::size_t begin, std::size_t end) -> base::Status {
+    for (std::size_t i = begin; i < end; ++i) hashes[i] = hash_after(*source, i);
+    return {};
+  };
+  QD_TRY(context.for_blocks(hashes.size(), kHashNs, hash));
   std::sort(hashes.begin(), hashes.end());
   if (std::adjacent_find(hashes.begin(), hashes.end()) == hashes.end()) return source;
   QD_ASSIGN(Rows rows, materialize(context, *source, grid));

@@ -39,7 +39,6 @@ void serve(Call call) {
   const bool hashed = file->path.starts_with("/assets/");
   response.headers.add("Cache-Control", hashed ? "public, max-age=31536000, immutable" : "no-cache");
   response.headers.add("ETag", std::string(file->entity_tag));
-  response.headers.add("Vary", "Accept-Encoding");
   response.headers.add("Content-Security-Policy", std::string(kPolicy));
   response.headers.add("X-Content-Type-Options", "nosniff");
   response.headers.add("Referrer-Policy", "same-origin");
