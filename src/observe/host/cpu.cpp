@@ -125,14 +125,14 @@ class CpuPart final : public Part {
         shown.ticks[column] = std::max(shown.ticks[column], now[column]);
       }
     }
-    sink.family("node_cpu_seconds_total", kCounter, "Time that a CPU spent in each mode, in seconds.");
+    sink.family("node_cpu_seconds_total", kCounter, "Seconds the CPUs spent in each mode.");
     for (std::size_t i = 0; i < cpus.size(); ++i) {
       for (std::size_t mode = 0; mode < kModes.size(); ++mode) {
         sink.sample({{"cpu", cpus[i].label()}, {"mode", kModes[mode]}},
                     static_cast<double>(times_[i].ticks[mode]) / kTicksPerSecond);
       }
     }
-    sink.family("node_cpu_guest_seconds_total", kCounter, "Time that a CPU spent running guests, in seconds.");
+    sink.family("node_cpu_guest_seconds_total", kCounter, "Seconds the CPUs spent in guests (VMs) for each mode.");
     for (std::size_t i = 0; i < cpus.size(); ++i) {
       const auto& ticks = times_[i].ticks;
       sink.sample({{"cpu", cpus[i].label()}, {"mode", "user"}},
@@ -152,12 +152,12 @@ class CpuPart final : public Part {
       core.core_count = count_in(core.core_throttles);
       core.package_count = core.first_of_package ? count_in(core.package_throttles) : std::nullopt;
     }
-    sink.family("node_cpu_core_throttles_total", kCounter, "How often a core was throttled for heat.");
+    sink.family("node_cpu_core_throttles_total", kCounter, "Number of times this CPU core has been throttled.");
     for (const Core& core : cores_) {
       if (!core.core_count) continue;
       sink.sample({{"core", core.core}, {"package", core.package}}, static_cast<double>(*core.core_count));
     }
-    sink.family("node_cpu_package_throttles_total", kCounter, "How often a processor package was throttled for heat.");
+    sink.family("node_cpu_package_throttles_total", kCounter, "Number of times this CPU package has been throttled.");
     for (const Core& core : cores_) {
       if (core.package_count) sink.sample({{"package", core.package}}, static_cast<double>(*core.package_count));
     }
@@ -178,7 +178,7 @@ class CpuPart final : public Part {
       const auto to = dash == std::string_view::npos ? from : decimal(range.substr(dash + 1));
       if (!from || !to || *to - *from > kCpusMax) continue;
       for (std::uint64_t cpu = *from; cpu <= *to; ++cpu) {
-        if (!begun) sink.family("node_cpu_isolated", kGauge, "1 for each CPU that is kept from the scheduler.");
+        if (!begun) sink.family("node_cpu_isolated", kGauge, "Whether each core is isolated, information from /sys/devices/system/cpu/isolated.");
         begun = true;
         std::array<char, 20> digits;
         const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), cpu).ptr;
@@ -243,12 +243,12 @@ class CpufreqPart final : public Part {
     std::string_view help;
   };
   static constexpr std::array<Kind, 6> kKinds = {{
-      {"cpuinfo_cur_freq", "node_cpu_frequency_hertz", "Frequency that the hardware of a CPU runs at."},
-      {"cpuinfo_min_freq", "node_cpu_frequency_min_hertz", "Lowest frequency that a CPU can run at."},
-      {"cpuinfo_max_freq", "node_cpu_frequency_max_hertz", "Highest frequency that a CPU can run at."},
-      {"scaling_cur_freq", "node_cpu_scaling_frequency_hertz", "Frequency that the kernel has set for a CPU."},
-      {"scaling_min_freq", "node_cpu_scaling_frequency_min_hertz", "Lowest frequency that the kernel may set."},
-      {"scaling_max_freq", "node_cpu_scaling_frequency_max_hertz", "Highest frequency that the kernel may set."},
+      {"cpuinfo_cur_freq", "node_cpu_frequency_hertz", "Current cpu thread frequency in hertz."},
+      {"cpuinfo_min_freq", "node_cpu_frequency_min_hertz", "Minimum cpu thread frequency in hertz."},
+      {"cpuinfo_max_freq", "node_cpu_frequency_max_hertz", "Maximum cpu thread frequency in hertz."},
+      {"scaling_cur_freq", "node_cpu_scaling_frequency_hertz", "Current scaled CPU thread frequency in hertz."},
+      {"scaling_min_freq", "node_cpu_scaling_frequency_min_hertz", "Minimum scaled CPU thread frequency in hertz."},
+      {"scaling_max_freq", "node_cpu_scaling_frequency_max_hertz", "Maximum scaled CPU thread frequency in hertz."},
   }};
   struct Cpu {
     std::string label;

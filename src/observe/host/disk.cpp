@@ -22,26 +22,26 @@ struct Column {
 };
 // In the order of the file, behind major, minor and name. Linux 4.18 added discards, 5.5 flushes.
 constexpr std::array<Column, 17> kColumns = {{
-    {"node_disk_reads_completed_total", kCounter, 1, "Reads completed."},
-    {"node_disk_reads_merged_total", kCounter, 1, "Reads merged with an adjacent one."},
-    {"node_disk_read_bytes_total", kCounter, kSectorBytes, "Bytes read."},
-    {"node_disk_read_time_seconds_total", kCounter, kSecondsPerMs, "Time that all reads took together, in seconds."},
-    {"node_disk_writes_completed_total", kCounter, 1, "Writes completed."},
-    {"node_disk_writes_merged_total", kCounter, 1, "Writes merged with an adjacent one."},
-    {"node_disk_written_bytes_total", kCounter, kSectorBytes, "Bytes written."},
-    {"node_disk_write_time_seconds_total", kCounter, kSecondsPerMs, "Time that all writes took together, in seconds."},
-    {"node_disk_io_now", kGauge, 1, "I/O operations in flight."},
-    {"node_disk_io_time_seconds_total", kCounter, kSecondsPerMs, "Time with at least one I/O in flight, in seconds."},
+    {"node_disk_reads_completed_total", kCounter, 1, "The total number of reads completed successfully."},
+    {"node_disk_reads_merged_total", kCounter, 1, "The total number of reads merged."},
+    {"node_disk_read_bytes_total", kCounter, kSectorBytes, "The total number of bytes read successfully."},
+    {"node_disk_read_time_seconds_total", kCounter, kSecondsPerMs, "The total number of seconds spent by all reads."},
+    {"node_disk_writes_completed_total", kCounter, 1, "The total number of writes completed successfully."},
+    {"node_disk_writes_merged_total", kCounter, 1, "The number of writes merged."},
+    {"node_disk_written_bytes_total", kCounter, kSectorBytes, "The total number of bytes written successfully."},
+    {"node_disk_write_time_seconds_total", kCounter, kSecondsPerMs, "This is the total number of seconds spent by all writes."},
+    {"node_disk_io_now", kGauge, 1, "The number of I/Os currently in progress."},
+    {"node_disk_io_time_seconds_total", kCounter, kSecondsPerMs, "Total seconds spent doing I/Os."},
     {"node_disk_io_time_weighted_seconds_total", kCounter, kSecondsPerMs,
-     "Time with I/O in flight times the number in flight, in seconds."},
-    {"node_disk_discards_completed_total", kCounter, 1, "Discards completed."},
-    {"node_disk_discards_merged_total", kCounter, 1, "Discards merged with an adjacent one."},
-    {"node_disk_discarded_sectors_total", kCounter, 1, "Sectors of 512 bytes discarded."},
+     "The weighted # of seconds spent doing I/Os."},
+    {"node_disk_discards_completed_total", kCounter, 1, "The total number of discards completed successfully."},
+    {"node_disk_discards_merged_total", kCounter, 1, "The total number of discards merged."},
+    {"node_disk_discarded_sectors_total", kCounter, 1, "The total number of sectors discarded successfully."},
     {"node_disk_discard_time_seconds_total", kCounter, kSecondsPerMs,
-     "Time that all discards took together, in seconds."},
-    {"node_disk_flush_requests_total", kCounter, 1, "Flush requests completed."},
+     "This is the total number of seconds spent by all discards."},
+    {"node_disk_flush_requests_total", kCounter, 1, "The total number of flush requests completed successfully"},
     {"node_disk_flush_requests_time_seconds_total", kCounter, kSecondsPerMs,
-     "Time that all flush requests took together, in seconds."},
+     "This is the total number of seconds spent by all flush requests."},
 }};
 
 bool all_digits(std::string_view text) {
@@ -128,7 +128,7 @@ class DiskstatsPart final : public Part {
 
   void tell_info(Sink& sink) {
     if (disks_.size() == 0) return;
-    sink.family("node_disk_info", kGauge, "What a block device is; always 1.");
+    sink.family("node_disk_info", kGauge, "Info of /sys/block/<block_device>.");
     for (const Disk& disk : disks_) {
       const UdevProperties& is = *disk.properties;
       sink.sample({{"device", disk.name},
@@ -145,7 +145,7 @@ class DiskstatsPart final : public Part {
 
   void tell_udev(Sink& sink) {
     tell_those(sink, &UdevProperties::fs_type, "node_disk_filesystem_info",
-               "The file system (or swap, or volume) on a block device; always 1.", [&](const Disk& disk) {
+               "Info about disk filesystem.", [&](const Disk& disk) {
                  const UdevProperties& is = *disk.properties;
                  sink.sample({{"device", disk.name},
                               {"type", is.fs_type},
@@ -155,7 +155,7 @@ class DiskstatsPart final : public Part {
                              1);
                });
     tell_those(sink, &UdevProperties::dm_name, "node_disk_device_mapper_info",
-               "What a device-mapper device is; always 1.", [&](const Disk& disk) {
+               "Info about disk device mapper.", [&](const Disk& disk) {
                  const UdevProperties& is = *disk.properties;
                  sink.sample({{"device", disk.name},
                               {"name", is.dm_name},
@@ -166,11 +166,11 @@ class DiskstatsPart final : public Part {
                              1);
                });
     tell_ata(sink, &UdevProperties::ata_write_cache, "node_disk_ata_write_cache",
-             "Whether an ATA disk has a write cache.");
+             "ATA disk has a write cache.");
     tell_ata(sink, &UdevProperties::ata_write_cache_enabled, "node_disk_ata_write_cache_enabled",
-             "Whether an ATA disk uses its write cache.");
+             "ATA disk has its write cache enabled.");
     tell_ata(sink, &UdevProperties::ata_rotation_rate_rpm, "node_disk_ata_rotation_rate_rpm",
-             "Revolutions a minute of an ATA disk; 0 when it does not turn.");
+             "ATA disk rotation rate in RPMs (0 for SSDs).");
   }
 
   template <typename Tell>

@@ -213,19 +213,19 @@ class FilesystemPart final : public Part {
                     value(mount));
       }
     };
-    family("node_filesystem_size_bytes", "Size of a file system in bytes.", false,
+    family("node_filesystem_size_bytes", "Filesystem size in bytes.", false,
            [&](const Mount& mount) { return static_cast<double>(mount.answer.f_blocks) * unit(mount); });
-    family("node_filesystem_free_bytes", "Free bytes of a file system, those kept for root among them.", false,
+    family("node_filesystem_free_bytes", "Filesystem free space in bytes.", false,
            [&](const Mount& mount) { return static_cast<double>(mount.answer.f_bfree) * unit(mount); });
-    family("node_filesystem_avail_bytes", "Free bytes of a file system for everybody.", false,
+    family("node_filesystem_avail_bytes", "Filesystem space available to non-root users in bytes.", false,
            [&](const Mount& mount) { return static_cast<double>(mount.answer.f_bavail) * unit(mount); });
-    family("node_filesystem_files", "File nodes that a file system can hold.", false,
+    family("node_filesystem_files", "Filesystem total file nodes.", false,
            [](const Mount& mount) { return static_cast<double>(mount.answer.f_files); });
-    family("node_filesystem_files_free", "Free file nodes of a file system.", false,
+    family("node_filesystem_files_free", "Filesystem total free file nodes.", false,
            [](const Mount& mount) { return static_cast<double>(mount.answer.f_ffree); });
-    family("node_filesystem_readonly", "Whether a file system is mounted read-only.", false,
+    family("node_filesystem_readonly", "Filesystem read-only status.", false,
            [](const Mount& mount) { return mount.read_only ? 1.0 : 0.0; });
-    family("node_filesystem_device_error", "Whether a file system could not be asked, or does not answer.", true,
+    family("node_filesystem_device_error", "Whether an error occurred while getting statistics for the given device.", true,
            [](const Mount& mount) { return mount.error != 0 ? 1.0 : 0.0; });
   }
 

@@ -88,10 +88,10 @@ base::Status HostCollector::collect(std::int64_t deadline_ns, Sink& sink) {
   }
 
   sink.family("node_scrape_collector_duration_seconds", model::MetricType::kGauge,
-              "How long a part of the host collector took.");
+              "node_exporter: Duration of a collector scrape.");
   for (const Entry& entry : parts_) sink.sample({{"collector", entry.part->name()}}, entry.seconds);
   sink.family("node_scrape_collector_success", model::MetricType::kGauge,
-              "Whether a part of the host collector could read what it is for.");
+              "node_exporter: Whether a collector succeeded.");
   for (const Entry& entry : parts_) sink.sample({{"collector", entry.part->name()}}, entry.ok ? 1 : 0);
   return {};
 }

@@ -24,9 +24,9 @@ class LoadavgPart final : public Part {
       pass.sink.family(metric, kGauge, help);
       pass.sink.sample(value);
     };
-    tell("node_load1", "Load average over one minute.", *load1);
-    tell("node_load5", "Load average over five minutes.", *load5);
-    tell("node_load15", "Load average over fifteen minutes.", *load15);
+    tell("node_load1", "1m load average.", *load1);
+    tell("node_load5", "5m load average.", *load5);
+    tell("node_load15", "15m load average.", *load15);
     return {};
   }
 
@@ -79,11 +79,11 @@ class PressurePart final : public Part {
   };
   // "full" of cpu is always 0 for the whole machine.
   static constexpr std::array<Kind, 4> kKinds = {{
-      {"cpu", "node_pressure_cpu_waiting_seconds_total", "Time that processes waited for a CPU, in seconds.", "", ""},
-      {"io", "node_pressure_io_waiting_seconds_total", "Time that processes waited for I/O, in seconds.",
-       "node_pressure_io_stalled_seconds_total", "Time that no process got on because of I/O, in seconds."},
-      {"memory", "node_pressure_memory_waiting_seconds_total", "Time that processes waited for memory, in seconds.",
-       "node_pressure_memory_stalled_seconds_total", "Time that no process got on because of memory, in seconds."},
+      {"cpu", "node_pressure_cpu_waiting_seconds_total", "Total time in seconds that processes have waited for CPU time", "", ""},
+      {"io", "node_pressure_io_waiting_seconds_total", "Total time in seconds that processes have waited due to IO congestion",
+       "node_pressure_io_stalled_seconds_total", "Total time in seconds no process could make progress due to IO congestion"},
+      {"memory", "node_pressure_memory_waiting_seconds_total", "Total time in seconds that processes have waited for memory",
+       "node_pressure_memory_stalled_seconds_total", "Total time in seconds no process could make progress due to memory congestion"},
       {"irq", "", "", "node_pressure_irq_stalled_seconds_total",
        "Time that no process got on because of interrupts, in seconds."},
   }};
@@ -104,9 +104,9 @@ class FilefdPart final : public Part {
     if (!words.number(allocated) || !words.number(unused) || !words.number(maximum)) {
       return Outcome::not_understood(file_.path());
     }
-    pass.sink.family("node_filefd_allocated", kGauge, "Open files of the whole machine.");
+    pass.sink.family("node_filefd_allocated", kGauge, "File descriptor statistics: allocated.");
     pass.sink.sample(static_cast<double>(allocated));
-    pass.sink.family("node_filefd_maximum", kGauge, "Most files that the whole machine may have open.");
+    pass.sink.family("node_filefd_maximum", kGauge, "File descriptor statistics: maximum.");
     pass.sink.sample(static_cast<double>(maximum));
     return {};
   }
@@ -132,8 +132,8 @@ class EntropyPart final : public Part {
       pass.sink.sample(static_cast<double>(*value));
       return {};
     };
-    const Outcome available = tell(available_, "node_entropy_available_bits", "Bits of entropy at hand.");
-    const Outcome pool = tell(pool_, "node_entropy_pool_size_bits", "Bits of entropy that the pool can hold.");
+    const Outcome available = tell(available_, "node_entropy_available_bits", "Bits of available entropy.");
+    const Outcome pool = tell(pool_, "node_entropy_pool_size_bits", "Bits of entropy pool.");
     return available.ok ? pool : available;
   }
 
@@ -161,9 +161,9 @@ class CgroupsPart final : public Part {
       rows_.add() = {name, groups, enabled};
     }
     if (rows_.size() == 0) return Outcome::not_understood(file_.path());
-    pass.sink.family("node_cgroups_cgroups", kGauge, "Control groups that a controller has.");
+    pass.sink.family("node_cgroups_cgroups", kGauge, "Current cgroup number of the subsystem.");
     for (const Row& row : rows_) pass.sink.sample({{"subsys_name", row.name}}, static_cast<double>(row.groups));
-    pass.sink.family("node_cgroups_enabled", kGauge, "Whether a control group controller is on.");
+    pass.sink.family("node_cgroups_enabled", kGauge, "Current cgroup number of the subsystem.");
     for (const Row& row : rows_) pass.sink.sample({{"subsys_name", row.name}}, static_cast<double>(row.enabled));
     return {};
   }

@@ -16,22 +16,22 @@ struct Column {
 };
 // In the order of the file.
 constexpr std::array<Column, 16> kColumns = {{
-    {"node_network_receive_bytes_total", "Bytes that a network device received."},
-    {"node_network_receive_packets_total", "Packets that a network device received."},
-    {"node_network_receive_errs_total", "Faulty packets that a network device received."},
-    {"node_network_receive_drop_total", "Packets received and dropped, for want of room or because none wanted them."},
-    {"node_network_receive_fifo_total", "Packets lost because the receiving FIFO was full."},
-    {"node_network_receive_frame_total", "Packets received with a bad length, checksum or frame."},
-    {"node_network_receive_compressed_total", "Compressed packets received."},
-    {"node_network_receive_multicast_total", "Multicast packets received."},
-    {"node_network_transmit_bytes_total", "Bytes that a network device sent."},
-    {"node_network_transmit_packets_total", "Packets that a network device sent."},
-    {"node_network_transmit_errs_total", "Packets that could not be sent."},
-    {"node_network_transmit_drop_total", "Packets dropped before they were sent."},
-    {"node_network_transmit_fifo_total", "Packets lost because the sending FIFO ran empty."},
-    {"node_network_transmit_colls_total", "Collisions while sending."},
-    {"node_network_transmit_carrier_total", "Packets lost because the carrier failed, or sending was aborted."},
-    {"node_network_transmit_compressed_total", "Compressed packets sent."},
+    {"node_network_receive_bytes_total", "Network device statistic receive_bytes."},
+    {"node_network_receive_packets_total", "Network device statistic receive_packets."},
+    {"node_network_receive_errs_total", "Network device statistic receive_errs."},
+    {"node_network_receive_drop_total", "Network device statistic receive_drop."},
+    {"node_network_receive_fifo_total", "Network device statistic receive_fifo."},
+    {"node_network_receive_frame_total", "Network device statistic receive_frame."},
+    {"node_network_receive_compressed_total", "Network device statistic receive_compressed."},
+    {"node_network_receive_multicast_total", "Network device statistic receive_multicast."},
+    {"node_network_transmit_bytes_total", "Network device statistic transmit_bytes."},
+    {"node_network_transmit_packets_total", "Network device statistic transmit_packets."},
+    {"node_network_transmit_errs_total", "Network device statistic transmit_errs."},
+    {"node_network_transmit_drop_total", "Network device statistic transmit_drop."},
+    {"node_network_transmit_fifo_total", "Network device statistic transmit_fifo."},
+    {"node_network_transmit_colls_total", "Network device statistic transmit_colls."},
+    {"node_network_transmit_carrier_total", "Network device statistic transmit_carrier."},
+    {"node_network_transmit_compressed_total", "Network device statistic transmit_compressed."},
 }};
 
 class NetdevPart final : public Part {
@@ -57,7 +57,7 @@ class NetdevPart final : public Part {
       if (!value) continue;
       if (!begun) {
         pass.sink.family("node_network_receive_nohandler_total", kCounter,
-                         "Packets dropped because an inactive device received them.");
+                         "Network device statistic receive_nohandler.");
       }
       begun = true;
       pass.sink.sample({{"device", device.name}}, static_cast<double>(*value));

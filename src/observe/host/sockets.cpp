@@ -103,9 +103,9 @@ class SoftnetPart final : public Part {
     std::string_view help;
   };
   static constexpr std::array<Column, 7> kColumns = {{
-      {0, "node_softnet_processed_total", kCounter, "Packets that a CPU took from network devices."},
-      {1, "node_softnet_dropped_total", kCounter, "Packets dropped because a CPU's backlog was full."},
-      {2, "node_softnet_times_squeezed_total", kCounter, "How often a CPU had to stop with packets left to take."},
+      {0, "node_softnet_processed_total", kCounter, "Number of processed packets"},
+      {1, "node_softnet_dropped_total", kCounter, "Number of dropped packets"},
+      {2, "node_softnet_times_squeezed_total", kCounter, "Number of times processing packets ran out of quota"},
       {8, "node_softnet_cpu_collision_total", kCounter, "Collisions of CPUs that wanted to send on one device."},
       {9, "node_softnet_received_rps_total", kCounter, "How often another CPU woke this one to take packets."},
       {10, "node_softnet_flow_limit_count_total", kCounter, "Packets dropped by the limit of a flow."},
@@ -153,12 +153,12 @@ class ConntrackPart final : public Part {
 
   Outcome collect(const Pass& pass) override {
     if (const Outcome outcome =
-            tell_number(pass.sink, count_, "node_nf_conntrack_entries", "Connections that are tracked now.");
+            tell_number(pass.sink, count_, "node_nf_conntrack_entries", "Number of currently allocated flow entries for connection tracking.");
         !outcome.ok) {
       return outcome;
     }
     if (const Outcome outcome =
-            tell_number(pass.sink, limit_, "node_nf_conntrack_entries_limit", "Most connections that can be tracked.");
+            tell_number(pass.sink, limit_, "node_nf_conntrack_entries_limit", "Maximum size of connection tracking table.");
         !outcome.ok) {
       return outcome;
     }
@@ -175,15 +175,15 @@ class ConntrackPart final : public Part {
     std::string_view help;
   };
   static constexpr std::array<Column, 8> kColumns = {{
-      {"found", "node_nf_conntrack_stat_found", "Searches for a tracked connection that found one."},
-      {"invalid", "node_nf_conntrack_stat_invalid", "Packets that cannot be tracked."},
-      {"ignore", "node_nf_conntrack_stat_ignore", "Packets that belong to a tracked connection already."},
-      {"insert", "node_nf_conntrack_stat_insert", "Connections inserted into the list."},
-      {"insert_failed", "node_nf_conntrack_stat_insert_failed", "Connections that could not be inserted."},
-      {"drop", "node_nf_conntrack_stat_drop", "Packets dropped because tracking failed."},
-      {"early_drop", "node_nf_conntrack_stat_early_drop", "Connections dropped to make room for new ones."},
+      {"found", "node_nf_conntrack_stat_found", "Number of searched entries which were successful."},
+      {"invalid", "node_nf_conntrack_stat_invalid", "Number of packets seen which can not be tracked."},
+      {"ignore", "node_nf_conntrack_stat_ignore", "Number of packets seen which are already connected to a conntrack entry."},
+      {"insert", "node_nf_conntrack_stat_insert", "Number of entries inserted into the list."},
+      {"insert_failed", "node_nf_conntrack_stat_insert_failed", "Number of entries for which list insertion was attempted but failed."},
+      {"drop", "node_nf_conntrack_stat_drop", "Number of packets dropped due to conntrack failure."},
+      {"early_drop", "node_nf_conntrack_stat_early_drop", "Number of dropped conntrack entries to make room for new ones, if maximum table size was reached."},
       {"search_restart", "node_nf_conntrack_stat_search_restart",
-       "Searches begun anew because the table was resized meanwhile."},
+       "Number of conntrack table lookups which had to be restarted due to hashtable resizes."},
   }};
 
   static Outcome tell_number(Sink& sink, KeptFile& file, std::string_view metric, std::string_view help) {

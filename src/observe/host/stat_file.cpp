@@ -74,12 +74,12 @@ class StatPart final : public Part {
       pass.sink.family(name, type, help);
       pass.sink.sample(static_cast<double>(*value));
     };
-    tell(stat_->interrupts, "node_intr_total", kCounter, "Interrupts serviced since boot.");
-    tell(stat_->context_switches, "node_context_switches_total", kCounter, "Context switches since boot.");
-    tell(stat_->forks, "node_forks_total", kCounter, "Processes and threads created since boot.");
-    tell(stat_->boot_time_s, "node_boot_time_seconds", kGauge, "When the machine booted, as Unix time.");
-    tell(stat_->running, "node_procs_running", kGauge, "Threads that run or are ready to run.");
-    tell(stat_->blocked, "node_procs_blocked", kGauge, "Processes that wait for I/O to complete.");
+    tell(stat_->interrupts, "node_intr_total", kCounter, "Total number of interrupts serviced.");
+    tell(stat_->context_switches, "node_context_switches_total", kCounter, "Total number of context switches.");
+    tell(stat_->forks, "node_forks_total", kCounter, "Total number of forks.");
+    tell(stat_->boot_time_s, "node_boot_time_seconds", kGauge, "Node boot time, in unixtime.");
+    tell(stat_->running, "node_procs_running", kGauge, "Number of processes in runnable state.");
+    tell(stat_->blocked, "node_procs_blocked", kGauge, "Number of processes blocked waiting for I/O to complete.");
     return {};
   }
 

@@ -19,7 +19,7 @@ class UnamePart final : public Part {
   Outcome collect(const Pass& pass) override {
     struct utsname name{};
     if (::uname(&name) != 0) return Outcome::failed(errno, "uname");
-    pass.sink.family("node_uname_info", kGauge, "What uname(2) says of kernel and machine; always 1.");
+    pass.sink.family("node_uname_info", kGauge, "Labeled system information as provided by the uname system call.");
     pass.sink.sample({{"sysname", name.sysname},
                       {"release", name.release},
                       {"version", name.version},
@@ -41,10 +41,10 @@ class OsPart final : public Part {
 
   Outcome collect(const Pass& pass) override {
     if (const Outcome outcome = refresh(); !outcome.ok) return outcome;
-    pass.sink.family("node_os_info", kGauge, "What os-release(5) says of the operating system; always 1.");
+    pass.sink.family("node_os_info", kGauge, "A metric with a constant '1' value labeled by build_id, id, id_like, image_id, image_version, name, pretty_name, variant, variant_id, version, version_codename, version_id.");
     pass.sink.sample(std::span<const model::Label>(labels_), 1);
     if (version_) {
-      pass.sink.family("node_os_version", kGauge, "Version of the operating system as major.minor.");
+      pass.sink.family("node_os_version", kGauge, "Metric containing the major.minor part of the OS version.");
       pass.sink.sample({{"id", values_[kId]}, {"id_like", values_[kIdLike]}, {"name", values_[kName]}}, *version_);
     }
     return {};

@@ -33,18 +33,18 @@ class TimePart final : public Part {
 
   Outcome collect(const Pass& pass) override {
     const std::int64_t now_ms = pass.clock.wall_ms();
-    pass.sink.family("node_time_seconds", kGauge, "What the machine's clock says, as Unix time.");
+    pass.sink.family("node_time_seconds", kGauge, "System time in seconds since epoch (1970).");
     pass.sink.sample(static_cast<double>(now_ms) / 1000);
 
     const std::time_t now_s = now_ms / 1000;
     std::tm local{};
     if (::localtime_r(&now_s, &local) != nullptr) {
-      pass.sink.family("node_time_zone_offset_seconds", kGauge, "How far the machine's time zone is ahead of UTC.");
+      pass.sink.family("node_time_zone_offset_seconds", kGauge, "System time zone offset in seconds.");
       pass.sink.sample({{"time_zone", local.tm_zone}}, static_cast<double>(local.tm_gmtoff));
     }
     tell_sources(pass.sink, "node_time_clocksource_available_info",
-                 "A clock source that the kernel could use; always 1.", &Source::available);
-    tell_sources(pass.sink, "node_time_clocksource_current_info", "The clock source that the kernel uses; always 1.",
+                 "Available clocksources read from '/sys/devices/system/clocksource'.", &Source::available);
+    tell_sources(pass.sink, "node_time_clocksource_current_info", "Current clocksource read from '/sys/devices/system/clocksource'.",
                  &Source::current);
     return {};
   }
@@ -91,31 +91,31 @@ class TimexPart final : public Part {
       pass.sink.sample(value);
     };
     const auto number = [](auto value) { return static_cast<double>(value); };
-    tell("node_timex_offset_seconds", kGauge, "Offset of the clock from its reference.", number(state.offset) / fine);
-    tell("node_timex_frequency_adjustment_ratio", kGauge, "How much faster than by itself the clock is made to run.",
+    tell("node_timex_offset_seconds", kGauge, "Time offset in between local system and reference clock.", number(state.offset) / fine);
+    tell("node_timex_frequency_adjustment_ratio", kGauge, "Local clock frequency adjustment.",
          1 + number(state.freq) / kPartsPerMillion);
-    tell("node_timex_maxerror_seconds", kGauge, "Largest error that the clock can have.",
+    tell("node_timex_maxerror_seconds", kGauge, "Maximum error in seconds.",
          number(state.maxerror) / kMicro);
-    tell("node_timex_estimated_error_seconds", kGauge, "Error that the clock is thought to have.",
+    tell("node_timex_estimated_error_seconds", kGauge, "Estimated error in seconds.",
          number(state.esterror) / kMicro);
-    tell("node_timex_status", kGauge, "Status bits of the clock.", number(state.status));
-    tell("node_timex_loop_time_constant", kGauge, "Time constant of the phase-locked loop.", number(state.constant));
-    tell("node_timex_tick_seconds", kGauge, "Time between two ticks of the clock.", number(state.tick) / kMicro);
-    tell("node_timex_pps_frequency_hertz", kGauge, "Frequency of the pulse per second.",
+    tell("node_timex_status", kGauge, "Value of the status array bits.", number(state.status));
+    tell("node_timex_loop_time_constant", kGauge, "Phase-locked loop time constant.", number(state.constant));
+    tell("node_timex_tick_seconds", kGauge, "Seconds between clock ticks.", number(state.tick) / kMicro);
+    tell("node_timex_pps_frequency_hertz", kGauge, "Pulse per second frequency.",
          number(state.ppsfreq) / kPartsPerMillion);
-    tell("node_timex_pps_jitter_seconds", kGauge, "Jitter of the pulse per second.", number(state.jitter) / fine);
-    tell("node_timex_pps_shift_seconds", kGauge, "Interval of the pulse per second.", number(state.shift));
-    tell("node_timex_pps_stability_hertz", kGauge, "Mean change of frequency of the pulse per second.",
+    tell("node_timex_pps_jitter_seconds", kGauge, "Pulse per second jitter.", number(state.jitter) / fine);
+    tell("node_timex_pps_shift_seconds", kGauge, "Pulse per second interval duration.", number(state.shift));
+    tell("node_timex_pps_stability_hertz", kGauge, "Pulse per second stability, average of recent frequency changes.",
          number(state.stabil) / kPartsPerMillion);
-    tell("node_timex_pps_jitter_total", kCounter, "How often the jitter of the pulse per second passed its limit.",
+    tell("node_timex_pps_jitter_total", kCounter, "Pulse per second count of jitter limit exceeded events.",
          number(state.jitcnt));
-    tell("node_timex_pps_calibration_total", kCounter, "Calibration intervals of the pulse per second.",
+    tell("node_timex_pps_calibration_total", kCounter, "Pulse per second count of calibration intervals.",
          number(state.calcnt));
-    tell("node_timex_pps_error_total", kCounter, "Calibration errors of the pulse per second.", number(state.errcnt));
+    tell("node_timex_pps_error_total", kCounter, "Pulse per second count of calibration errors.", number(state.errcnt));
     tell("node_timex_pps_stability_exceeded_total", kCounter,
-         "How often the stability of the pulse per second passed its limit.", number(state.stbcnt));
-    tell("node_timex_tai_offset_seconds", kGauge, "Offset of international atomic time from UTC.", number(state.tai));
-    tell("node_timex_sync_status", kGauge, "Whether the clock is synchronised to a reference (1) or not (0).",
+         "Pulse per second count of stability limit exceeded events.", number(state.stbcnt));
+    tell("node_timex_tai_offset_seconds", kGauge, "International Atomic Time (TAI) offset.", number(state.tai));
+    tell("node_timex_sync_status", kGauge, "Is clock synchronized to a reliable server (1 = yes, 0 = no).",
          status == TIME_ERROR ? 0 : 1);
     return {};
   }
