@@ -85,6 +85,10 @@ class Checks(unittest.TestCase):
             "src/base/x.h:2: threads",
         )
 
+    def test_threads_take_a_word_where_no_annotation_fits(self):
+        code, output = tidy({"src/base/x.h": "struct Stripe {\n  Mutex mutex;  // guards a stripe\n};\n"}, "threads")
+        self.assertEqual(code, 0, output)
+
     def test_links_must_lead_somewhere(self):
         self.assert_caught(
             "links",

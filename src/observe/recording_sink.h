@@ -17,6 +17,7 @@ class RecordingSink final : public Sink {
   void family(std::string_view name, model::MetricType type, std::string_view help) override {
     family_ = name;
     if (!types_.emplace(name, type).second) faults_.push_back("family told twice: " + family_);
+    helps_.emplace(name, help);
     if (help.empty()) faults_.push_back("no help: " + family_);
   }
   using Sink::sample;
@@ -40,12 +41,14 @@ class RecordingSink final : public Sink {
     return found == values_.end() ? std::nullopt : std::optional(found->second);
   }
   const std::map<std::string, model::MetricType, std::less<>>& types() const { return types_; }
+  const std::map<std::string, std::string, std::less<>>& helps() const { return helps_; }
   const std::vector<std::string>& faults() const { return faults_; }
 
  private:
   std::string family_;
   std::map<std::string, double> values_;
   std::map<std::string, model::MetricType, std::less<>> types_;
+  std::map<std::string, std::string, std::less<>> helps_;
   std::vector<std::string> faults_;
 };
 

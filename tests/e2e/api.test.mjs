@@ -139,7 +139,10 @@ test("every answer fits the description of the API", { skip }, async (t) => {
   );
   assert.equal(demo.rules[1].state, "firing");
   assert.equal(demo.rules[2].state, "pending");
-  assert.equal((await ask("/rules", { type: "record" })).data.groups.every((g) => g.rules.every((r) => r.type === "recording")), true);
+  assert.equal(
+    (await ask("/rules", { type: "record" })).data.groups.every((g) => g.rules.every((r) => r.type === "recording")),
+    true,
+  );
   await ask("/rules", { type: "nonsense" }, { status: 400 });
   const alerts = (await ask("/alerts", {})).data.alerts;
   const always = alerts.find((alert) => alert.labels.alertname === "DemoAlways");
@@ -174,11 +177,17 @@ test("a request with a foreign Host or Origin is refused", async (t) => {
   const host = await request(`${quarterdeck.url}/api/v1/query?query=up`, { headers: { Host: "evil.example" } });
   assert.equal(host.status, 403);
   assert.match(host.text, /evil\.example.*serve\.hosts/);
-  const origin = await request(`${quarterdeck.url}/api/v1/query?query=up`, { headers: { Origin: "http://evil.example" } });
+  const origin = await request(`${quarterdeck.url}/api/v1/query?query=up`, {
+    headers: { Origin: "http://evil.example" },
+  });
   assert.equal(origin.status, 403);
   assert.match(origin.text, /evil\.example/);
   for (const own of [`localhost:${port}`, `127.0.0.1:${port}`, `[::1]:${port}`]) {
-    assert.equal((await request(`${quarterdeck.url}/api/v1/query?query=up`, { headers: { Host: own } })).status, 200, own);
+    assert.equal(
+      (await request(`${quarterdeck.url}/api/v1/query?query=up`, { headers: { Host: own } })).status,
+      200,
+      own,
+    );
   }
   const same = await request(`${quarterdeck.url}/api/v1/query?query=up`, { headers: { Origin: quarterdeck.url } });
   assert.equal(same.status, 200);

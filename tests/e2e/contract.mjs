@@ -13,7 +13,8 @@ export class Contract {
     // The description wants two texts in a string result; Prometheus's documentation and every release give
     // [time, "text"], which is what clients read.
     for (const shape of this.api.components.schemas.QueryData.anyOf) {
-      if (shape.properties.resultType.enum[0] === "string") shape.properties.result.items = { type: ["number", "string"] };
+      if (shape.properties.resultType.enum[0] === "string")
+        shape.properties.result.items = { type: ["number", "string"] };
     }
     this.ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: false });
     this.ajv.addSchema({ $id: "api", ...this.api });

@@ -35,7 +35,14 @@ test(`no acknowledged sample is lost or altered by ${crashes} crashes`, { timeou
 `,
   );
   // Sealing every few seconds, so that crashes also meet sealing, merging and the log's truncation.
-  const args = ["--prometheus", prometheus, "--set", "store.metrics.seal_interval=2s", "--set", "observe.host.enabled=false"];
+  const args = [
+    "--prometheus",
+    prometheus,
+    "--set",
+    "store.metrics.seal_interval=2s",
+    "--set",
+    "observe.host.enabled=false",
+  ];
   const acknowledged = new Map();
   let verified = 0;
   for (let crash = 0; crash <= crashes; crash += 1) {
@@ -46,7 +53,10 @@ test(`no acknowledged sample is lost or altered by ${crashes} crashes`, { timeou
       verified += 1;
     }
     if (crash === crashes) {
-      assert.deepEqual(quarterdeck.log.filter((line) => line.level === "error"), []);
+      assert.deepEqual(
+        quarterdeck.log.filter((line) => line.level === "error"),
+        [],
+      );
       await quarterdeck.stop();
       break;
     }

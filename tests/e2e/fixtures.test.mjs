@@ -15,11 +15,21 @@ for (const name of readdirSync(fixtures).filter((file) => file.endsWith(".tar.gz
     const expected = JSON.parse(readFileSync(path.join(fixtures, name.replace(".tar.gz", ".json")), "utf8"));
     const quarterdeck = await start(t, {
       dataDir: path.join(dir, "data"),
-      args: ["--set", "store.metrics.retention=0s", "--set", "observe.host.enabled=false", "--set", "judge.rules.defaults=false"],
+      args: [
+        "--set",
+        "store.metrics.retention=0s",
+        "--set",
+        "observe.host.enabled=false",
+        "--set",
+        "judge.rules.defaults=false",
+      ],
     });
     for (const { query, time, result } of expected) {
       assert.deepEqual(await quarterdeck.query(query, time), result, query);
     }
-    assert.deepEqual(quarterdeck.log.filter((line) => ["warn", "error"].includes(line.level)), []);
+    assert.deepEqual(
+      quarterdeck.log.filter((line) => ["warn", "error"].includes(line.level)),
+      [],
+    );
   });
 }

@@ -150,7 +150,10 @@ export class Quarterdeck {
  * Starts the program on a free port and waits until it is ready.
  * Settings of the test come last, so they override.
  */
-export async function start(t, { args = [], dataDir, env = {}, listen = "127.0.0.1:0", wrapper = [], ready = true } = {}) {
+export async function start(
+  t,
+  { args = [], dataDir, env = {}, listen = "127.0.0.1:0", wrapper = [], ready = true } = {},
+) {
   const dir = dataDir ?? path.join(scratch(t), "data");
   const command = [...wrapper, binary, "run", "--data-dir", dir, "--log-format", "json", ...args];
   if (listen) command.push("--listen", listen);

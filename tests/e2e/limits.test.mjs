@@ -1,7 +1,16 @@
 // Bad input: each gives one clear error that names the thing and the cure, and everything else goes on.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import test from "node:test";
@@ -20,7 +29,10 @@ test("an unknown key is refused with file, line and the nearest key", async (t) 
   const dir = scratch(t);
   const config = writeConfig(dir, "quarterdeck.yaml", "observe:\n  intervall: 10s\n");
   await refused(["--config", config, "--data-dir", path.join(dir, "d")], /quarterdeck\.yaml:2:.*intervall.*interval/s);
-  await refused(["--set", "observe.hots.procfs=/x", "--data-dir", path.join(dir, "d")], /--set.*observe\.hots\.procfs.*observe\.host\.procfs/s);
+  await refused(
+    ["--set", "observe.hots.procfs=/x", "--data-dir", path.join(dir, "d")],
+    /--set.*observe\.hots\.procfs.*observe\.host\.procfs/s,
+  );
   await refused(["--set", "observe.interval=soon", "--data-dir", path.join(dir, "d")], /observe\.interval.*soon/s);
   await refused(["--data-dir", path.join(dir, "d")], /QUARTERDECK_OBSERVE_INTERVALL/, {
     env: { QUARTERDECK_OBSERVE_INTERVALL: "5s" },
@@ -30,9 +42,16 @@ test("an unknown key is refused with file, line and the nearest key", async (t) 
 
 test("the environment, --set and flags override the file, in that order", async (t) => {
   const dir = scratch(t);
-  const config = writeConfig(dir, "quarterdeck.yaml", "observe: {interval: 7s}\nquery: {timeout: 70s}\nstore: {metrics: {retention: 7d}}\n");
+  const config = writeConfig(
+    dir,
+    "quarterdeck.yaml",
+    "observe: {interval: 7s}\nquery: {timeout: 70s}\nstore: {metrics: {retention: 7d}}\n",
+  );
   const env = { QUARTERDECK_QUERY_TIMEOUT: "80s", QUARTERDECK_STORE_METRICS_RETENTION: "8d" };
-  const { code, stdout, stderr } = await runCommand(["config", "--config", config, "--set", "store.metrics.retention=9d", "--data-dir", "/x/y"], { env });
+  const { code, stdout, stderr } = await runCommand(
+    ["config", "--config", config, "--set", "store.metrics.retention=9d", "--data-dir", "/x/y"],
+    { env },
+  );
   assert.equal(code, 0, stderr);
   assert.match(stdout, /interval: 7s/);
   assert.match(stdout, /timeout: 1m20s/);
@@ -42,12 +61,18 @@ test("the environment, --set and flags override the file, in that order", async 
 
 test("a port that is taken is named", async (t) => {
   const taken = await serve(t, (_, response) => response.end());
-  await refused(["--listen", taken.address, "--data-dir", path.join(scratch(t), "d")], new RegExp(`${taken.address}.*another process listens`, "s"));
+  await refused(
+    ["--listen", taken.address, "--data-dir", path.join(scratch(t), "d")],
+    new RegExp(`${taken.address}.*another process listens`, "s"),
+  );
 });
 
 test("a data directory that another process holds is refused, naming the process", async (t) => {
   const first = await start(t);
-  await refused(["--listen", "127.0.0.1:0", "--data-dir", first.dataDir], new RegExp(`in use.*${first.child.pid}`, "s"));
+  await refused(
+    ["--listen", "127.0.0.1:0", "--data-dir", first.dataDir],
+    new RegExp(`in use.*${first.child.pid}`, "s"),
+  );
   assert.equal((await first.get("/-/ready")).status, 200);
 });
 
@@ -81,14 +106,41 @@ test("listening beyond loopback needs authentication and TLS", async (t) => {
 test("TLS and tokens work beyond loopback, and what acts needs a principal", async (t) => {
   const dir = scratch(t);
   const [key, cert] = [path.join(dir, "key.pem"), path.join(dir, "cert.pem")];
-  execFileSync("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
-    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], { stdio: "ignore" });
+  execFileSync(
+    "openssl",
+    [
+      "req",
+      "-x509",
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-keyout",
+      key,
+      "-out",
+      cert,
+      "-days",
+      "2",
+      "-subj",
+      "/CN=localhost",
+      "-addext",
+      "subjectAltName=DNS:localhost,IP:127.0.0.1",
+    ],
+    { stdio: "ignore" },
+  );
   const dataDir = path.join(dir, "data");
   const made = await runCommand(["token", "add", "deploy", "--data-dir", dataDir]);
   assert.equal(made.code, 0, made.stderr);
   const token = made.stdout.trim();
-  const tls = ["--set", `serve.tls.cert_file=${cert}`, "--set", `serve.tls.key_file=${key}`, "--set", "serve.auth.tokens=true",
-    "--set", "serve.auth.loopback_open=false"];
+  const tls = [
+    "--set",
+    `serve.tls.cert_file=${cert}`,
+    "--set",
+    `serve.tls.key_file=${key}`,
+    "--set",
+    "serve.auth.tokens=true",
+    "--set",
+    "serve.auth.loopback_open=false",
+  ];
   const quarterdeck = await start(t, { dataDir, args: tls, listen: "0.0.0.0:0", ready: false });
   const ca = readFileSync(cert);
   const url = quarterdeck.url.replace("0.0.0.0", "127.0.0.1");
@@ -123,21 +175,25 @@ test("loopback alone may read but not act", async (t) => {
 test("a reload takes what changed, and a broken file changes nothing", async (t) => {
   const dir = scratch(t);
   const target = await serve(t, (_, response) => response.end("a 1\n"));
-  const job = (name) => `scrape_configs:\n  - {job_name: ${name}, scrape_interval: 1s, scrape_timeout: 1s, static_configs: [{targets: ["${target.address}"]}]}\n`;
+  const job = (name) =>
+    `scrape_configs:\n  - {job_name: ${name}, scrape_interval: 1s, scrape_timeout: 1s, static_configs: [{targets: ["${target.address}"]}]}\n`;
   const prometheus = writeConfig(dir, "prometheus.yml", job("first"));
   const quarterdeck = await start(t, { dataDir: path.join(dir, "data"), args: ["--prometheus", prometheus] });
   await until(() => quarterdeck.value('a{job="first"}'), "the first job's sample");
   writeConfig(dir, "prometheus.yml", job("second"));
   quarterdeck.child.kill("SIGHUP");
   await until(() => quarterdeck.value('a{job="second"}'), "the second job's sample");
-  await until(async () => (await quarterdeck.query('a{job="first"}')).length === 0, "the end of the first job's series");
+  await until(
+    async () => (await quarterdeck.query('a{job="first"}')).length === 0,
+    "the end of the first job's series",
+  );
   writeConfig(dir, "prometheus.yml", "scrape_configs:\n  - {job_nam: x}\n");
   quarterdeck.child.kill("SIGHUP");
   await until(() => quarterdeck.logged("stays as it was").length > 0, "the refusal in the log");
   assert.match(JSON.stringify(quarterdeck.logged("stays as it was")), /prometheus\.yml:2.*job_nam/);
   const before = target.requests.length;
   await until(() => target.requests.length > before, "a further scrape");
-  assert.equal(await quarterdeck.value("quarterdeck_build_info") !== undefined, true);
+  assert.equal((await quarterdeck.value("quarterdeck_build_info")) !== undefined, true);
 });
 
 test("a log with a flipped bit or a torn tail costs what it covers, no more", async (t) => {
@@ -147,19 +203,37 @@ test("a log with a flipped bit or a torn tail costs what it covers, no more", as
   await until(async () => (await first.query("count_over_time(node_load1[1m]) >= 3")).length === 1, "three passes");
   await first.kill();
   const wal = path.join(dataDir, "metrics", "wal");
-  const newest = path.join(wal, readdirSync(wal).filter((name) => name.endsWith(".wal")).sort().at(-1));
+  const newest = path.join(
+    wal,
+    readdirSync(wal)
+      .filter((name) => name.endsWith(".wal"))
+      .sort()
+      .at(-1),
+  );
   truncateSync(newest, statSync(newest).size - 3);
   const second = await start(t, { dataDir });
-  assert.ok((await second.query("count_over_time(node_load1[5m])")).length === 1, "what stands before the tail is there");
+  assert.ok(
+    (await second.query("count_over_time(node_load1[5m])")).length === 1,
+    "what stands before the tail is there",
+  );
   assert.ok(second.logged("torn").length > 0, second.raw);
-  await until(async () => (await second.query("count_over_time(node_load1[5m]) >= 5")).length === 1, "new passes", 15_000);
+  await until(
+    async () => (await second.query("count_over_time(node_load1[5m]) >= 5")).length === 1,
+    "new passes",
+    15_000,
+  );
   await second.kill();
   const bytes = readFileSync(newest);
   bytes[Math.floor(bytes.length / 2)] ^= 0x10;
   writeFileSync(newest, bytes);
   const third = await start(t, { dataDir });
   assert.equal((await third.get("/-/ready")).status, 200);
-  assert.ok(third.log.some((line) => ["warn", "error"].includes(line.level) && JSON.stringify(line).includes(path.basename(newest))), third.raw);
+  assert.ok(
+    third.log.some(
+      (line) => ["warn", "error"].includes(line.level) && JSON.stringify(line).includes(path.basename(newest)),
+    ),
+    third.raw,
+  );
   await until(() => third.value("node_load1"), "new samples");
 });
 
@@ -178,7 +252,12 @@ test("a segment with a flipped bit is named and the rest is served", async (t) =
   writeFileSync(file, bytes);
   const second = await start(t, { dataDir, args });
   assert.equal((await second.get("/-/ready")).status, 200);
-  assert.ok(second.log.some((line) => ["warn", "error"].includes(line.level) && JSON.stringify(line).includes(path.basename(file))), second.raw);
+  assert.ok(
+    second.log.some(
+      (line) => ["warn", "error"].includes(line.level) && JSON.stringify(line).includes(path.basename(file)),
+    ),
+    second.raw,
+  );
   await until(() => second.value("node_load1"), "new samples");
 });
 
@@ -201,12 +280,20 @@ test("a full disk is told, and writing goes on when there is room again", async 
   } catch (error) {
     assert.equal(error.code, "ENOSPC");
   }
-  await until(() => quarterdeck.log.some((line) => /No space left/.test(JSON.stringify(line))), "a word about the full disk", 20_000);
+  await until(
+    () => quarterdeck.log.some((line) => /No space left/.test(JSON.stringify(line))),
+    "a word about the full disk",
+    20_000,
+  );
   assert.equal((await quarterdeck.get("/-/ready")).status, 200);
   const kept = (await quarterdeck.query("node_load1[10m]"))[0].values;
   truncateSync(ballast, 0);
   const last = kept.at(-1)[0];
-  await until(async () => (await quarterdeck.query("node_load1[10m]"))[0].values.at(-1)[0] > last + 1, "samples after the disk has room", 20_000);
+  await until(
+    async () => (await quarterdeck.query("node_load1[10m]"))[0].values.at(-1)[0] > last + 1,
+    "samples after the disk has room",
+    20_000,
+  );
   const later = new Map((await quarterdeck.query("node_load1[10m]"))[0].values.map(([time, value]) => [time, value]));
   for (const [time, value] of kept) assert.equal(later.get(time), value);
 });
@@ -230,22 +317,50 @@ test("a target that sends a gigabyte or a byte a second is bounded", async (t) =
     response.on("close", () => clearInterval(timer));
   });
   const fine = await serve(t, (_, response) => response.end("fine 1\n"));
-  const job = (name, server) => `  - {job_name: ${name}, scrape_interval: 2s, scrape_timeout: 2s, static_configs: [{targets: ["${server.address}"]}]}\n`;
-  const file = writeConfig(dir, "prometheus.yml", `scrape_configs:\n${job("huge", huge)}${job("slow", slow)}${job("fine", fine)}`);
+  const job = (name, server) =>
+    `  - {job_name: ${name}, scrape_interval: 2s, scrape_timeout: 2s, static_configs: [{targets: ["${server.address}"]}]}\n`;
+  const file = writeConfig(
+    dir,
+    "prometheus.yml",
+    `scrape_configs:\n${job("huge", huge)}${job("slow", slow)}${job("fine", fine)}`,
+  );
   const quarterdeck = await start(t, { dataDir: path.join(dir, "data"), args: ["--prometheus", file] });
-  const target = async (pool) => (await quarterdeck.api("/api/v1/targets")).data.activeTargets.find((one) => one.scrapePool === pool);
-  assert.match((await until(async () => ((await target("huge")).lastError ? target("huge") : null), "an error of the huge target", 20_000)).lastError,
-    /body_size_limit|bytes|larger|limit|time/i);
-  assert.match((await until(async () => ((await target("slow")).lastError ? target("slow") : null), "an error of the slow target", 20_000)).lastError, /2\s?s|2000|time/i);
+  const target = async (pool) =>
+    (await quarterdeck.api("/api/v1/targets")).data.activeTargets.find((one) => one.scrapePool === pool);
+  assert.match(
+    (
+      await until(
+        async () => ((await target("huge")).lastError ? target("huge") : null),
+        "an error of the huge target",
+        20_000,
+      )
+    ).lastError,
+    /body_size_limit|bytes|larger|limit|time/i,
+  );
+  assert.match(
+    (
+      await until(
+        async () => ((await target("slow")).lastError ? target("slow") : null),
+        "an error of the slow target",
+        20_000,
+      )
+    ).lastError,
+    /2\s?s|2000|time/i,
+  );
   assert.equal(await until(() => quarterdeck.value('up{job="fine"}'), "the fine target"), 1);
-  const resident = Number(readFileSync(`/proc/${quarterdeck.child.pid}/status`, "utf8").match(/VmHWM:\s+(\d+)/)[1]) / 1024;
+  const resident =
+    Number(readFileSync(`/proc/${quarterdeck.child.pid}/status`, "utf8").match(/VmHWM:\s+(\d+)/)[1]) / 1024;
   assert.ok(resident < 700, `${resident} MiB at most`);
 });
 
 test("a malformed line is refused with its number, and the scrape fails whole", async (t) => {
   const dir = scratch(t);
   const broken = await serve(t, (_, response) => response.end("good 1\nbad{a=} 2\n"));
-  const file = writeConfig(dir, "prometheus.yml", `scrape_configs: [{job_name: x, scrape_interval: 1s, scrape_timeout: 1s, static_configs: [{targets: ["${broken.address}"]}]}]`);
+  const file = writeConfig(
+    dir,
+    "prometheus.yml",
+    `scrape_configs: [{job_name: x, scrape_interval: 1s, scrape_timeout: 1s, static_configs: [{targets: ["${broken.address}"]}]}]`,
+  );
   const quarterdeck = await start(t, { dataDir: path.join(dir, "data"), args: ["--prometheus", file] });
   const failing = await until(async () => {
     const found = (await quarterdeck.api("/api/v1/targets")).data.activeTargets.find((one) => one.scrapePool === "x");
@@ -261,7 +376,11 @@ test("a query past its limits is refused by the name of the setting", async (t) 
   let body = "";
   for (let n = 0; n < 2000; n += 1) body += `many{n="${n}"} ${n}\n`;
   const target = await serve(t, (_, response) => response.end(body));
-  const file = writeConfig(dir, "prometheus.yml", `scrape_configs: [{job_name: x, scrape_interval: 1s, scrape_timeout: 1s, static_configs: [{targets: ["${target.address}"]}]}]`);
+  const file = writeConfig(
+    dir,
+    "prometheus.yml",
+    `scrape_configs: [{job_name: x, scrape_interval: 1s, scrape_timeout: 1s, static_configs: [{targets: ["${target.address}"]}]}]`,
+  );
   const quarterdeck = await start(t, {
     dataDir: path.join(dir, "data"),
     args: ["--prometheus", file, "--set", "query.series_limit=1000", "--set", "query.samples_limit=5000"],
@@ -270,8 +389,16 @@ test("a query past its limits is refused by the name of the setting", async (t) 
   const series = await quarterdeck.api("/api/v1/query?query=many");
   assert.equal(series.httpStatus, 422);
   assert.match(series.error, /query\.series_limit/);
-  await until(async () => (await quarterdeck.api(`/api/v1/query?query=${encodeURIComponent('count_over_time(many{n="1"}[1m]) > 5')}`)).data.result.length, "more samples", 15_000);
-  const samples = await quarterdeck.api(`/api/v1/query_range?query=${encodeURIComponent('many{n=~"1.."}')}&start=${Date.now() / 1000 - 100}&end=${Date.now() / 1000}&step=0.1`);
+  await until(
+    async () =>
+      (await quarterdeck.api(`/api/v1/query?query=${encodeURIComponent('count_over_time(many{n="1"}[1m]) > 5')}`)).data
+        .result.length,
+    "more samples",
+    15_000,
+  );
+  const samples = await quarterdeck.api(
+    `/api/v1/query_range?query=${encodeURIComponent('many{n=~"1.."}')}&start=${Date.now() / 1000 - 100}&end=${Date.now() / 1000}&step=0.1`,
+  );
   assert.equal(samples.httpStatus, 422);
   assert.match(samples.error, /query\.samples_limit/);
   assert.equal((await quarterdeck.get("/-/ready")).status, 200);
@@ -286,24 +413,41 @@ test("a wall clock that jumps back is told, and time never runs backwards in the
   const quarterdeck = await start(t, {
     dataDir: path.join(dir, "data"),
     args: ["--set", "observe.interval=500ms"],
-    env: { LD_PRELOAD: faketime, FAKETIME_TIMESTAMP_FILE: offset, FAKETIME_NO_CACHE: "1", DONT_FAKE_MONOTONIC: "1", FAKETIME_DONT_FAKE_MONOTONIC: "1" },
+    env: {
+      LD_PRELOAD: faketime,
+      FAKETIME_TIMESTAMP_FILE: offset,
+      FAKETIME_NO_CACHE: "1",
+      DONT_FAKE_MONOTONIC: "1",
+      FAKETIME_DONT_FAKE_MONOTONIC: "1",
+    },
   });
-  await until(async () => (await quarterdeck.query("count_over_time(node_load1[1m]) >= 4")).length === 1, "four passes");
+  await until(
+    async () => (await quarterdeck.query("count_over_time(node_load1[1m]) >= 4")).length === 1,
+    "four passes",
+  );
   writeFileSync(offset, "-3600");
   await until(() => quarterdeck.logged("clock").length > 0, "a word about the clock", 15_000);
   await sleep(1500);
   writeFileSync(offset, "+0");
   await sleep(2000);
   const times = (await quarterdeck.query("node_load1[1h]"))[0].values.map(([time]) => time);
-  assert.deepEqual([...times].sort((a, b) => a - b), times);
-  assert.ok(times.every((time) => time > Date.now() / 1000 - 600), "nothing was stored an hour back");
+  assert.deepEqual(
+    [...times].sort((a, b) => a - b),
+    times,
+  );
+  assert.ok(
+    times.every((time) => time > Date.now() / 1000 - 600),
+    "nothing was stored an hour back",
+  );
 });
 
 test("many idle connections, and requests that are none", async (t) => {
   const quarterdeck = await start(t);
   const { port } = new URL(quarterdeck.url);
   const sockets = [];
-  atEnd(t, () => sockets.forEach((socket) => socket.destroy()));
+  atEnd(t, () => {
+    for (const socket of sockets) socket.destroy();
+  });
   const open = () =>
     new Promise((resolve, reject) => {
       const socket = net.connect(Number(port), "127.0.0.1", () => resolve(socket));
@@ -312,7 +456,12 @@ test("many idle connections, and requests that are none", async (t) => {
     });
   for (let n = 0; n < 500; n += 1) await open();
   assert.equal((await quarterdeck.get("/-/ready")).status, 200);
-  for (const bad of ["nonsense\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nHost: localhost\r\n\r\n", "\0\0\0\0\r\n\r\n"]) {
+  for (const bad of [
+    "nonsense\r\n\r\n",
+    "GET / HTTP/9.9\r\n\r\n",
+    "GET / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nHost: localhost\r\n\r\n",
+    "\0\0\0\0\r\n\r\n",
+  ]) {
     const socket = await open();
     const answer = await new Promise((resolve) => {
       let text = "";

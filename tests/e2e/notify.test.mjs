@@ -56,7 +56,11 @@ scrape_configs: [{job_name: q, scrape_interval: 1s, scrape_timeout: 1s, static_c
   await until(() => told("firing").length >= 2, "an attempt and another", 20_000);
   down = false;
   const attempts = told("firing").length;
-  const [first] = await until(() => (told("firing").length > attempts ? told("firing").slice(attempts) : null), "a further attempt", 20_000);
+  const [first] = await until(
+    () => (told("firing").length > attempts ? told("firing").slice(attempts) : null),
+    "a further attempt",
+    20_000,
+  );
   assert.equal(first.method, "POST");
   assert.equal(first.headers["content-type"], "application/json");
   assert.equal(first.headers.authorization, "Bearer s3cret-of-the-hook");
@@ -78,7 +82,11 @@ scrape_configs: [{job_name: q, scrape_interval: 1s, scrape_timeout: 1s, static_c
   assert.ok(Date.parse(alert.startsAt) > Date.now() - 60_000);
 
   depth = 1;
-  const [resolved] = await until(() => (told("resolved").length ? told("resolved") : null), "the end of the alert", 20_000);
+  const [resolved] = await until(
+    () => (told("resolved").length ? told("resolved") : null),
+    "the end of the alert",
+    20_000,
+  );
   assert.equal(resolved.json.alerts[0].status, "resolved");
   assert.ok(Date.parse(resolved.json.alerts[0].endsAt) >= Date.parse(alert.startsAt));
   const states = await quarterdeck.query('count_over_time(ALERTS{alertname="QueueLong", alertstate="firing"}[5m])');
@@ -97,7 +105,8 @@ test("a pending alert goes on after a restart as if nothing had been", async (t)
   );
   const args = ["--set", `judge.rules.files=${rules}`];
   const dataDir = path.join(dir, "data");
-  const find = async (quarterdeck) => (await quarterdeck.api("/api/v1/alerts")).data.alerts.find((one) => one.labels.alertname === "Slow");
+  const find = async (quarterdeck) =>
+    (await quarterdeck.api("/api/v1/alerts")).data.alerts.find((one) => one.labels.alertname === "Slow");
   const first = await start(t, { dataDir, args });
   const before = await until(() => find(first), "a pending alert", 15_000);
   await until(async () => (await first.query("ALERTS_FOR_STATE")).length > 0, "its mark");
@@ -105,5 +114,8 @@ test("a pending alert goes on after a restart as if nothing had been", async (t)
   const second = await start(t, { dataDir, args });
   const after = await until(() => find(second), "the pending alert again", 15_000);
   assert.equal(after.state, "pending");
-  assert.ok(Math.abs(Date.parse(after.activeAt) - Date.parse(before.activeAt)) < 10, `${before.activeAt} became ${after.activeAt}`);
+  assert.ok(
+    Math.abs(Date.parse(after.activeAt) - Date.parse(before.activeAt)) < 10,
+    `${before.activeAt} became ${after.activeAt}`,
+  );
 });

@@ -99,7 +99,7 @@ function parseText(text) {
 
 const kNode = "/exporters/node/metrics";
 
-test("the host's metrics are those of node_exporter, in name, type, labels and value", {
+test("the host's metrics are those of node_exporter, in name, type, help, labels and value", {
   skip: missing("prometheus-node-exporter"),
 }, async (t) => {
   const exporter = await startNodeExporter(t);
@@ -115,7 +115,7 @@ test("the host's metrics are those of node_exporter, in name, type, labels and v
     const ours = later.families.get(name);
     assert.ok(ours, `${name} is missing`);
     assert.equal(ours.type, theirs.families.get(name).type, `type of ${name}`);
-    assert.ok(ours.help.length > 0, `help of ${name}`);
+    assert.equal(ours.help, theirs.families.get(name).help, `help of ${name}`);
   }
 
   // Series are told apart alike; collectors that only we have are their own rows of node_scrape_collector_….

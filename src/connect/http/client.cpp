@@ -398,7 +398,7 @@ class Client::Core : public std::enable_shared_from_this<Core> {
   std::atomic<std::uint64_t> last_id_{0};
   std::atomic<std::size_t> outstanding_{0};  // callbacks that have not come back
   std::atomic<bool> is_shut_{false};
-  base::Mutex mutex_;
+  base::Mutex mutex_;  // guards no data: whoever waits for outstanding_ and is_shut_ sleeps on it
   base::CondVar changed_;
 
   Strand strand_;

@@ -18,6 +18,7 @@ namespace {
 
 struct Facts {
   std::map<std::string, std::string> types;
+  std::map<std::string, std::string> helps;
   std::map<std::string, double> values;
 };
 
@@ -26,7 +27,10 @@ void read_facts(const std::string& name, Facts& facts) {
   ASSERT_TRUE(file) << name;
   for (std::string line; std::getline(file, line);) {
     const auto blank = line.rfind(' ');
-    if (line.starts_with("TYPE ")) {
+    if (line.starts_with("HELP ")) {
+      const auto end = line.find(' ', 5);
+      facts.helps[line.substr(5, end - 5)] = line.substr(end + 1);
+    } else if (line.starts_with("TYPE ")) {
       facts.types[line.substr(5, blank - 5)] = line.substr(blank + 1);
     } else {
       facts.values[line.substr(0, blank)] = *base::parse_float(line.substr(blank + 1));
@@ -62,6 +66,7 @@ void expect_conformance(const std::string& name) {
   Facts expected;
   ASSERT_NO_FATAL_FAILURE(read_facts(name + ".txt", expected));
   ASSERT_NO_FATAL_FAILURE(read_facts(name + ".added.txt", expected));
+  ASSERT_NO_FATAL_FAILURE(read_facts("help-1.5.0.txt", expected));
 
   TreeHost host(tree);
   for (int pass = 0; pass < 2; ++pass) {
@@ -81,6 +86,11 @@ void expect_conformance(const std::string& name) {
       ASSERT_NE(found, told.types().end()) << metric;
       EXPECT_EQ(found->second, model::parse_metric_type(type)) << metric;
     }
+    for (const auto& [metric, help] : told.helps()) {
+      const auto found = expected.helps.find(metric);
+      ASSERT_NE(found, expected.helps.end()) << metric;
+      EXPECT_EQ(help, found->second) << metric;
+    }
   }
 }
 
@@ -90,6 +100,24 @@ TEST(HostConformance, tree_of_release_1_5) {
 
 TEST(HostConformance, tree_of_release_1_12) {
   expect_conformance("node-1.12");
+}
+
+// Needs none of the conformance data: the trees have no such files.
+TEST(HostConformance, help_of_what_the_trees_lack) {
+  Facts expected;
+  ASSERT_NO_FATAL_FAILURE(read_facts("help-1.5.0.txt", expected));
+  Tree tree;
+  tree.write("root/etc/os-release", "ID=debian\nVERSION_ID=12\n");
+  for (const char* file : {"cpuinfo_cur_freq", "cpuinfo_min_freq", "cpuinfo_max_freq"}) {
+    tree.write(std::string("sys/devices/system/cpu/cpu0/cpufreq/") + file, "800000\n");
+  }
+  const auto told = TreeHost(tree).collect();
+  for (const char* metric : {"node_os_version", "node_cpu_frequency_hertz", "node_cpu_frequency_min_hertz",
+                             "node_cpu_frequency_max_hertz"}) {
+    const auto found = told.helps().find(metric);
+    ASSERT_NE(found, told.helps().end()) << metric;
+    EXPECT_EQ(found->second, expected.helps.at(metric)) << metric;
+  }
 }
 
 }  // namespace

@@ -178,7 +178,9 @@ class CpuPart final : public Part {
       const auto to = dash == std::string_view::npos ? from : decimal(range.substr(dash + 1));
       if (!from || !to || *to - *from > kCpusMax) continue;
       for (std::uint64_t cpu = *from; cpu <= *to; ++cpu) {
-        if (!begun) sink.family("node_cpu_isolated", kGauge, "Whether each core is isolated, information from /sys/devices/system/cpu/isolated.");
+        if (!begun)
+          sink.family("node_cpu_isolated", kGauge,
+                      "Whether each core is isolated, information from /sys/devices/system/cpu/isolated.");
         begun = true;
         std::array<char, 20> digits;
         const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), cpu).ptr;

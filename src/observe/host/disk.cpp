@@ -29,7 +29,8 @@ constexpr std::array<Column, 17> kColumns = {{
     {"node_disk_writes_completed_total", kCounter, 1, "The total number of writes completed successfully."},
     {"node_disk_writes_merged_total", kCounter, 1, "The number of writes merged."},
     {"node_disk_written_bytes_total", kCounter, kSectorBytes, "The total number of bytes written successfully."},
-    {"node_disk_write_time_seconds_total", kCounter, kSecondsPerMs, "This is the total number of seconds spent by all writes."},
+    {"node_disk_write_time_seconds_total", kCounter, kSecondsPerMs,
+     "This is the total number of seconds spent by all writes."},
     {"node_disk_io_now", kGauge, 1, "The number of I/Os currently in progress."},
     {"node_disk_io_time_seconds_total", kCounter, kSecondsPerMs, "Total seconds spent doing I/Os."},
     {"node_disk_io_time_weighted_seconds_total", kCounter, kSecondsPerMs,
@@ -144,8 +145,8 @@ class DiskstatsPart final : public Part {
   }
 
   void tell_udev(Sink& sink) {
-    tell_those(sink, &UdevProperties::fs_type, "node_disk_filesystem_info",
-               "Info about disk filesystem.", [&](const Disk& disk) {
+    tell_those(sink, &UdevProperties::fs_type, "node_disk_filesystem_info", "Info about disk filesystem.",
+               [&](const Disk& disk) {
                  const UdevProperties& is = *disk.properties;
                  sink.sample({{"device", disk.name},
                               {"type", is.fs_type},
@@ -154,8 +155,8 @@ class DiskstatsPart final : public Part {
                               {"version", is.fs_version}},
                              1);
                });
-    tell_those(sink, &UdevProperties::dm_name, "node_disk_device_mapper_info",
-               "Info about disk device mapper.", [&](const Disk& disk) {
+    tell_those(sink, &UdevProperties::dm_name, "node_disk_device_mapper_info", "Info about disk device mapper.",
+               [&](const Disk& disk) {
                  const UdevProperties& is = *disk.properties;
                  sink.sample({{"device", disk.name},
                               {"name", is.dm_name},
@@ -165,8 +166,7 @@ class DiskstatsPart final : public Part {
                               {"lv_layer", is.dm_lv_layer}},
                              1);
                });
-    tell_ata(sink, &UdevProperties::ata_write_cache, "node_disk_ata_write_cache",
-             "ATA disk has a write cache.");
+    tell_ata(sink, &UdevProperties::ata_write_cache, "node_disk_ata_write_cache", "ATA disk has a write cache.");
     tell_ata(sink, &UdevProperties::ata_write_cache_enabled, "node_disk_ata_write_cache_enabled",
              "ATA disk has its write cache enabled.");
     tell_ata(sink, &UdevProperties::ata_rotation_rate_rpm, "node_disk_ata_rotation_rate_rpm",

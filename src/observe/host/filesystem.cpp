@@ -225,8 +225,8 @@ class FilesystemPart final : public Part {
            [](const Mount& mount) { return static_cast<double>(mount.answer.f_ffree); });
     family("node_filesystem_readonly", "Filesystem read-only status.", false,
            [](const Mount& mount) { return mount.read_only ? 1.0 : 0.0; });
-    family("node_filesystem_device_error", "Whether an error occurred while getting statistics for the given device.", true,
-           [](const Mount& mount) { return mount.error != 0 ? 1.0 : 0.0; });
+    family("node_filesystem_device_error", "Whether an error occurred while getting statistics for the given device.",
+           true, [](const Mount& mount) { return mount.error != 0 ? 1.0 : 0.0; });
   }
 
   std::string rootfs_;

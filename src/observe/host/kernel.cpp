@@ -79,11 +79,15 @@ class PressurePart final : public Part {
   };
   // "full" of cpu is always 0 for the whole machine.
   static constexpr std::array<Kind, 4> kKinds = {{
-      {"cpu", "node_pressure_cpu_waiting_seconds_total", "Total time in seconds that processes have waited for CPU time", "", ""},
-      {"io", "node_pressure_io_waiting_seconds_total", "Total time in seconds that processes have waited due to IO congestion",
-       "node_pressure_io_stalled_seconds_total", "Total time in seconds no process could make progress due to IO congestion"},
-      {"memory", "node_pressure_memory_waiting_seconds_total", "Total time in seconds that processes have waited for memory",
-       "node_pressure_memory_stalled_seconds_total", "Total time in seconds no process could make progress due to memory congestion"},
+      {"cpu", "node_pressure_cpu_waiting_seconds_total",
+       "Total time in seconds that processes have waited for CPU time", "", ""},
+      {"io", "node_pressure_io_waiting_seconds_total",
+       "Total time in seconds that processes have waited due to IO congestion",
+       "node_pressure_io_stalled_seconds_total",
+       "Total time in seconds no process could make progress due to IO congestion"},
+      {"memory", "node_pressure_memory_waiting_seconds_total",
+       "Total time in seconds that processes have waited for memory", "node_pressure_memory_stalled_seconds_total",
+       "Total time in seconds no process could make progress due to memory congestion"},
       {"irq", "", "", "node_pressure_irq_stalled_seconds_total",
        "Time that no process got on because of interrupts, in seconds."},
   }};

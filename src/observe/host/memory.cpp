@@ -37,10 +37,11 @@ class MeminfoPart final : public Part {
  private:
   // "Active(anon)" is node_memory_Active_anon_bytes.
   static void name_field(NamedFields::Field& field, std::string_view key, bool kilobytes) {
-    field.name = "node_memory_";
+    constexpr std::string_view kPrefix = "node_memory_";
+    field.name = kPrefix;
     append_name_part(field.name, key.ends_with(')') ? key.substr(0, key.size() - 1) : key);
     if (kilobytes) field.name += "_bytes";
-    field.help = std::string(key) + " of /proc/meminfo" + (kilobytes ? ", in bytes." : ".");
+    field.help = "Memory information field " + field.name.substr(kPrefix.size()) + ".";
   }
 
   KeptFile file_;
@@ -65,7 +66,7 @@ class VmstatPart final : public Part {
       const auto& field = fields_.next(key, [&](NamedFields::Field& made) {
         made.name = "node_vmstat_";
         append_name_part(made.name, key);
-        made.help = std::string(key) + " of /proc/vmstat.";
+        made.help = "/proc/vmstat information field " + std::string(key) + ".";
       });
       pass.sink.family(field.name, kUnknown, field.help);
       pass.sink.sample(static_cast<double>(value));

@@ -65,7 +65,7 @@ class NetstatPart final : public Part {
     const auto& named = fields_.next(key_, [&](NamedFields::Field& made) {
       made.name = "node_netstat_";
       append_name_part(made.name, key_);
-      made.help = std::string(field) + " of protocol " + std::string(protocol) + ", as the kernel counts it.";
+      made.help = "Statistic " + std::string(protocol) + std::string(field) + ".";
     });
     sink.family(named.name, kUnknown, named.help);
     sink.sample(value);

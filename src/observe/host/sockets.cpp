@@ -57,8 +57,9 @@ class SockstatPart final : public Part {
     const auto& named = fields_.next(key_, [&](NamedFields::Field& made) {
       made.name = "node_sockstat_";
       append_name_part(made.name, key_);
-      made.help = protocol == "sockets" ? std::string("Sockets in use, of all families.")
-                                        : std::string(protocol) + " sockets: " + std::string(field) + ".";
+      made.help = protocol == "sockets"
+                      ? std::string("Number of IPv4 sockets in use.")
+                      : "Number of " + std::string(protocol) + " sockets in state " + std::string(field) + ".";
     });
     sink.family(named.name, kGauge, named.help);
     sink.sample(value);
@@ -152,13 +153,13 @@ class ConntrackPart final : public Part {
   std::string_view name() const override { return "conntrack"; }
 
   Outcome collect(const Pass& pass) override {
-    if (const Outcome outcome =
-            tell_number(pass.sink, count_, "node_nf_conntrack_entries", "Number of currently allocated flow entries for connection tracking.");
+    if (const Outcome outcome = tell_number(pass.sink, count_, "node_nf_conntrack_entries",
+                                            "Number of currently allocated flow entries for connection tracking.");
         !outcome.ok) {
       return outcome;
     }
-    if (const Outcome outcome =
-            tell_number(pass.sink, limit_, "node_nf_conntrack_entries_limit", "Maximum size of connection tracking table.");
+    if (const Outcome outcome = tell_number(pass.sink, limit_, "node_nf_conntrack_entries_limit",
+                                            "Maximum size of connection tracking table.");
         !outcome.ok) {
       return outcome;
     }
@@ -177,11 +178,14 @@ class ConntrackPart final : public Part {
   static constexpr std::array<Column, 8> kColumns = {{
       {"found", "node_nf_conntrack_stat_found", "Number of searched entries which were successful."},
       {"invalid", "node_nf_conntrack_stat_invalid", "Number of packets seen which can not be tracked."},
-      {"ignore", "node_nf_conntrack_stat_ignore", "Number of packets seen which are already connected to a conntrack entry."},
+      {"ignore", "node_nf_conntrack_stat_ignore",
+       "Number of packets seen which are already connected to a conntrack entry."},
       {"insert", "node_nf_conntrack_stat_insert", "Number of entries inserted into the list."},
-      {"insert_failed", "node_nf_conntrack_stat_insert_failed", "Number of entries for which list insertion was attempted but failed."},
+      {"insert_failed", "node_nf_conntrack_stat_insert_failed",
+       "Number of entries for which list insertion was attempted but failed."},
       {"drop", "node_nf_conntrack_stat_drop", "Number of packets dropped due to conntrack failure."},
-      {"early_drop", "node_nf_conntrack_stat_early_drop", "Number of dropped conntrack entries to make room for new ones, if maximum table size was reached."},
+      {"early_drop", "node_nf_conntrack_stat_early_drop",
+       "Number of dropped conntrack entries to make room for new ones, if maximum table size was reached."},
       {"search_restart", "node_nf_conntrack_stat_search_restart",
        "Number of conntrack table lookups which had to be restarted due to hashtable resizes."},
   }};

@@ -41,7 +41,9 @@ class OsPart final : public Part {
 
   Outcome collect(const Pass& pass) override {
     if (const Outcome outcome = refresh(); !outcome.ok) return outcome;
-    pass.sink.family("node_os_info", kGauge, "A metric with a constant '1' value labeled by build_id, id, id_like, image_id, image_version, name, pretty_name, variant, variant_id, version, version_codename, version_id.");
+    pass.sink.family("node_os_info", kGauge,
+                     "A metric with a constant '1' value labeled by build_id, id, id_like, image_id, image_version, "
+                     "name, pretty_name, variant, variant_id, version, version_codename, version_id.");
     pass.sink.sample(std::span<const model::Label>(labels_), 1);
     if (version_) {
       pass.sink.family("node_os_version", kGauge, "Metric containing the major.minor part of the OS version.");

@@ -44,8 +44,8 @@ class TimePart final : public Part {
     }
     tell_sources(pass.sink, "node_time_clocksource_available_info",
                  "Available clocksources read from '/sys/devices/system/clocksource'.", &Source::available);
-    tell_sources(pass.sink, "node_time_clocksource_current_info", "Current clocksource read from '/sys/devices/system/clocksource'.",
-                 &Source::current);
+    tell_sources(pass.sink, "node_time_clocksource_current_info",
+                 "Current clocksource read from '/sys/devices/system/clocksource'.", &Source::current);
     return {};
   }
 
@@ -91,13 +91,12 @@ class TimexPart final : public Part {
       pass.sink.sample(value);
     };
     const auto number = [](auto value) { return static_cast<double>(value); };
-    tell("node_timex_offset_seconds", kGauge, "Time offset in between local system and reference clock.", number(state.offset) / fine);
+    tell("node_timex_offset_seconds", kGauge, "Time offset in between local system and reference clock.",
+         number(state.offset) / fine);
     tell("node_timex_frequency_adjustment_ratio", kGauge, "Local clock frequency adjustment.",
          1 + number(state.freq) / kPartsPerMillion);
-    tell("node_timex_maxerror_seconds", kGauge, "Maximum error in seconds.",
-         number(state.maxerror) / kMicro);
-    tell("node_timex_estimated_error_seconds", kGauge, "Estimated error in seconds.",
-         number(state.esterror) / kMicro);
+    tell("node_timex_maxerror_seconds", kGauge, "Maximum error in seconds.", number(state.maxerror) / kMicro);
+    tell("node_timex_estimated_error_seconds", kGauge, "Estimated error in seconds.", number(state.esterror) / kMicro);
     tell("node_timex_status", kGauge, "Value of the status array bits.", number(state.status));
     tell("node_timex_loop_time_constant", kGauge, "Phase-locked loop time constant.", number(state.constant));
     tell("node_timex_tick_seconds", kGauge, "Seconds between clock ticks.", number(state.tick) / kMicro);

@@ -150,7 +150,7 @@ class Head {
   static constexpr unsigned kStripeRunLog2 = 6;  // neighbours share a stripe, so that a batch takes few locks
 
   struct alignas(64) Stripe {
-    base::Mutex mutex;
+    base::Mutex mutex;  // guards the open chunks of the records whose slots fall on this stripe
   };
   Stripe& stripe(Slot slot) const { return stripes_[(slot >> kStripeRunLog2) % kStripes]; }
   HeadSeries* page(Slot slot) const { return pages_[slot >> kPageLog2].load(std::memory_order_acquire); }
