@@ -157,14 +157,14 @@ TEST_F(ServeTest, the_router_finds_checks_and_refuses) {
 }
 
 TEST_F(ServeTest, a_full_pool_answers_that_it_is_busy) {
+  std::promise<void> started;
+  std::promise<void> release;
   const Authenticator authenticator(settings_, tokens_);
   base::ThreadPool pool(1, 1);
   Router router(authenticator, pool, base::Log::silent(), registry_);
   router.add({.methods = {"GET"}, .path = "/x", .computes = true, .handler = [](Call call) {
                 call.reply.send(Response::text(200, "done"));
               }});
-  std::promise<void> started;
-  std::promise<void> release;
   ASSERT_TRUE(pool.submit([&] {
     started.set_value();
     release.get_future().wait();
