@@ -47,7 +47,8 @@ def main():
         count = peers.metric(of_host, name + "_count")
         if count:
             mean_us = peers.metric(of_host, name + "_sum") / count * 1e6
-            peers.table(f"host pass alone, wall time, mean of {count:.0f}", "microseconds", {"quarterdeck": mean_us}, digits=0)
+            title = f"host pass alone, wall time, mean of {count:.0f}"
+            peers.table(title, "microseconds", {"quarterdeck": mean_us}, digits=0)
 
 
 if __name__ == "__main__":

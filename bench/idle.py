@@ -3,7 +3,8 @@
 
 usage: bench/idle.py [--duration S]
 
-Both take this machine's figures every 5 seconds. Shows resident memory and CPU, as percent of one core, after a warm-up.
+Both take this machine's figures every 5 seconds. Shows resident memory, and CPU as percent of one core, after a
+warm-up.
 """
 
 import argparse

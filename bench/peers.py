@@ -186,7 +186,8 @@ class Quarterdeck(Scraper):
             segments = now
         # What is older than the head is in segments; the newest window may stay in it.
         head_ms = json.loads(get(self.url + "/api/v1/status/tsdb"))["data"]["headStats"]["minTime"]
-        sealed = self.query_value('sum(count_over_time({job="app",path!=""}[1d]))', min(head_ms / 1000 - 0.001, time.time()))
+        at_s = min(head_ms / 1000 - 0.001, time.time())
+        sealed = self.query_value('sum(count_over_time({job="app",path!=""}[1d]))', at_s)
         return sum(segments.values()) / sealed if sealed else None
 
 

@@ -19,7 +19,9 @@ DIFFERENCE_MAX = 0.03
 
 # WINDOW is a minute, less in a short run.
 QUERIES = {
-    "sum of rates by code, half of all series": 'sum by (code) (rate({__name__=~"app_http_requests_total_.*"}[WINDOW]))',
+    "sum of rates by code, half of all series": (
+        'sum by (code) (rate({__name__=~"app_http_requests_total_.*"}[WINDOW]))'
+    ),
     "0.99 quantile, a quarter of all series": (
         "histogram_quantile(0.99, sum by (le) (rate(app_request_duration_seconds_bucket[WINDOW])))"
     ),

@@ -37,7 +37,8 @@ class Run:
             file = peers.prometheus_file(directory / "prometheus.yml", self.interval_ms, {"app": generator.addresses})
             settings = ["observe.host.enabled=false", "judge.rules.defaults=false"]
             self.servers = [peers.Quarterdeck(directory, file, settings)]
-            self.servers += [s(directory, file) for s in (peers.Prometheus, peers.VictoriaMetrics) if peers.installed(s)]
+            others = [peers.Prometheus, peers.VictoriaMetrics]
+            self.servers += [other(directory, file) for other in others if peers.installed(other)]
             for server in self.servers:
                 peers.started(stack, server)
             for server in self.servers:

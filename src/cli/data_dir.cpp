@@ -39,8 +39,11 @@ base::Result<std::unique_ptr<base::FileLock>> open_data_dir(base::Files& files, 
   int version = 0;
   const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), version);
   if (parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size() || version < 1)
-    return base::fail(ErrorCode::kCorrupt,
-                      fmt::format("{} holds no version: is this a data directory of Quarterdeck?", file.string()));
+    return base::fail(
+        ErrorCode::kCorrupt,
+        fmt::format("{} holds no version: if this is a data directory of Quarterdeck, write {} into it; if it is "
+                    "not, give another directory with --data-dir",
+                    file.string(), kDataVersion));
   if (version > kDataVersion)
     return base::fail(
         ErrorCode::kInvalid,

@@ -53,8 +53,10 @@ base::Result<std::vector<judge::rules::Group>> load_groups(const Settings& setti
 void declare(Settings& settings) {
   auto& schema = settings.schema;
   schema.text("store.dir", settings.data_dir, "The data directory. One process at a time works in it.").only_at_start();
-  schema.text("serve.external_url", settings.external_url,
-              "How others reach this server: the beginning of links in notifications. Its own address when empty.");
+  schema
+      .text("serve.external_url", settings.external_url,
+            "How others reach this server: the beginning of links in notifications. Its own address when empty.")
+      .only_at_start();
   serve::declare(schema, settings.serve);
   observe::declare(schema, settings.observe);
   schema

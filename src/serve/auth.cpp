@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <optional>
 
 namespace qd::serve {
@@ -40,6 +41,19 @@ bool is_loopback(std::string_view listen) {
   const auto host = without_port(listen);
   if (host == "localhost" || host == "::1") return true;
   return host.starts_with("127.") && is_ip_address(host);
+}
+
+// HOST:PORT with a host that may be empty (every interface), a name, or an address, IPv6 in brackets.
+bool is_address(std::string_view listen) {
+  const auto colon = listen.rfind(':');
+  if (colon == std::string_view::npos) return false;
+  const auto port = listen.substr(colon + 1);
+  unsigned number = 0;
+  const auto read = std::from_chars(port.data(), port.data() + port.size(), number);
+  if (read.ec != std::errc() || read.ptr != port.data() + port.size() || number > 65535) return false;
+  const auto host = listen.substr(0, colon);
+  if (host.starts_with('[')) return host.ends_with(']') && is_ip_address(host.substr(1, host.size() - 2));
+  return host.find_first_of(":/ []") == std::string_view::npos;
 }
 
 // Time does not tell where they differ, nor how long the right one is.
@@ -101,26 +115,40 @@ std::string Principal::to_string() const {
 
 void declare(model::config::Schema& schema, ServeSettings& settings) {
   schema.section("serve", "Where and to whom Quarterdeck answers.");
-  schema.strings("serve.listen", settings.listen,
-                 "Addresses to serve on, `HOST:PORT`. Beyond loopback `serve.auth` and `serve.tls` must be set.");
-  schema.text("serve.unix_socket", settings.unix_socket,
-              "A Unix socket to serve on as well; its peers that are root or the server's own user may do everything.");
-  schema.strings("serve.hosts", settings.hosts,
-                 "Host names, beside this machine's own, `localhost` and IP addresses, by which browsers may call it.");
-  schema.flag("serve.auth.tokens", settings.auth_tokens,
-              "Ask callers from beyond loopback for a token (`quarterdeck token add`).");
-  schema.flag("serve.auth.loopback_open", settings.auth_loopback_open,
-              "Let callers on this machine read and send data in without credentials.");
-  schema.list("serve.auth.users", settings.auth_users,
-              "Users that log in with name and password (HTTP basic authentication).",
-              [](model::config::Schema& item, User& user) {
-                item.text("name", user.name, "The user's name.").required();
-                item.secret("password", user.password, "The password.").required();
-              });
-  schema.text("serve.tls.cert_file", settings.tls_cert_file,
-              "Certificate chain for HTTPS, as PEM; read again on reload.");
-  schema.text("serve.tls.key_file", settings.tls_key_file, "The certificate's private key, as PEM.");
-  schema.flag("serve.access_log", settings.access_log, "Log a line for every request.");
+  schema
+      .strings("serve.listen", settings.listen,
+               "Addresses to serve on, `HOST:PORT`. Beyond loopback `serve.auth` and `serve.tls` must be set.")
+      .only_at_start();
+  schema
+      .text("serve.unix_socket", settings.unix_socket,
+            "A Unix socket to serve on as well; its peers that are root or the server's own user may do everything.")
+      .only_at_start();
+  schema
+      .strings("serve.hosts", settings.hosts,
+               "Host names, beside this machine's own, `localhost` and IP addresses, by which browsers may call it.")
+      .only_at_start();
+  schema
+      .flag("serve.auth.tokens", settings.auth_tokens,
+            "Ask callers from beyond loopback for a token (`quarterdeck token add`).")
+      .only_at_start();
+  schema
+      .flag("serve.auth.loopback_open", settings.auth_loopback_open,
+            "Let callers on this machine read and send data in without credentials.")
+      .only_at_start();
+  schema
+      .list("serve.auth.users", settings.auth_users,
+            "Users that log in with name and password (HTTP basic authentication).",
+            [](model::config::Schema& item, User& user) {
+              item.text("name", user.name, "The user's name.").required();
+              item.secret("password", user.password, "The password.").required();
+            })
+      .only_at_start();
+  schema
+      .text("serve.tls.cert_file", settings.tls_cert_file,
+            "Certificate chain for HTTPS, as PEM; the file is read again on reload.")
+      .only_at_start();
+  schema.text("serve.tls.key_file", settings.tls_key_file, "The certificate's private key, as PEM.").only_at_start();
+  schema.flag("serve.access_log", settings.access_log, "Log a line for every request.").only_at_start();
 }
 
 base::Status check_exposure(const ServeSettings& settings) {
@@ -130,7 +158,14 @@ base::Status check_exposure(const ServeSettings& settings) {
   for (const auto& user : settings.auth_users)
     if (user.name.empty() || user.password.empty() || user.name.find(':') != std::string::npos)
       return base::fail(ErrorCode::kInvalid, "serve.auth.users: each user needs a name (without ':') and a password");
+  if (settings.listen.empty() && settings.unix_socket.empty())
+    return base::fail(ErrorCode::kInvalid,
+                      "serve.listen names no address and serve.unix_socket no socket: nobody could reach this server");
   for (const auto& address : settings.listen) {
+    if (!is_address(address))
+      return base::fail(ErrorCode::kInvalid, fmt::format("serve.listen \"{}\" is no address: write HOST:PORT, as "
+                                                         "127.0.0.1:9090 or [::1]:9090",
+                                                         address));
     if (is_loopback(address) || (settings.auth_set() && tls)) continue;
     return base::fail(ErrorCode::kPermission,
                       fmt::format("serve.listen {} reaches beyond this machine, which needs {}: set {}, or listen on "

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 
 #include "serve/json.h"
 
@@ -89,7 +90,7 @@ void Router::add(Route route) {
     route.methods.push_back("HEAD");
   auto& seconds = registry_.histogram("quarterdeck_http_handler_seconds", "Time from a whole request to its answer.",
                                       {{"handler", route.path}});
-  route.handler = [inner = std::move(route.handler), &seconds](Call call) {
+  route.handler = [this, inner = std::move(route.handler), &seconds](Call call) {
     const auto start = std::chrono::steady_clock::now();
     auto cancel = call.reply.cancel_token();
     // The reply is wrapped so that the time is taken when the answer is there, wherever it is made.
@@ -100,7 +101,12 @@ void Router::add(Route route) {
           outer->send(std::move(response));
         },
         cancel);
-    inner(std::move(call));
+    // Budgets refuse work before memory ends; should one have a hole, the request fails and not the process.
+    try {
+      inner(std::move(call));
+    } catch (const std::bad_alloc&) {
+      log_.error("a request needed more memory than there is");
+    }
   };
   routes_.push_back(std::move(route));
 }

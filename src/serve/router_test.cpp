@@ -118,6 +118,14 @@ TEST_F(ServeTest, exposure_needs_authentication_and_tls) {
     plain.listen = {"127.0.0.1:9090", address};
     EXPECT_FALSE(check_exposure(plain)) << address;
   }
+  for (const auto* address :
+       {"", "foo", "::::", "5", "127.0.0.1:99999", "127.0.0.1:x", "[::1:9090", "http://localhost:80"}) {
+    plain.listen = {address};
+    EXPECT_NE(check_exposure(plain).error().message().find("is no address"), std::string::npos) << address;
+  }
+  plain.listen = {};
+  EXPECT_NE(check_exposure(plain).error().message().find("nobody could reach"), std::string::npos);
+  plain.listen = {"0.0.0.0:9090"};
   plain.auth_tokens = true;
   EXPECT_NE(check_exposure(plain).error().message().find("needs serve.tls"), std::string::npos);
   plain.tls_cert_file = "c";

@@ -107,6 +107,9 @@ test("every answer fits the description of the API", { skip }, async (t) => {
   const matching = await ask("/query", { query: "demo_total + on(env) demo_total" }, { status: 422 });
   assert.equal(matching.errorType, "execution");
 
+  const stepping = await ask("/query_range", { query: "demo_total + on(env) demo_total", ...window }, { status: 422 });
+  assert.equal(stepping.errorType, "execution");
+
   const series = await ask("/series", { "match[]": "demo_total", ...window }, both);
   assert.equal(series.data.length, 2);
   await ask("/series", {}, { status: 400, methods: ["GET", "POST"] });

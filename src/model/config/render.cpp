@@ -15,6 +15,7 @@ namespace {
 bool can_be_plain(std::string_view text) {
   if (text.empty() || text.back() == ':') return false;
   if (text == "...") return false;  // at the start of a line it ends the document
+  if (text == "null" || text == "Null" || text == "NULL") return false;
   const auto letter_or_digit = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
   };
@@ -29,7 +30,7 @@ bool can_be_plain(std::string_view text) {
 bool looks_like_another_type(std::string_view text) {
   const Node plain = Node::scalar(std::string(text));
   if (plain.as_bool() || plain.as_double() || plain.as_int()) return true;
-  for (const std::string_view word : {"null", "Null", "NULL", "y", "Y", "n", "N"})
+  for (const std::string_view word : {"y", "Y", "n", "N"})
     if (text == word) return true;
   // YAML 1.1 readers take dates, numbers in base 60 and numbers with underscores for more than a text.
   return (text.front() >= '0' && text.front() <= '9') || text.front() == '.';

@@ -40,6 +40,7 @@ TEST(RenderYaml, is_block_style_with_quotes_only_where_needed) {
   EXPECT_EQ(render_yaml(Node()), "null\n");
   // Bare, it would end the document.
   EXPECT_EQ(render_yaml(Node::scalar("...")), "\"...\"\n");
+  EXPECT_EQ(render_yaml(parse_yaml("!!int null", "f").value()), "\"null\"\n");
 }
 
 Node random_node(std::mt19937& random, int depth) {

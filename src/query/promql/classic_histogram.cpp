@@ -223,11 +223,12 @@ base::Result<Rows> histogram_quantiles(Context& context, Rows buckets, const std
         if (is_absent(row.values[k])) continue;
         const auto [found, fresh] = series.try_emplace(open_metrics_float(values[k]), out.rows.size());
         if (fresh) {
-          QD_ASSIGN(Charge charge, context.charge(grid.count));
-          out.charge.absorb(std::move(charge));
           model::LabelBuilder builder(row.labels);
           builder.set(label, found->first);
-          out.rows.push_back({builder.build(), row.drop_name, RowValues(grid.count, kAbsent)});
+          model::LabelSet labels = builder.build();
+          QD_ASSIGN(Charge charge, context.charge(grid.count, labels.bytes().size()));
+          out.charge.absorb(std::move(charge));
+          out.rows.push_back({std::move(labels), row.drop_name, RowValues(grid.count, kAbsent)});
         }
         out.rows[found->second].values[k] = row.values[k];
       }

@@ -17,11 +17,20 @@ constexpr std::size_t kBlockItemsMin = 8;
 // Waking another thread costs about this much.
 constexpr std::uint64_t kParallelWorthNs = 50'000;
 
+// What is held then. Adding nothing leaves the line to the other threads.
+std::uint64_t add(std::atomic<std::uint64_t>& held, std::uint64_t n) {
+  return n == 0 ? held.load(std::memory_order_relaxed) : held.fetch_add(n, std::memory_order_relaxed) + n;
+}
+
 }  // namespace
 
 void Charge::release() {
-  if (context_ != nullptr) context_->samples_held_.fetch_sub(samples_, std::memory_order_relaxed);
+  if (context_ != nullptr) {
+    context_->samples_held_.fetch_sub(samples_, std::memory_order_relaxed);
+    context_->label_bytes_held_.fetch_sub(label_bytes_, std::memory_order_relaxed);
+  }
   samples_ = 0;
+  label_bytes_ = 0;
 }
 
 Context::Context(const store::metrics::Querier& querier, const QueryOptions& options, base::ThreadPool* pool,
@@ -49,19 +58,18 @@ base::Status Context::check() const {
   return {};
 }
 
-base::Result<Charge> Context::charge(std::uint64_t samples) {
+base::Result<Charge> Context::charge(std::uint64_t samples, std::uint64_t label_bytes) {
   // Whoever asks for absurdly much is refused before the sum can wrap.
-  const std::uint64_t before =
-      samples > options_.samples_limit ? 0 : samples_held_.fetch_add(samples, std::memory_order_relaxed);
-  const std::uint64_t held = before + samples;
-  Charge charged(this, samples > options_.samples_limit ? 0 : samples);
+  const std::uint64_t held = samples > options_.samples_limit ? samples : add(samples_held_, samples);
+  const std::uint64_t label_bytes_held = add(label_bytes_held_, label_bytes);
+  Charge charged(this, samples > options_.samples_limit ? 0 : samples, label_bytes);
   if (held > options_.samples_limit || samples > options_.samples_limit) {
     return base::fail(base::ErrorCode::kLimit,
                       fmt::format("query would hold more than {} samples in memory (query.samples_limit): narrow the "
                                   "selectors, the time range or the resolution, or raise it",
                                   options_.samples_limit));
   }
-  if (held * kBytesPerSample > options_.memory_limit_bytes) {
+  if (held * kBytesPerSample + label_bytes_held > options_.memory_limit_bytes) {
     return base::fail(base::ErrorCode::kLimit,
                       fmt::format("query would use more than {} bytes of memory (query.memory_limit): narrow the "
                                   "selectors, the time range or the resolution, or raise it",

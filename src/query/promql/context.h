@@ -21,18 +21,22 @@ namespace qd::query::promql {
 
 class Context;
 
-// Samples held in memory, given back when this goes.
+// Samples and label bytes held in memory, given back when this goes.
 class Charge {
  public:
   Charge() = default;
-  Charge(Context* context, std::uint64_t samples) : context_(context), samples_(samples) {}
+  Charge(Context* context, std::uint64_t samples, std::uint64_t label_bytes)
+      : context_(context), samples_(samples), label_bytes_(label_bytes) {}
   Charge(Charge&& other) noexcept
-      : context_(std::exchange(other.context_, nullptr)), samples_(std::exchange(other.samples_, 0)) {}
+      : context_(std::exchange(other.context_, nullptr)),
+        samples_(std::exchange(other.samples_, 0)),
+        label_bytes_(std::exchange(other.label_bytes_, 0)) {}
   Charge& operator=(Charge&& other) noexcept {
     if (this != &other) {
       release();
       context_ = std::exchange(other.context_, nullptr);
       samples_ = std::exchange(other.samples_, 0);
+      label_bytes_ = std::exchange(other.label_bytes_, 0);
     }
     return *this;
   }
@@ -43,12 +47,14 @@ class Charge {
   void absorb(Charge&& other) {
     if (context_ == nullptr) context_ = other.context_;
     samples_ += std::exchange(other.samples_, 0);
+    label_bytes_ += std::exchange(other.label_bytes_, 0);
   }
 
  private:
   void release();
   Context* context_ = nullptr;
   std::uint64_t samples_ = 0;
+  std::uint64_t label_bytes_ = 0;
 };
 
 class Context {
@@ -69,7 +75,7 @@ class Context {
   // kCancelled, kTimeout, or the first error of another thread.
   base::Status check() const;
   // kLimit past query.samples_limit or query.memory_limit.
-  base::Result<Charge> charge(std::uint64_t samples);
+  base::Result<Charge> charge(std::uint64_t samples, std::uint64_t label_bytes = 0);
   void count_series(std::uint64_t n) { series_.fetch_add(n, std::memory_order_relaxed); }
   void count_samples_read(std::uint64_t n) { samples_read_.fetch_add(n, std::memory_order_relaxed); }
 
@@ -102,6 +108,7 @@ class Context {
   std::atomic<std::uint64_t> series_{0};
   std::atomic<std::uint64_t> samples_read_{0};
   std::atomic<std::uint64_t> samples_held_{0};
+  std::atomic<std::uint64_t> label_bytes_held_{0};
   std::atomic<std::uint64_t> samples_peak_{0};
 };
 

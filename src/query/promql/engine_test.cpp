@@ -22,6 +22,17 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
+// Stands still and counts who looks at it.
+class CountingClock final : public base::Clock {
+ public:
+  std::int64_t wall_ms() const override { return 0; }
+  std::int64_t monotonic_ns() const override {
+    ++looks;
+    return 0;
+  }
+  mutable int looks = 0;
+};
+
 class EngineTest : public testing::Test {
  protected:
   // `labels` as name{a="b"}; one value every 10 s from 0.
@@ -206,6 +217,71 @@ TEST_F(EngineTest, limits_name_their_setting) {
   series.series_limit = 99;
   EXPECT_THAT(instant("m", 0, series), HasSubstr("(query.series_limit)"));
   EXPECT_EQ(instant("count(m)", 0), "{} 100");
+}
+
+TEST_F(EngineTest, label_functions_make_no_endless_values) {
+  add({{"__name__", "m"}, {"x", std::string(1024, 'a')}}, {1});
+  const auto doubled = [](int levels) {
+    std::string query = "m";
+    for (int i = 0; i < levels; ++i) query = fmt::format("label_join({}, 'x', '', 'x', 'x')", query);
+    return query;
+  };
+  const auto replaced = [](int levels) {
+    std::string query = "m";
+    for (int i = 0; i < levels; ++i) query = fmt::format("label_replace({}, 'x', '$1$1', 'x', '(.*)')", query);
+    return query;
+  };
+  // Six levels give 64 KiB, which is still allowed.
+  EXPECT_EQ(instant(fmt::format("count({})", doubled(6)), 0), "{} 1");
+  EXPECT_EQ(instant(fmt::format("count({})", replaced(6)), 0), "{} 1");
+  for (const auto& [query, function] : {std::pair{doubled(26), "label_join() would set label \"x\""},
+                                        std::pair{doubled(7), "label_join() would set label \"x\""},
+                                        std::pair{replaced(26), "label_replace() would set label \"x\""},
+                                        std::pair{replaced(7), "label_replace() would set label \"x\""}}) {
+    const auto result = engine_.instant(querier_, query, 0);
+    ASSERT_FALSE(result) << query;
+    EXPECT_EQ(result.error().code(), base::ErrorCode::kLimit);
+    EXPECT_THAT(result.error().message(), HasSubstr(function));
+    EXPECT_THAT(result.error().message(), HasSubstr("more than 65536 bytes"));
+  }
+}
+
+TEST_F(EngineTest, labels_count_towards_the_memory_limit) {
+  for (int i = 0; i < 100; ++i) add({{"__name__", "m"}, {"i", std::to_string(i)}}, {static_cast<double>(i)});
+  const std::string text(2000, 'a');
+  QueryOptions options;
+  options.memory_limit_bytes = 100'000;
+  const std::vector<std::string> queries = {
+      fmt::format("label_replace(m, 'x', '{}', '', '')", text),
+      fmt::format("label_join(m, 'x', '{}', 'i', 'i')", text),
+      fmt::format("count_values('{}', m)", text),
+      // One long value, copied to each row.
+      fmt::format("m * on() group_left(x) label_replace(m{{i='7'}}, 'x', '{}', '', '')", text),
+  };
+  for (const std::string& query : queries) {
+    EXPECT_THAT(instant(query, 0, options), HasSubstr("(query.memory_limit)")) << query;
+    EXPECT_EQ(instant(fmt::format("count({})", query), 0), "{} 100") << query;
+  }
+  // What one operand held is given back before the next takes its own.
+  std::string query = fmt::format("count(label_replace(m{{i='7'}}, 'x', '{}', '', ''))", text);
+  std::string sum = query;
+  for (int i = 0; i < 20; ++i) sum += " + " + query;
+  options.memory_limit_bytes = 12'000;
+  EXPECT_EQ(instant(sum, 0, options), "{} 21");
+}
+
+TEST_F(EngineTest, label_functions_look_at_the_time_row_by_row) {
+  for (int i = 0; i < 100; ++i) add({{"__name__", "m"}, {"i", std::to_string(i)}}, {1});
+  const CountingClock clock;
+  const Engine engine(nullptr, clock);
+  const auto looks = [&](std::string_view query) {
+    clock.looks = 0;
+    EXPECT_TRUE(engine.instant(querier_, query, 0)) << query;
+    return clock.looks;
+  };
+  const int plain = looks("m");
+  EXPECT_GE(looks("label_join(m, 'x', '', 'i')"), plain + 200);
+  EXPECT_GE(looks("label_replace(m, 'x', '$1', 'i', '(.*)')"), plain + 200);
 }
 
 TEST_F(EngineTest, what_was_charged_is_given_back) {

@@ -222,14 +222,14 @@ Result<SourcePtr> Evaluator::call(const Call& expr, const Grid& grid) {
     }
     case FunctionId::kLabelReplace: {
       QD_ASSIGN(Rows out, rows(*args[0], grid));
-      QD_TRY(label_replace(out, string(*args[1]), string(*args[2]), string(*args[3]), string(*args[4])));
+      QD_TRY(label_replace(context_, out, string(*args[1]), string(*args[2]), string(*args[3]), string(*args[4])));
       return make_rows_source(std::move(out));
     }
     case FunctionId::kLabelJoin: {
       QD_ASSIGN(Rows out, rows(*args[0], grid));
       std::vector<std::string> sources;
       for (std::size_t i = 3; i < args.size(); ++i) sources.push_back(string(*args[i]));
-      QD_TRY(label_join(out, string(*args[1]), string(*args[2]), sources));
+      QD_TRY(label_join(context_, out, string(*args[1]), string(*args[2]), sources));
       return make_rows_source(std::move(out));
     }
     case FunctionId::kSort:

@@ -99,7 +99,7 @@ class InfoJoin {
       model::LabelSet labels = builder.build();
       const auto [entry, fresh] = made.try_emplace(labels, out.rows.size());
       if (fresh) {
-        QD_ASSIGN(Charge charge, context_.charge(grid_.count));
+        QD_ASSIGN(Charge charge, context_.charge(grid_.count, labels.bytes().size()));
         out.charge.absorb(std::move(charge));
         out.rows.push_back({std::move(labels), row.drop_name, RowValues(grid_.count, kAbsent)});
       }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "base/strings.h"
 #include "query/promql/quote.h"
@@ -26,24 +27,49 @@ base::Status check_target(const std::string& target, std::string_view function) 
                     fmt::format("invalid destination label name in {}(): {}", function, quote(target)));
 }
 
-void set_target(Row& row, const std::string& target, std::string_view value) {
+// False, and `value` as it was, past kLabelValueBytesMax.
+bool append(std::string& value, std::string_view more) {
+  if (more.size() > kLabelValueBytesMax - value.size()) return false;
+  value.append(more);
+  return true;
+}
+
+std::unexpected<base::Error> too_long(const std::string& target, std::string_view function) {
+  return base::fail(base::ErrorCode::kLimit,
+                    fmt::format("{}() would set label {} to a value of more than {} bytes, the most that a query may "
+                                "make: join fewer or shorter values",
+                                function, quote(target), kLabelValueBytesMax));
+}
+
+// Charges what the labels grow by to `charge`, which has those from before already.
+base::Status set_target(Context& context, Row& row, const std::string& target, std::string_view value, Charge& charge) {
   model::LabelBuilder builder(row.labels);
   builder.set(target, value);
-  row.labels = builder.build();
+  model::LabelSet labels = builder.build();
+  const std::size_t before = row.labels.bytes().size();
+  const std::size_t after = labels.bytes().size();
+  if (after > before) {
+    QD_ASSIGN(Charge grown, context.charge(0, after - before));
+    charge.absorb(std::move(grown));
+  }
+  row.labels = std::move(labels);
   // Whoever sets the name wants it.
   if (target == model::kMetricName) row.drop_name = false;
+  return {};
 }
 
 // $1, ${1}, $name, ${name} and $$, as Go's regexp.Expand reads them: a name is as long as it can be.
-std::string expand(std::string_view replacement, const re2::RE2& pattern, const std::vector<re2::StringPiece>& groups) {
+// Nothing past kLabelValueBytesMax.
+std::optional<std::string> expand(std::string_view replacement, const re2::RE2& pattern,
+                                  const std::vector<re2::StringPiece>& groups) {
   std::string out;
   for (std::size_t at = 0; at < replacement.size(); ++at) {
     if (replacement[at] != '$' || at + 1 == replacement.size()) {
-      out.push_back(replacement[at]);
+      if (!append(out, replacement.substr(at, 1))) return std::nullopt;
       continue;
     }
     if (replacement[at + 1] == '$') {
-      out.push_back('$');
+      if (!append(out, "$")) return std::nullopt;
       ++at;
       continue;
     }
@@ -52,7 +78,7 @@ std::string expand(std::string_view replacement, const re2::RE2& pattern, const 
     std::size_t end = begin;
     while (end < replacement.size() && is_word(replacement[end])) ++end;
     if (end == begin || (braces && (end == replacement.size() || replacement[end] != '}'))) {
-      out.push_back('$');
+      if (!append(out, "$")) return std::nullopt;
       continue;
     }
     const std::string name(replacement.substr(begin, end - begin));
@@ -64,7 +90,7 @@ std::string expand(std::string_view replacement, const re2::RE2& pattern, const 
                named != pattern.NamedCapturingGroups().end()) {
       group = static_cast<std::size_t>(named->second);
     }
-    if (group < groups.size()) out.append(groups[group].data(), groups[group].size());
+    if (group < groups.size() && !append(out, {groups[group].data(), groups[group].size()})) return std::nullopt;
   }
   return out;
 }
@@ -96,7 +122,7 @@ int natural_compare(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-base::Status label_replace(Rows& rows, const std::string& target, const std::string& replacement,
+base::Status label_replace(Context& context, Rows& rows, const std::string& target, const std::string& replacement,
                            const std::string& source, const std::string& pattern) {
   re2::RE2::Options options;
   options.set_log_errors(false);
@@ -109,16 +135,19 @@ base::Status label_replace(Rows& rows, const std::string& target, const std::str
   QD_TRY(check_target(target, "label_replace"));
   std::vector<re2::StringPiece> groups(static_cast<std::size_t>(regex.NumberOfCapturingGroups()) + 1);
   for (Row& row : rows.rows) {
+    QD_TRY(context.check());
     const std::string value(row.labels.get(source));
     if (!regex.Match(value, 0, value.size(), re2::RE2::ANCHOR_BOTH, groups.data(), static_cast<int>(groups.size()))) {
       continue;
     }
-    set_target(row, target, expand(replacement, regex, groups));
+    const std::optional<std::string> expanded = expand(replacement, regex, groups);
+    if (!expanded) return too_long(target, "label_replace");
+    QD_TRY(set_target(context, row, target, *expanded, rows.charge));
   }
   return join_same_labels(rows, true);
 }
 
-base::Status label_join(Rows& rows, const std::string& target, const std::string& separator,
+base::Status label_join(Context& context, Rows& rows, const std::string& target, const std::string& separator,
                         std::span<const std::string> sources) {
   for (const std::string& name : sources) {
     if (name.empty() || !base::valid_utf8(name)) {
@@ -128,12 +157,14 @@ base::Status label_join(Rows& rows, const std::string& target, const std::string
   }
   QD_TRY(check_target(target, "label_join"));
   for (Row& row : rows.rows) {
+    QD_TRY(context.check());
     std::string joined;
     for (std::size_t i = 0; i < sources.size(); ++i) {
-      if (i > 0) joined += separator;
-      joined += row.labels.get(sources[i]);
+      if ((i > 0 && !append(joined, separator)) || !append(joined, row.labels.get(sources[i]))) {
+        return too_long(target, "label_join");
+      }
     }
-    set_target(row, target, joined);
+    QD_TRY(set_target(context, row, target, joined, rows.charge));
   }
   return join_same_labels(rows, true);
 }

@@ -10,9 +10,10 @@
 
 namespace qd::query::promql {
 
-base::Status label_replace(Rows& rows, const std::string& target, const std::string& replacement,
+// kLimit for a value longer than kLabelValueBytesMax, and where the labels made do not fit into query.memory_limit.
+base::Status label_replace(Context& context, Rows& rows, const std::string& target, const std::string& replacement,
                            const std::string& source, const std::string& pattern);
-base::Status label_join(Rows& rows, const std::string& target, const std::string& separator,
+base::Status label_join(Context& context, Rows& rows, const std::string& target, const std::string& separator,
                         std::span<const std::string> sources);
 
 // Sorts rows of one step by value, NaN last, or by labels with numbers in them compared as numbers.

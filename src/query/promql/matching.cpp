@@ -174,7 +174,7 @@ class Matcher {
       any = any || !is_absent(row.values[k]);
     }
     if (!any) return {};
-    QD_ASSIGN(Charge charge, context_.charge(steps_));
+    QD_ASSIGN(Charge charge, context_.charge(steps_, row.labels.bytes().size()));
     out_.charge.absorb(std::move(charge));
     out_.rows.push_back(std::move(row));
     return {};

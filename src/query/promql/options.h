@@ -8,6 +8,9 @@
 
 namespace qd::query::promql {
 
+// The longest label value that a function of a query may make: nested, they could double it at every level.
+inline constexpr std::size_t kLabelValueBytesMax = 64 * 1024;
+
 struct QueryOptions {
   // query.lookback: how old the newest sample of a series may be to still be its value.
   std::int64_t lookback_ms = 300'000;
@@ -15,7 +18,7 @@ struct QueryOptions {
   std::uint64_t samples_limit = 50'000'000;
   // query.series_limit: series of one selector.
   std::size_t series_limit = 1'000'000;
-  // query.memory_limit: the same samples in bytes.
+  // query.memory_limit: the same samples, and the labels of results, in bytes.
   std::uint64_t memory_limit_bytes = std::uint64_t{2} << 30;
   // query.timeout
   std::int64_t timeout_ms = 120'000;

@@ -178,11 +178,13 @@ base::Result<Rows> count_values(Context& context, const AggregateExpr& expr, con
       const auto [found, fresh] =
           index.try_emplace({grouping.group_of[i], base::format_float(values[k])}, out.rows.size());
       if (fresh) {
-        QD_ASSIGN(Charge charge, context.charge(grid.count));
-        out.charge.absorb(std::move(charge));
+        // At most a group's labels, a name from the query and a number: charged, but short enough by itself.
         model::LabelBuilder builder(grouping.labels[found->first.first]);
         builder.set(label, found->first.second);
-        out.rows.push_back({builder.build(), false, RowValues(grid.count, kAbsent)});
+        model::LabelSet labels = builder.build();
+        QD_ASSIGN(Charge charge, context.charge(grid.count, labels.bytes().size()));
+        out.charge.absorb(std::move(charge));
+        out.rows.push_back({std::move(labels), false, RowValues(grid.count, kAbsent)});
       }
       Row& row = out.rows[found->second];
       row.values[k] = is_absent(row.values[k]) ? 1 : row.values[k] + 1;

@@ -28,13 +28,13 @@ Rate rate_of(FunctionId id) {
   return {id != FunctionId::kDelta, id == FunctionId::kRate};
 }
 
-// What a counter lost at its resets in [low, high).
-double resets_lost(const double* values, std::size_t low, std::size_t high) {
-  double lost = 0;
+// `change` and what a counter lost at its resets in [low, high). Each loss is added to the change itself: summed up
+// first, a small one would vanish beside a huge one that the change takes back.
+double with_resets(double change, const double* values, std::size_t low, std::size_t high) {
   for (std::size_t i = low + 1; i < high; ++i) {
-    if (values[i] < values[i - 1]) lost += values[i - 1];
+    if (values[i] < values[i - 1]) change += values[i - 1];
   }
-  return lost;
+  return change;
 }
 
 bool has_reset(const WindowView& view) {
@@ -65,7 +65,7 @@ void rate(FunctionId id, const WindowView& view, std::span<double> out) {
   slide(view, out, [&](std::size_t low, std::size_t high, std::size_t k) {
     if (high - low < 2) return kAbsent;
     double change = view.values[high - 1] - view.values[low];
-    if (resets) change += resets_lost(view.values, low, high);
+    if (resets) change = with_resets(change, view.values, low, high);
     return extrapolated(view, low, high, k, rate, change);
   });
 }

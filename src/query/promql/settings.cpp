@@ -24,7 +24,8 @@ void declare(model::config::Schema& schema, QueryOptions& options) {
                      "How old the newest sample of a series may be to still be its value.", 1);
   count(schema, "query.samples_limit", options.samples_limit, "Samples that a query may hold in memory at once.");
   count(schema, "query.series_limit", options.series_limit, "Series that one selector may find.");
-  schema.bytes("query.memory_limit", options.memory_limit_bytes, "Bytes of samples that a query may hold at once.", 1);
+  schema.bytes("query.memory_limit", options.memory_limit_bytes,
+               "Bytes of samples and labels that a query may hold at once.", 1);
   schema.flag("query.experimental", options.experimental, "Functions and syntax that Prometheus calls experimental.");
   schema.flag("query.delayed_name_removal", options.delayed_name_removal,
               "Metric names are dropped at the end of a query, not function by function.");

@@ -93,6 +93,8 @@ base::Result<Rows> materialize(Context& context, const Source& source, const Gri
       slots[i].labels = labels_after(context, source, i);
       slots[i].drop_name = delayed && source.drops_name(i);
       slots[i].values = row;
+      QD_ASSIGN(Charge labels, context.charge(0, slots[i].labels.bytes().size()));
+      charge.absorb(std::move(labels));
       charges[block].absorb(std::move(charge));
     }
     return {};

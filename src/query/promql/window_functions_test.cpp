@@ -305,6 +305,21 @@ TEST_F(WindowFunctions, extremes_ignore_nan_beside_numbers) {
   EXPECT_TRUE(std::isnan(at("max_over_time(m[2s])", 6000)));
 }
 
+TEST_F(WindowFunctions, a_small_loss_at_a_reset_survives_a_huge_one) {
+  MemoryQuerier querier;
+  const std::vector<double> values = {9.749e17, 3.7727, -0.0};
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    querier.add({{"__name__", "m_total"}}, static_cast<std::int64_t>(i) * 10'000, values[i]);
+  }
+  const auto at = [&](const char* query) {
+    const auto result = engine_.instant(querier, query, 20'000);
+    return std::get<Vector>(result->value)[0].value;
+  };
+  // 20 s of samples and half an interval before them.
+  EXPECT_DOUBLE_EQ(at("increase(m_total[1m])"), 3.7727 * 1.25);
+  EXPECT_DOUBLE_EQ(at("rate(m_total[1m])"), 3.7727 * 1.25 / 60);
+}
+
 TEST_F(WindowFunctions, a_subquery_is_the_window_of_its_inner_steps) {
   std::mt19937 random(44);
   const Samples samples = random_series(random);

@@ -101,9 +101,10 @@ Result<Response> range(const Call& call, const Sources& sources) {
                       "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query "
                       "resolution (?step=XX)");
   QD_ASSIGN(const auto options, options_of(call, sources));
-  auto result =
-      sources.engine.range(sources.store, call.request.param("query").value_or(""), start_ms, end_ms, step_ms, options);
-  if (!result) return base::fail(result.error());
+  QD_ASSIGN(const auto expr, parsed(call, options));
+  auto result = sources.engine.range(sources.store, *expr, call.request.param("query").value_or(""), start_ms, end_ms,
+                                     step_ms, options);
+  if (!result) return base::fail(execution_error(result.error()));
   return answer(call.request, *result, limit);
 }
 

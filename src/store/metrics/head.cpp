@@ -230,11 +230,11 @@ bool Head::still_fits(const SampleBatch& batch) const {
   return true;
 }
 
-std::size_t Head::apply(const SampleBatch& batch) {
+Head::Applied Head::apply(const SampleBatch& batch) {
   constexpr std::size_t kAhead = 12;
   const std::size_t n = batch.size();
   const TimestampMs oldest = accepted_from();
-  std::size_t stored = 0;
+  Applied applied;
   TimestampMs first = model::kMaxTimestampMs;
   TimestampMs last = model::kMinTimestampMs;
   MutexLock lock(state_);
@@ -250,9 +250,11 @@ std::size_t Head::apply(const SampleBatch& batch) {
           __builtin_prefetch(page(far) + (far & (kPageSeries - 1)), 1);
       }
       const TimestampMs time = batch.times[i];
-      if (HeadSeries* const series = find_record(batch.refs[i]); series != nullptr && time >= oldest) {
+      if (HeadSeries* const series = find_record(batch.refs[i]); series == nullptr) {
+        if (time >= oldest) ++applied.unknown;
+      } else if (time >= oldest) {
         if (store(*series, time, batch.values[i])) {
-          ++stored;
+          ++applied.stored;
           first = std::min(first, time);
           last = std::max(last, time);
         }
@@ -262,8 +264,8 @@ std::size_t Head::apply(const SampleBatch& batch) {
   }
   lower(first_ms_, first);
   raise(last_ms_, last);
-  samples_.fetch_add(stored, std::memory_order_relaxed);
-  return stored;
+  samples_.fetch_add(applied.stored, std::memory_order_relaxed);
+  return applied;
 }
 
 bool Head::store(HeadSeries& series, TimestampMs time_ms, double value) {
@@ -504,7 +506,7 @@ std::size_t Head::drop_dead() {
     index_.remove(dead);
     free_slots_.insert(free_slots_.end(), dead.begin(), dead.end());
     std::sort(free_slots_.begin(), free_slots_.end(), std::greater<>());
-    generation_.fetch_add(1, std::memory_order_relaxed);
+    begin_generation();
   }
   MutexLock blocks_lock(blocks_mutex_);
   auto table = std::make_shared<BlockTable>(*blocks_);

@@ -68,6 +68,8 @@ class Head {
   // While opening: a series as it was called before. Returns what it is called now, which differs when the slot or the
   // label set is taken; 0 when `labels` are none.
   SeriesRef restore(SeriesRef ref, const model::LabelSet& labels);
+  // References made from now on differ from all that were made before, also of series that were not restored.
+  void begin_generation() { generation_.fetch_add(1, std::memory_order_relaxed); }
   // After the last restore: slots that nothing was restored to are free.
   void finish_restore();
   std::size_t series_count() const;
@@ -84,9 +86,13 @@ class Head {
   // Whether every sample of the batch would still be taken. Batches that were judged before others were applied may
   // have been overtaken.
   bool still_fits(const SampleBatch& batch) const;
+  struct Applied {
+    std::size_t stored = 0;
+    std::size_t unknown = 0;  // would be taken, but there is no such series
+  };
   // Makes the batch visible. Samples that are not newer than the newest of their series, or older than what the head
-  // takes, are passed over. Returns how many were stored.
-  std::size_t apply(const SampleBatch& batch);
+  // takes, are passed over.
+  Applied apply(const SampleBatch& batch);
   // Nothing before this is taken any more.
   void accept_from(model::TimestampMs time_ms) { accept_min_ms_.store(time_ms, std::memory_order_release); }
   void accept_until(model::TimestampMs time_ms) { accept_max_ms_.store(time_ms, std::memory_order_relaxed); }

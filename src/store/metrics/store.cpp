@@ -46,7 +46,7 @@ StoreImpl::StoreImpl(base::Files& files, std::filesystem::path dir, const StoreO
       failed_commits_(registry.counter("quarterdeck_store_commits_failed_total", "Batches refused as a whole.")),
       torn_tails_(registry.counter("quarterdeck_store_torn_tails_total", "Torn records cut off the log at start-up.")),
       damaged_parts_(registry.counter("quarterdeck_store_damaged_parts_total",
-                                      "Parts of files that were set aside because their checksum was wrong.")),
+                                      "Parts of files that were found damaged or missing.")),
       seals_(registry.counter("quarterdeck_store_seals_total", "Windows of the head sealed into segments.")),
       merges_(registry.counter("quarterdeck_store_merges_total", "Merges of segments.")),
       failed_maintenance_(registry.counter("quarterdeck_store_maintenance_failed_total",
@@ -131,6 +131,8 @@ class StoreImpl::Replay final : public WalSink {
   }
 
   std::uint64_t read() const { return read_; }
+  // After finish(): samples that belong to no series, and are not sealed either.
+  std::uint64_t unknown() const { return unknown_; }
   bool any_renamed() const { return !renamed_.empty(); }
 
  private:
@@ -147,7 +149,7 @@ class StoreImpl::Replay final : public WalSink {
         waiting_.pop_front();
         wake_.notify_all();
       }
-      head_.apply(batch);
+      unknown_ += head_.apply(batch).unknown;
       MutexLock lock(mutex_);
       used_.push_back(std::move(batch));
     }
@@ -156,6 +158,7 @@ class StoreImpl::Replay final : public WalSink {
   Head& head_;
   std::unordered_map<SeriesRef, SeriesRef> renamed_;
   std::uint64_t read_ = 0;
+  std::uint64_t unknown_ = 0;  // the applier's, until it has ended
 
   base::Mutex mutex_;
   base::CondVar wake_;
@@ -345,8 +348,16 @@ Status StoreImpl::load_head() {
   replay.finish();
   torn_tails_.add(report.torn_tails);
   damaged_parts_.add(report.damaged_parts);
-  damaged_ = damaged_ || report.damaged_parts > 0 || replay.any_renamed();
+  if (replay.unknown() > 0) {
+    log_.error("samples of the log are lost: nothing says which series they belong to",
+               {{"samples", replay.unknown()}, {"dir", wal_dir_.native()}});
+    // Told by itself where no damage was found, such as a file that was cut between two records.
+    if (!damaged_ && report.damaged_parts == 0) damaged_parts_.add();
+  }
+  damaged_ = damaged_ || report.damaged_parts > 0 || replay.unknown() > 0 || replay.any_renamed();
   log_samples_ = replay.read();
+  // Chunks and records of series that were lost may be met again: a new series must not be called as they were.
+  if (damaged_) head_->begin_generation();
   head_->finish_restore();
   QD_ASSIGN(wal_, Wal::create(files_, wal_dir_, report.next_segment, options().wal_segment_bytes));
   log_.info("metrics store opened", {{"series", head_->series_count()},

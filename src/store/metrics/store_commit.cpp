@@ -225,7 +225,7 @@ std::vector<CommitRequest*> StoreImpl::write_group(std::vector<CommitRequest*> g
                                                "stored: {}",
                                                written.error().message()));
     } else {
-      const std::size_t stored = head_->apply(*request->batch);
+      const std::size_t stored = head_->apply(*request->batch).stored;
       commits_.add();
       samples_appended_.add(stored);
       log_samples_.fetch_add(request->batch->size(), std::memory_order_relaxed);

@@ -49,10 +49,20 @@ std::size_t find_record(std::span<const std::byte> bytes, std::size_t at, std::s
 
 Status set_aside(base::Files& files, const std::filesystem::path& path, const DamagedPart& part,
                  std::span<const std::byte> bytes, base::Log& log) {
+  if (bytes.empty()) {
+    log.error("a segment of the log is empty: what it held is lost; what follows it is read on",
+              {{"file", path.native()}});
+    return {};
+  }
   const std::filesystem::path aside = fmt::format("{}.{}.damaged", path.native(), part.offset);
   log.error("part of the log is damaged and was set aside; what follows it is read on",
             {{"file", path.native()}, {"offset", part.offset}, {"bytes", part.bytes}, {"copy", aside.native()}});
   return base::write_file_atomically(files, aside, base::as_text(bytes.subspan(part.offset, part.bytes)));
+}
+
+void tell_missing(const std::filesystem::path& dir, std::uint64_t from, std::uint64_t files, base::Log& log) {
+  log.error("segments of the log are missing: what they held is lost; what follows them is read on",
+            {{"file", Wal::segment_path(dir, from).native()}, {"files", files}});
 }
 
 // What a crash left of the segment being written; the file keeps what is whole.
@@ -86,7 +96,7 @@ std::vector<DamagedPart> read_wal_segment(std::span<const std::byte> bytes, WalS
   SampleBatch batch;
   std::size_t budget = kSearchFactor * bytes.size();
   std::size_t at = std::min(kWalHeaderBytes, bytes.size());
-  if (bytes.size() < kWalHeaderBytes && !bytes.empty()) damaged.push_back({0, bytes.size(), true});
+  if (bytes.size() < kWalHeaderBytes) damaged.push_back({0, bytes.size(), true});
   while (at < bytes.size()) {
     WalRecord record;
     if (read_record(bytes, at, record, checksums) && deliver(record, sink, series, batch)) {
@@ -108,6 +118,10 @@ base::Result<WalReport> read_wal(base::Files& files, const std::filesystem::path
   report.next_segment = first;
   for (const std::uint64_t number : numbers) {
     if (number < first) continue;
+    if (number > report.next_segment) {
+      ++report.damaged_parts;
+      tell_missing(dir, report.next_segment, number - report.next_segment, log);
+    }
     report.next_segment = number + 1;
     const auto path = Wal::segment_path(dir, number);
     QD_ASSIGN(const auto mapping, files.map(path));
@@ -117,11 +131,18 @@ base::Result<WalReport> read_wal(base::Files& files, const std::filesystem::path
       if (part.at_end && number == numbers.back()) {
         ++report.torn_tails;
         QD_TRY(cut_tail(files, path, part, log));
+        // Started anew under its number: left behind another one, it would look like one that was emptied.
+        if (part.offset == 0) report.next_segment = number;
       } else {
         ++report.damaged_parts;
         QD_TRY(set_aside(files, path, part, bytes, log));
       }
     }
+  }
+  // A new store has none yet; later, the one that the manifest begins with was there before the manifest named it.
+  if (first > 1 && (numbers.empty() || numbers.back() < first)) {
+    ++report.damaged_parts;
+    tell_missing(dir, first, 1, log);
   }
   return report;
 }

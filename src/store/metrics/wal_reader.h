@@ -1,7 +1,8 @@
 // Reads the write-ahead log back, past damage.
 //
 // A torn tail (the crash cut the last record) is cut off the file. A part in the middle that is not as it was written
-// is copied to `<segment>.<offset>.damaged`, named in the log, and skipped; the next whole record goes on. One thread.
+// is copied to `<segment>.<offset>.damaged`, named in the log, and skipped; the next whole record goes on. A segment
+// that is missing, or empty with others behind it, is named in the log. One thread.
 #pragma once
 
 #include <cstdint>
@@ -31,13 +32,14 @@ struct DamagedPart {
 };
 
 struct WalReport {
-  std::uint64_t next_segment = 1;  // after the last one that was read
+  std::uint64_t next_segment = 1;  // after the last one that was read, or that one when it had no whole header
   std::uint64_t records = 0;
   std::uint64_t torn_tails = 0;
-  std::uint64_t damaged_parts = 0;
+  std::uint64_t damaged_parts = 0;  // with missing segments; neighbours count as one
 };
 
-// The records of one log file, from its header on; returns what had to be skipped.
+// The records of one log file, from its header on; returns what had to be skipped. A file
+// that is too short for its header is such a part, even when it is empty.
 std::vector<DamagedPart> read_wal_segment(std::span<const std::byte> bytes, WalSink& sink, std::uint64_t& records,
                                           Checksums checksums = Checksums::kVerify);
 

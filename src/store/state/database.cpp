@@ -52,7 +52,10 @@ base::Error Database::error(const char* doing) const {
   const auto kind = code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? ErrorCode::kCorrupt
                     : code == SQLITE_CONSTRAINT                     ? ErrorCode::kConflict
                                                                     : ErrorCode::kUnavailable;
-  return {kind, fmt::format("the state database {}: {}: {}", file_, doing, sqlite3_errmsg(connection_))};
+  return {kind, fmt::format("the state database {}: {}: {}{}", file_, doing, sqlite3_errmsg(connection_),
+                            kind == ErrorCode::kCorrupt
+                                ? ": restore it from a backup, or move it away (the tokens in it are lost then)"
+                                : "")};
 }
 
 base::Status Database::migrate() {

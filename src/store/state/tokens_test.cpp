@@ -81,6 +81,7 @@ TEST_F(StateTest, a_file_that_is_no_database_is_named) {
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code(), base::ErrorCode::kCorrupt);
   EXPECT_NE(opened.error().message().find("state.db"), std::string::npos);
+  EXPECT_NE(opened.error().message().find("move it away"), std::string::npos);
 }
 
 }  // namespace
