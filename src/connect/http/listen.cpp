@@ -137,8 +137,9 @@ base::Result<Listening> listen_tcp(const std::string& address) {
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  const int error =
-      ::getaddrinfo(wanted.host.empty() ? nullptr : wanted.host.c_str(), wanted.port.c_str(), &hints, &found);
+  int error = ::getaddrinfo(wanted.host.empty() ? nullptr : wanted.host.c_str(), wanted.port.c_str(), &hints, &found);
+  // The name is loopback whatever the resolver knows (RFC 6761, section 6.3): bare systems have no /etc/hosts.
+  if (error != 0 && wanted.host == "localhost") error = ::getaddrinfo("127.0.0.1", wanted.port.c_str(), &hints, &found);
   if (error != 0) {
     return base::fail(ErrorCode::kInvalid, fmt::format("cannot listen on {}: the name \"{}\" has no address ({})",
                                                        address, wanted.host, gai_strerror(error)));
