@@ -64,7 +64,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto damaged = read_wal_segment(input.bytes(), sink, records, checksums);
   std::size_t end = 0;
   for (const DamagedPart& part : damaged) {
-    QD_ASSERT(part.offset >= end && part.bytes > 0 && part.bytes <= input.size() - part.offset);
+    QD_ASSERT(part.offset >= end && (part.bytes > 0 || input.size() == 0) && part.bytes <= input.size() - part.offset);
     end = part.offset + part.bytes;
     QD_ASSERT(part.at_end == (end == input.size()));
   }
