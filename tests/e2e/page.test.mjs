@@ -190,7 +190,7 @@ test("Explore completes, draws, lists, and its address shows the same again", { 
   await page.goto(`${quarterdeck.url}/graph?g0.expr=&g0.tab=1`);
   await page.getByRole("button", { name: "Browse metrics" }).click();
   await page.getByRole("searchbox", { name: "Search metrics" }).fill("node_load15");
-  await page.locator(".browser-item", { hasText: "fifteen minutes" }).click();
+  await page.locator(".browser-item", { hasText: "15m load average" }).click();
   await page.locator(".result-table tbody tr", { hasText: "node_load15" }).waitFor();
   assertClean(seen);
   await context.clearPermissions();

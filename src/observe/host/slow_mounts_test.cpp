@@ -46,6 +46,11 @@ struct Kernel {
   }
 };
 
+constexpr milliseconds kLong{30'000};
+constexpr milliseconds kShort{20};
+// For a thread to start and answer, on a machine that is busy.
+constexpr milliseconds kEnough{1500};
+
 class SlowMountsTest : public testing::Test {
  protected:
   ~SlowMountsTest() override { kernel->release(); }
@@ -61,15 +66,19 @@ class SlowMountsTest : public testing::Test {
     return errors;
   }
 
+  // The threads that hung need a moment of the processor to tell that they do no more; a pass does not wait for them.
+  bool soon_answered(const std::vector<std::string>& paths) {
+    for (int passes = 0; passes < 10'000; ++passes) {
+      if (pass(paths, kLong) == std::vector<int>(paths.size(), 0)) return true;
+      std::this_thread::yield();
+    }
+    return false;
+  }
+
   std::shared_ptr<Kernel> kernel = std::make_shared<Kernel>();
   std::unique_ptr<SlowMounts> mounts = std::make_unique<SlowMounts>(
       [kernel = kernel](const std::string& path, struct statfs& answer) { return kernel->ask(path, answer); });
 };
-
-constexpr milliseconds kLong{30'000};
-constexpr milliseconds kShort{20};
-// For a thread to start and answer, on a machine that is busy.
-constexpr milliseconds kEnough{1500};
 
 TEST_F(SlowMountsTest, mounts_that_answer_are_answered) {
   EXPECT_EQ(pass({"/a", "/broken", "/b"}, kLong), (std::vector<int>{0, EIO, 0}));
@@ -84,8 +93,7 @@ TEST_F(SlowMountsTest, a_hanging_mount_is_asked_once_and_keeps_nobody) {
   EXPECT_EQ(pass({"/dead", "/a"}, kLong), (std::vector<int>{ETIMEDOUT, 0}));
   EXPECT_EQ(kernel->times_asked(), 3);
   kernel->release();
-  EXPECT_EQ(pass({"/dead", "/a"}, kLong)[1], 0);
-  EXPECT_EQ(pass({"/dead", "/a"}, kLong), (std::vector<int>{0, 0}));
+  EXPECT_TRUE(soon_answered({"/dead", "/a"}));
 }
 
 TEST_F(SlowMountsTest, threads_are_bounded_when_everything_hangs) {
@@ -102,8 +110,7 @@ TEST_F(SlowMountsTest, threads_are_bounded_when_everything_hangs) {
   EXPECT_EQ(pass(paths, kShort), std::vector<int>(paths.size(), ETIMEDOUT));
   EXPECT_EQ(kernel->times_asked(), static_cast<int>(SlowMounts::kThreadsMax));
   kernel->release();
-  pass(paths, kLong);
-  EXPECT_EQ(pass(paths, kLong), std::vector<int>(paths.size(), 0));
+  EXPECT_TRUE(soon_answered(paths));
 }
 
 TEST_F(SlowMountsTest, it_ends_while_a_mount_hangs) {

@@ -264,7 +264,7 @@ class Reader {
       };
     }
   }
-  Take only(std::string value) {
+  Take only(const std::string& value) {
     return [this, value](const Node& n) {
       std::string given;
       text(given)(n);

@@ -148,7 +148,7 @@ class Reader {
       return {};
     }
     if (const auto value = base::parse_float(line)) {
-      out.scalar = *value;
+      out.scalar = value;
       return {};
     }
     QD_ASSIGN(NotatedSeries series, parse_series(line));
