@@ -85,8 +85,7 @@ struct App::Rooms {
 
   mutable base::Mutex settings_mutex;
   SettingsPtr settings QD_GUARDED_BY(settings_mutex);
-  base::Mutex reload_mutex;  // one reload at a time
-  int reloads QD_GUARDED_BY(reload_mutex) = 0;
+  base::Mutex reload_mutex;  // guards no data: one reload at a time
   std::atomic<bool> reload_succeeded = true;
   std::atomic<model::TimestampMs> reloaded_ms = 0;
   std::atomic<bool> ready = false;
@@ -277,7 +276,6 @@ void App::Rooms::maintain() {
 
 base::Status App::Rooms::reload(const std::string& asked_by) {
   base::MutexLock lock_reload(reload_mutex);
-  ++reloads;
   SettingsPtr next;
   std::optional<observe::scrape::Manager::Plan> plan;
   const model::config::Participant participants[] = {
