@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "query/promql/quote.h"
+
 namespace qd::judge::rules {
 
 namespace {
@@ -111,10 +113,10 @@ Result<std::vector<GroupState::Output>> GroupState::run(std::size_t i, Timestamp
     return base::fail(ErrorCode::kLimit,
                       fmt::format("the rule gives {} {}, the group's limit is {}", found.size(),
                                   rule.kind == Rule::Kind::kAlerting ? "alerts" : "series", group_.limit));
-  return rule.kind == Rule::Kind::kRecording ? record(rule, std::move(found)) : judge(i, std::move(found), now_ms);
+  return rule.kind == Rule::Kind::kRecording ? record(rule, found) : judge(i, found, now_ms);
 }
 
-Result<std::vector<GroupState::Output>> GroupState::record(const Rule& rule, query::promql::Vector found) const {
+Result<std::vector<GroupState::Output>> GroupState::record(const Rule& rule, const query::promql::Vector& found) const {
   std::vector<Output> outputs;
   std::unordered_set<LabelSet> seen;
   for (const auto& sample : found) {
@@ -132,7 +134,7 @@ Result<std::vector<GroupState::Output>> GroupState::record(const Rule& rule, que
   return outputs;
 }
 
-Result<std::vector<GroupState::Output>> GroupState::judge(std::size_t i, query::promql::Vector found,
+Result<std::vector<GroupState::Output>> GroupState::judge(std::size_t i, const query::promql::Vector& found,
                                                           TimestampMs now_ms) {
   const Rule& rule = group_.rules[i];
   auto& alerts = working_[i].alerts;
@@ -215,8 +217,9 @@ Result<std::vector<GroupState::Output>> GroupState::judge(std::size_t i, query::
 // After a restart: an alert that was pending or firing before goes on from when it began.
 void GroupState::restore(std::size_t i, TimestampMs now_ms) {
   const Rule& rule = group_.rules[i];
-  const auto result = workplace_.query(
-      fmt::format("last_over_time(ALERTS_FOR_STATE{{alertname=\"{}\"}}[{}ms])", rule.name, kOutageToleranceMs), now_ms);
+  const auto result = workplace_.query(fmt::format("last_over_time(ALERTS_FOR_STATE{{alertname={}}}[{}ms])",
+                                                   query::promql::quote(rule.name), kOutageToleranceMs),
+                                       now_ms);
   if (!result) return;
   const auto* vector = std::get_if<query::promql::Vector>(&result->value);
   if (!vector) return;

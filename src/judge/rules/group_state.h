@@ -80,8 +80,8 @@ class GroupState {
   };
 
   base::Result<std::vector<Output>> run(std::size_t i, model::TimestampMs now_ms, RuleStatus& status);
-  base::Result<std::vector<Output>> record(const Rule& rule, query::promql::Vector found) const;
-  base::Result<std::vector<Output>> judge(std::size_t i, query::promql::Vector found, model::TimestampMs now_ms);
+  base::Result<std::vector<Output>> record(const Rule& rule, const query::promql::Vector& found) const;
+  base::Result<std::vector<Output>> judge(std::size_t i, const query::promql::Vector& found, model::TimestampMs now_ms);
   void restore(std::size_t i, model::TimestampMs now_ms);
   base::Status write(std::size_t i, const std::vector<Output>& outputs, model::TimestampMs now_ms);
   std::vector<Alert> alerts_of(std::size_t i, bool with_resolved) const;

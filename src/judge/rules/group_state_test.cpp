@@ -150,6 +150,15 @@ TEST_F(GroupTest, a_restart_does_not_begin_the_wait_again) {
   EXPECT_EQ(alerts.at(0).active_at_ms, 1'000'000'000);
 }
 
+TEST_F(GroupTest, a_name_with_quotes_is_asked_for_as_it_is) {
+  auto rule = alert_rule();
+  rule.name = "say \"down\"";
+  answers_["up"] = one(0);
+  answers_["last_over_time"] = {};
+  GroupState(group_of(rule), workplace_).evaluate(0);
+  EXPECT_EQ(asked_.back(), R"(last_over_time(ALERTS_FOR_STATE{alertname="say \"down\""}[3600000ms]))");
+}
+
 TEST_F(GroupTest, a_recording_rule_writes_its_series_and_ends_those_that_vanish) {
   answers_["up"] = one(5);
   Rule rule{.kind = Rule::Kind::kRecording, .name = "job:up", .expr = "up", .labels = {{"job", ""}, {"k", "v"}}};
