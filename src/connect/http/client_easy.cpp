@@ -253,9 +253,12 @@ base::Error EasyTransfer::explain(CURLcode code) const {
     return error(ErrorCode::kLimit, fmt::format("the answer's header has more than {} bytes", kHeaderBytesMax));
   switch (code) {
     case CURLE_OPERATION_TIMEDOUT: {
+      // Zero as well on a connection that was there already: then the request has gone out.
       curl_off_t connected_us = 0;
+      long sent_bytes = 0;
       curl_easy_getinfo(easy_.get(), CURLINFO_CONNECT_TIME_T, &connected_us);
-      if (connected_us == 0) {
+      curl_easy_getinfo(easy_.get(), CURLINFO_REQUEST_SIZE, &sent_bytes);
+      if (connected_us == 0 && sent_bytes == 0) {
         return error(ErrorCode::kTimeout, fmt::format("no connection within {} ms; does the host answer?",
                                                       std::min(connect_timeout_ms_, request_.deadline_ms)));
       }

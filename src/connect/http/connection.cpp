@@ -18,7 +18,6 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::size_t kReadBytes = 32 * 1024;
-constexpr int kReadsATurn = 16;  // then others on this thread have theirs
 constexpr std::size_t kWriteBytesATurn = 1 << 20;
 constexpr int kRefillsATurn = 64;
 constexpr std::size_t kReadAheadBytesMax = 16 * 1024;  // of further requests, while one is handled
@@ -169,10 +168,13 @@ bool Connection::shake_hands() {
 }
 
 bool Connection::receive() {
-  for (int reads = 0; reads < kReadsATurn;) {
+  for (int reads = 0; reads < core_->options.reads_a_turn;) {
     if (!unparsed().empty() && parse()) return true;
     if (state_ != State::kIdle && state_ != State::kHeader && state_ != State::kBody) return state_ != State::kClosed;
-    if (!readable_) break;
+    if (!readable_) {
+      await_read();
+      return false;
+    }
     std::array<char, kReadBytes> buffer;
     const auto moved = transport_.read(buffer);
     switch (moved.outcome) {
@@ -194,11 +196,8 @@ bool Connection::receive() {
         return false;
     }
   }
-  if (readable_) {
-    run_later();
-  } else {
-    await_read();
-  }
+  // The turn is over; what was read last is parsed in the next one.
+  run_later();
   return false;
 }
 

@@ -92,7 +92,8 @@ void idle_connections(benchmark::State& state) {
       clients.back().send(get("/"));
       clients.back().response();
     }
-    state.counters["bytes_each"] = static_cast<double>(resident_bytes() - at_start) / kConnections;
+    state.counters["bytes_each"] =
+        (static_cast<double>(resident_bytes()) - static_cast<double>(at_start)) / kConnections;
   }
 }
 BENCHMARK(idle_connections)->Iterations(1);

@@ -154,16 +154,18 @@ void Server::Core::accept_from(const std::shared_ptr<Acceptor>& acceptor) {
         accepted = accept_one(acceptor->listening);
         const int reason = accepted.error_number;
         starved = reason == EMFILE || reason == ENFILE || reason == ENOBUFS || reason == ENOMEM;
-        if (reason == EAGAIN || reason == EWOULDBLOCK) break;
+        if (reason == EAGAIN || reason == EWOULDBLOCK) {
+          if (std::exchange(acceptor->starved, false))
+            core->log.info("connections are taken again", {{"address", acceptor->listening.address}});
+          break;
+        }
         if (starved && !acceptor->starved) {
           core->log.warn("connections wait: the process cannot take more",
                          {{"address", acceptor->listening.address},
                           {"error", std::strerror(reason)},
                           {"cure", "raise the limit on open files (ulimit -n, LimitNOFILE=)"}});
-        } else if (acceptor->starved && reason == 0) {
-          core->log.info("connections are taken again", {{"address", acceptor->listening.address}});
         }
-        if (starved || reason == 0) acceptor->starved = starved;
+        acceptor->starved |= starved;
       }
       if (starved) {
         core->counters.accept_errors.add();

@@ -80,6 +80,7 @@ struct ServerOptions {
   std::uint64_t body_bytes_per_s_min = 4096;
   std::int64_t idle_timeout_ms = 120'000;  // between requests
   std::int64_t write_timeout_ms = 30'000;  // without any progress in sending
+  int reads_a_turn = 16;                   // of a connection; then others on its thread have theirs
 
   base::Log* access_log = nullptr;  // a line a request; none when null
 };

@@ -158,6 +158,18 @@ TEST(Server, takes_a_chunked_body_of_many_pieces) {
   EXPECT_EQ(client.response().body, std::to_string(2000ull * 1024 * 'a'));
 }
 
+// What the last read of a turn brings must not wait for more.
+TEST(Server, parses_what_ends_with_its_turn) {
+  ServerOptions options;
+  options.reads_a_turn = 1;
+  TestServer test(echo, options);
+  RawClient client(test.port());
+  for (int i = 0; i < 3; ++i) {
+    client.send("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nok");
+    ASSERT_EQ(client.response().body, "POST /x ok") << i;
+  }
+}
+
 TEST(Server, packs_large_text_for_clients_that_take_gzip) {
   const std::string text(5000, 'x');
   TestServer test([&](const Request& request, Reply reply) {
