@@ -105,6 +105,39 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
+std::string quote(std::string_view text) {
+  // Bytes of the UTF-8 character at `at`, 0 when there is none.
+  const auto character_size = [&](std::size_t at) -> std::size_t {
+    for (std::size_t size = 1; size <= 4 && at + size <= text.size(); ++size)
+      if (valid_utf8(text.substr(at, size))) return size;
+    return 0;
+  };
+  std::string out = "\"";
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    const auto code = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out.push_back('\\');
+      out.push_back(c);
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (c == '\r') {
+      out += "\\r";
+    } else if (c == '\t') {
+      out += "\\t";
+    } else if (code >= 0x20 && code < 0x7f) {
+      out.push_back(c);
+    } else if (const std::size_t size = character_size(at); size > 1) {
+      out += text.substr(at, size);
+      at += size - 1;
+    } else {
+      out += fmt::format("\\x{:02x}", code);
+    }
+  }
+  out.push_back('"');
+  return out;
+}
+
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates) {
   if (word.empty() || word.size() > kNearestBytesMax) return std::nullopt;
   const std::string* best = nullptr;

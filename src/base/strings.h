@@ -15,6 +15,8 @@ namespace qd::base {
 std::string_view trim(std::string_view text);
 std::vector<std::string_view> split(std::string_view text, char separator);
 bool valid_utf8(std::string_view text);
+// In double quotes, as Go and PromQL write it: control characters and bytes that are not UTF-8 are escaped.
+std::string quote(std::string_view text);
 
 // The nearest of `candidates` by edit distance, if it is near enough to be what was meant.
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates);

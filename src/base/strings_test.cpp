@@ -30,6 +30,12 @@ TEST(Strings, utf8_is_strict) {
     EXPECT_FALSE(valid_utf8(wrong)) << wrong;
 }
 
+TEST(Strings, quote_escapes_what_is_no_text) {
+  EXPECT_EQ(quote("a \"b\" \\ é \xf0\x9f\x98\x80"), "\"a \\\"b\\\" \\\\ é \xf0\x9f\x98\x80\"");
+  EXPECT_EQ(quote("\n\r\t\x01\x7f"), R"("\n\r\t\x01\x7f")");
+  EXPECT_EQ(quote("\xc3 \xff\xe9"), R"("\xc3 \xff\xe9")");
+}
+
 TEST(Strings, nearest_suggests_what_was_meant_and_nothing_far) {
   const std::vector<std::string> keys = {"scrape_interval", "scrape_timeout", "rate", "irate", "wal", "up", "increase"};
   EXPECT_EQ(nearest("scrape_intervall", keys), "scrape_interval");

@@ -159,26 +159,6 @@ Wild take_wild_back(std::string_view& pattern) {
   return wild;
 }
 
-std::string quote(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out.push_back('\\');
-      out.push_back(c);
-    } else if (c == '\n') {
-      out.append("\\n");
-    } else if (c == '\t') {
-      out.append("\\t");
-    } else if (c == '\r') {
-      out.append("\\r");
-    } else {
-      out.push_back(c);
-    }
-  }
-  out.push_back('"');
-  return out;
-}
-
 }  // namespace
 
 struct Matcher::Pattern {
@@ -262,7 +242,7 @@ base::Result<Matcher> Matcher::create(Kind kind, std::string name, std::string v
       if (!pattern->regex->ok()) {
         return base::fail(
             pattern->regex->error_code() == RE2::ErrorPatternTooLarge ? ErrorCode::kLimit : ErrorCode::kInvalid,
-            "regular expression " + quote(text) + ": " + pattern->regex->error());
+            "regular expression " + base::quote(text) + ": " + pattern->regex->error());
       }
       pattern->prefix = read_prefix(text);
     }
@@ -298,9 +278,9 @@ std::string_view Matcher::literal_prefix() const {
 
 std::string Matcher::to_string() const {
   static constexpr std::string_view kOperators[] = {"=", "!=", "=~", "!~"};
-  std::string out = valid_label_name(name_) ? name_ : quote(name_);
+  std::string out = valid_label_name(name_) ? name_ : base::quote(name_);
   out.append(kOperators[static_cast<std::size_t>(kind_)]);
-  out.append(quote(value_));
+  out.append(base::quote(value_));
   return out;
 }
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "query/promql/quote.h"
+#include "base/strings.h"
 
 namespace qd::judge::rules {
 
@@ -75,6 +75,7 @@ std::vector<Alert> GroupState::evaluate(TimestampMs now_ms) {
     RuleStatus status{.rule = group_.rules[i]};
     evaluations_.add();
     auto outputs = run(i, as_of_ms, status);
+    if (workplace_.cancel.cancelled()) break;
     base::Status done = outputs ? write(i, *outputs, as_of_ms) : base::Status(base::fail(outputs.error()));
     status.health = done ? Health::kOk : Health::kError;
     if (!done) {
@@ -138,9 +139,11 @@ Result<std::vector<GroupState::Output>> GroupState::judge(std::size_t i, const q
                                                           TimestampMs now_ms) {
   const Rule& rule = group_.rules[i];
   auto& alerts = working_[i].alerts;
+  deadline_ns_ = workplace_.clock.monotonic_ns() + group_.interval_ms * 1'000'000;
+  const model::tmpl::Limits limits{.go_on = [this] { return within_deadline(); }};
   const auto expanded = [&](std::string_view what, std::string_view text, const query::promql::VectorSample& sample) {
-    auto out = expand(what, text, sample.labels, sample.value, workplace_.external_labels, workplace_.external_url,
-                      workplace_.query, now_ms);
+    const auto out = expand(what, text, sample.labels, sample.value, workplace_.external_labels,
+                            workplace_.external_url, workplace_.query, now_ms, limits);
     // A broken template must not hide the alert: it says so itself.
     return out ? *out : fmt::format("<error expanding template: {}>", out.error().message());
   };
@@ -150,9 +153,12 @@ Result<std::vector<GroupState::Output>> GroupState::judge(std::size_t i, const q
     labels.remove(model::kMetricName);
     for (const auto& [name, text] : rule.labels) labels.set(name, expanded(rule.name + " label " + name, text, sample));
     labels.set("alertname", rule.name);
+    // What an alert is must not depend on time: without its labels the rule fails, without its texts it goes on.
+    QD_TRY(within_deadline());
     model::LabelBuilder annotations;
     for (const auto& [name, text] : rule.annotations)
-      annotations.set(name, expanded(rule.name + " annotation " + name, text, sample));
+      annotations.set(name, within_deadline() ? expanded(rule.name + " annotation " + name, text, sample)
+                                              : std::string("<error expanding template: no time left>"));
     Alert alert{.labels = labels.build(),
                 .annotations = annotations.build(),
                 .value = sample.value,
@@ -164,6 +170,7 @@ Result<std::vector<GroupState::Output>> GroupState::judge(std::size_t i, const q
                                     "after applying alert labels",
                                     alert.labels.to_string()));
   }
+  if (workplace_.cancel.cancelled()) return base::fail(within_deadline().error());
   for (auto& [labels, fresh] : current) {
     auto [at, is_new] = alerts.try_emplace(labels, fresh);
     auto& alert = at->second;
@@ -214,12 +221,21 @@ Result<std::vector<GroupState::Output>> GroupState::judge(std::size_t i, const q
   return outputs;
 }
 
+base::Status GroupState::within_deadline() const {
+  if (workplace_.cancel.cancelled()) return base::fail(ErrorCode::kCancelled, "Quarterdeck is stopping");
+  if (workplace_.clock.monotonic_ns() <= deadline_ns_) return {};
+  return base::fail(ErrorCode::kTimeout,
+                    fmt::format("the rule's templates take longer than the group's interval of {}: make them lighter, "
+                                "or the interval longer",
+                                base::format_duration_ms(group_.interval_ms)));
+}
+
 // After a restart: an alert that was pending or firing before goes on from when it began.
 void GroupState::restore(std::size_t i, TimestampMs now_ms) {
   const Rule& rule = group_.rules[i];
-  const auto result = workplace_.query(fmt::format("last_over_time(ALERTS_FOR_STATE{{alertname={}}}[{}ms])",
-                                                   query::promql::quote(rule.name), kOutageToleranceMs),
-                                       now_ms);
+  const auto result = workplace_.query(
+      fmt::format("last_over_time(ALERTS_FOR_STATE{{alertname={}}}[{}ms])", base::quote(rule.name), kOutageToleranceMs),
+      now_ms);
   if (!result) return;
   const auto* vector = std::get_if<query::promql::Vector>(&result->value);
   if (!vector) return;

@@ -9,7 +9,6 @@
 #include <unordered_map>
 
 #include "base/strings.h"
-#include "query/promql/quote.h"
 
 namespace qd::query::promql {
 
@@ -71,8 +70,9 @@ std::vector<Histogram> group_buckets(Context& context, const Rows& rows, Span sp
     const std::string_view le = row.labels.get("le");
     const auto upper = base::parse_float(le);
     if (!upper) {
-      std::string message = fmt::format("bucket label \"le\" is missing or has a malformed value of {}", quote(le));
-      if (!row.labels.name().empty()) message += fmt::format(" for metric name {}", quote(row.labels.name()));
+      std::string message =
+          fmt::format("bucket label \"le\" is missing or has a malformed value of {}", base::quote(le));
+      if (!row.labels.name().empty()) message += fmt::format(" for metric name {}", base::quote(row.labels.name()));
       context.annotations().warn(std::move(message), span);
       continue;
     }
@@ -113,7 +113,7 @@ base::Result<Rows> each_histogram(Context& context, const Rows& rows, Span span,
       std::string message =
           "input to histogram_quantile needed to be fixed for monotonicity (see "
           "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
-      if (!histogram.name.empty()) message += fmt::format(" for metric name {}", quote(histogram.name));
+      if (!histogram.name.empty()) message += fmt::format(" for metric name {}", base::quote(histogram.name));
       context.annotations().info(std::move(message), span);
     }
     out.rows.push_back(std::move(row));
@@ -207,7 +207,7 @@ base::Result<Rows> histogram_quantiles(Context& context, Rows buckets, const std
                                        const std::vector<RowValues>& q, Span q_span, Span span, const Grid& grid) {
   if (label.empty() || !base::valid_utf8(label)) {
     return base::fail(base::ErrorCode::kInvalid,
-                      fmt::format("invalid label name {} in histogram_quantiles()", quote(label)));
+                      fmt::format("invalid label name {} in histogram_quantiles()", base::quote(label)));
   }
   Rows out;
   for (const RowValues& values : q) {

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
+#include <new>
 
 #include "query/promql/context.h"
 #include "query/promql/evaluator.h"
@@ -132,6 +134,17 @@ base::Status evaluate_range(Context& context, const Expr& expr, TimestampMs star
   return {};
 }
 
+// Budgets refuse work before memory ends; should one have a hole, the query fails and not the process.
+base::Status within_memory(const std::function<base::Status()>& evaluate) {
+  try {
+    return evaluate();
+  } catch (const std::bad_alloc&) {
+    return base::fail(ErrorCode::kLimit,
+                      "the query needs more memory than there is: ask for less, or lower "
+                      "query.memory_limit so that it is refused sooner");
+  }
+}
+
 void finish(const Context& context, Annotations& annotations, std::string_view text, const base::Clock& clock,
             std::int64_t began_ns, QueryResult& out) {
   out.warnings = annotations.warnings(text);
@@ -150,7 +163,7 @@ Result<QueryResult> Engine::instant(const store::metrics::Querier& querier, cons
   const std::int64_t began = clock_.monotonic_ns();
   Context context(querier, options, pool_, clock_, text, time_ms, time_ms, 0);
   QueryResult out;
-  QD_TRY(evaluate_instant(context, expr, Grid{time_ms, 1, 1}, out));
+  QD_TRY(within_memory([&] { return evaluate_instant(context, expr, Grid{time_ms, 1, 1}, out); }));
   finish(context, context.annotations(), text, clock_, began, out);
   return out;
 }
@@ -170,7 +183,7 @@ Result<QueryResult> Engine::range(const store::metrics::Querier& querier, const 
   const std::int64_t began = clock_.monotonic_ns();
   Context context(querier, options, pool_, clock_, text, start_ms, end_ms, step_ms);
   QueryResult out;
-  QD_TRY(evaluate_range(context, expr, start_ms, end_ms, step_ms, out));
+  QD_TRY(within_memory([&] { return evaluate_range(context, expr, start_ms, end_ms, step_ms, out); }));
   finish(context, context.annotations(), text, clock_, began, out);
   return out;
 }

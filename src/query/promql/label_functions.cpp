@@ -8,7 +8,6 @@
 #include <optional>
 
 #include "base/strings.h"
-#include "query/promql/quote.h"
 
 namespace qd::query::promql {
 
@@ -24,7 +23,7 @@ bool is_word(char c) {
 base::Status check_target(const std::string& target, std::string_view function) {
   if (!target.empty() && base::valid_utf8(target)) return {};
   return base::fail(base::ErrorCode::kInvalid,
-                    fmt::format("invalid destination label name in {}(): {}", function, quote(target)));
+                    fmt::format("invalid destination label name in {}(): {}", function, base::quote(target)));
 }
 
 // False, and `value` as it was, past kLabelValueBytesMax.
@@ -38,7 +37,7 @@ std::unexpected<base::Error> too_long(const std::string& target, std::string_vie
   return base::fail(base::ErrorCode::kLimit,
                     fmt::format("{}() would set label {} to a value of more than {} bytes, the most that a query may "
                                 "make: join fewer or shorter values",
-                                function, quote(target), kLabelValueBytesMax));
+                                function, base::quote(target), kLabelValueBytesMax));
 }
 
 // Charges what the labels grow by to `charge`, which has those from before already.
@@ -152,7 +151,7 @@ base::Status label_join(Context& context, Rows& rows, const std::string& target,
   for (const std::string& name : sources) {
     if (name.empty() || !base::valid_utf8(name)) {
       return base::fail(base::ErrorCode::kInvalid,
-                        fmt::format("invalid source label name in label_join(): {}", quote(name)));
+                        fmt::format("invalid source label name in label_join(): {}", base::quote(name)));
     }
   }
   QD_TRY(check_target(target, "label_join"));

@@ -7,11 +7,29 @@
 #include "base/strings.h"
 #include "query/promql/ast.h"
 #include "query/promql/functions.h"
-#include "query/promql/quote.h"
+#include "query/promql/lexer.h"
 
 namespace qd::query::promql {
 
 namespace {
+
+// Not a number (NaN, Inf), nor a word with which no expression can begin.
+bool can_stand_bare(const std::string& name) {
+  if (!model::valid_metric_name(name)) return false;
+  const auto tokens = tokenize(name);
+  if (!tokens || tokens->front().kind == TokenKind::kNumber) return false;
+  switch (tokens->front().keyword) {
+    case Keyword::kBool:
+    case Keyword::kOn:
+    case Keyword::kIgnoring:
+    case Keyword::kGroupLeft:
+    case Keyword::kGroupRight:
+    case Keyword::kAtan2:
+      return false;
+    default:
+      return true;
+  }
+}
 
 std::string number(double value) {
   return base::format_float(value);
@@ -21,7 +39,7 @@ std::string label_list(const std::vector<std::string>& labels) {
   std::string out;
   for (const std::string& label : labels) {
     if (!out.empty()) out += ", ";
-    out += model::valid_label_name(label) ? label : quote(label);
+    out += model::valid_label_name(label) ? label : base::quote(label);
   }
   return out;
 }
@@ -78,6 +96,13 @@ std::string print_at(const AtModifier& at) {
   return {};
 }
 
+// What stands before an operator. Not +Inf before ^, which binds closer than a sign.
+std::string print_left(const BinaryExpr& expr) {
+  std::string out = to_string(*expr.left);
+  if (expr.op == BinaryOp::kPow && out == "+Inf") out.erase(0, 1);
+  return out;
+}
+
 std::string print_offset(const Duration& offset) {
   if (offset.expr != nullptr) return " offset " + print(*offset.expr);
   if (offset.ms > 0) return " offset " + base::format_duration_ms(offset.ms);
@@ -87,10 +112,10 @@ std::string print_offset(const Duration& offset) {
 
 // The selector without its offset and @, which stand behind the range of a range selector.
 std::string print_series(const VectorSelector& expr) {
-  const bool plain = model::valid_metric_name(expr.name);
+  const bool plain = can_stand_bare(expr.name);
   std::string out = plain ? expr.name : "";
   std::string inside;
-  if (!plain && !expr.name.empty()) inside = quote(expr.name);
+  if (!plain && !expr.name.empty()) inside = base::quote(expr.name);
   for (const model::Matcher& matcher : expr.matchers) {
     if (!expr.name.empty() && matcher.name() == model::kMetricName && matcher.kind() == model::Matcher::Kind::kEqual &&
         matcher.value() == expr.name) {
@@ -224,7 +249,7 @@ std::string to_string(const Expr& expr) {
       return duration_text(node.value, node.duration);
     }
     case Expr::Kind::kString:
-      return quote(as<StringLiteral>(expr).value);
+      return base::quote(as<StringLiteral>(expr).value);
     case Expr::Kind::kVectorSelector: {
       const auto& node = as<VectorSelector>(expr);
       return print_series(node) + print_at(node.at) + print_offset(node.offset) + print_extended(node);
@@ -248,7 +273,7 @@ std::string to_string(const Expr& expr) {
     }
     case Expr::Kind::kBinary: {
       const auto& node = as<BinaryExpr>(expr);
-      return fmt::format("{} {}{} {}", to_string(*node.left), to_string(node.op), print_matching(node),
+      return fmt::format("{} {}{} {}", print_left(node), to_string(node.op), print_matching(node),
                          to_string(*node.right));
     }
     case Expr::Kind::kCall: {

@@ -8,7 +8,6 @@
 
 #include "base/strings.h"
 #include "query/promql/aggregate.h"
-#include "query/promql/quote.h"
 #include "query/promql/statistics.h"
 
 namespace qd::query::promql {
@@ -164,7 +163,7 @@ base::Result<Rows> rank_groups(Context& context, const AggregateExpr& expr, cons
 base::Result<Rows> count_values(Context& context, const AggregateExpr& expr, const Source& source, const Grid& grid,
                                 const std::string& label) {
   if (label.empty() || !base::valid_utf8(label)) {
-    return base::fail(base::ErrorCode::kInvalid, fmt::format("invalid label name {}", quote(label)));
+    return base::fail(base::ErrorCode::kInvalid, fmt::format("invalid label name {}", base::quote(label)));
   }
   QD_ASSIGN(Rows rows, materialize(context, source, grid));
   const Grouping grouping = group_rows(expr, rows);

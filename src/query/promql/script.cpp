@@ -16,7 +16,6 @@
 #include "query/promql/grid.h"
 #include "query/promql/memory_querier.h"
 #include "query/promql/parser.h"
-#include "query/promql/quote.h"
 #include "query/promql/script_command.h"
 
 namespace qd::query::promql {
@@ -74,7 +73,7 @@ std::string print(const Matrix& matrix) {
 
 std::string print(const QueryResult& result) {
   if (const auto* scalar = std::get_if<ScalarValue>(&result.value)) return base::format_float(scalar->value);
-  if (const auto* string = std::get_if<StringValue>(&result.value)) return quote(string->value);
+  if (const auto* string = std::get_if<StringValue>(&result.value)) return base::quote(string->value);
   std::string out = std::holds_alternative<Vector>(result.value) ? print(std::get<Vector>(result.value))
                                                                  : print(std::get<Matrix>(result.value));
   if (!out.empty()) out.pop_back();

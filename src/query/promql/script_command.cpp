@@ -6,7 +6,7 @@
 
 #include "base/strings.h"
 #include "query/promql/lexer.h"
-#include "query/promql/quote.h"
+#include "query/promql/unquote.h"
 
 namespace qd::query::promql {
 

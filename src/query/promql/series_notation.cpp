@@ -10,7 +10,7 @@
 #include "base/strings.h"
 #include "query/promql/grid.h"
 #include "query/promql/lexer.h"
-#include "query/promql/quote.h"
+#include "query/promql/unquote.h"
 
 namespace qd::query::promql {
 

@@ -6,7 +6,7 @@
 #include <charconv>
 
 #include "base/strings.h"
-#include "query/promql/quote.h"
+#include "query/promql/unquote.h"
 
 namespace qd::query::promql {
 

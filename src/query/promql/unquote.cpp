@@ -1,4 +1,4 @@
-#include "query/promql/quote.h"
+#include "query/promql/unquote.h"
 
 #include <fmt/format.h>
 
@@ -50,28 +50,6 @@ std::optional<std::uint32_t> digits_of(std::string_view text, std::size_t count,
 }
 
 }  // namespace
-
-std::string quote(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto code = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out.push_back('\\');
-      out.push_back(c);
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\r') {
-      out += "\\r";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (code < 0x20 || code == 0x7f) {
-      out += fmt::format("\\x{:02x}", code);
-    } else {
-      out.push_back(c);
-    }
-  }
-  return out + "\"";
-}
 
 base::Result<std::string> unquote(std::string_view quoted) {
   const auto bad = [](std::string_view why) { return base::fail(base::ErrorCode::kInvalid, std::string(why)); };
