@@ -295,14 +295,16 @@ Functions template_functions(const QueryFunction& query, model::TimestampMs time
 
 base::Result<std::string> expand(std::string_view name, std::string_view text, const model::LabelSet& labels,
                                  double value, const model::LabelSet& external_labels, const std::string& external_url,
-                                 const QueryFunction& query, model::TimestampMs time_ms) {
+                                 const QueryFunction& query, model::TimestampMs time_ms,
+                                 const model::tmpl::Limits& limits) {
   if (text.find("{{") == std::string_view::npos) return std::string(text);
   QD_ASSIGN(const auto parsed, model::tmpl::Template::parse(name, fmt::format("{}{}", kPreamble, text),
                                                             template_functions(query, time_ms, external_url)));
   return parsed.render(Map{{"Labels", labels_value(labels)},
                            {"ExternalLabels", labels_value(external_labels)},
                            {"ExternalURL", external_url},
-                           {"Value", value}});
+                           {"Value", value}},
+                       limits);
 }
 
 base::Status check_template(std::string_view name, std::string_view text) {

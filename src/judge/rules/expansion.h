@@ -26,7 +26,8 @@ model::tmpl::Functions template_functions(const QueryFunction& query, model::Tim
 // `text` with $labels, $value, $externalLabels and $externalURL defined, as alerts have them.
 base::Result<std::string> expand(std::string_view name, std::string_view text, const model::LabelSet& labels,
                                  double value, const model::LabelSet& external_labels, const std::string& external_url,
-                                 const QueryFunction& query, model::TimestampMs time_ms);
+                                 const QueryFunction& query, model::TimestampMs time_ms,
+                                 const model::tmpl::Limits& limits = {});
 
 // Whether `text` would parse as such a template.
 base::Status check_template(std::string_view name, std::string_view text);

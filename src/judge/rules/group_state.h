@@ -15,6 +15,7 @@
 #include "base/counters.h"
 #include "base/log.h"
 #include "base/mutex.h"
+#include "base/thread_pool.h"
 #include "judge/rules/alert.h"
 #include "judge/rules/expansion.h"
 #include "judge/rules/rule.h"
@@ -54,6 +55,8 @@ struct Workplace {
   base::Registry& registry;
   model::LabelSet external_labels;
   std::string external_url;
+  // Ends evaluations that run, so that a stop need not wait for them.
+  base::CancelToken cancel;
 };
 
 class GroupState {
@@ -61,7 +64,8 @@ class GroupState {
   GroupState(Group group, const Workplace& workplace);
 
   // Evaluates every rule as of `now_ms`, writes what came out, and gives all alerts: pending, firing, and those
-  // resolved within the last 15 minutes. A rule that fails is remembered as such; the others go on.
+  // resolved within the last 15 minutes. A rule that fails is remembered as such; the others go on. Once the workplace
+  // is cancelled, what it gives is incomplete.
   std::vector<Alert> evaluate(model::TimestampMs now_ms) QD_EXCLUDES(mutex_);
 
   GroupStatus snapshot() const QD_EXCLUDES(mutex_);
@@ -82,6 +86,7 @@ class GroupState {
   base::Result<std::vector<Output>> run(std::size_t i, model::TimestampMs now_ms, RuleStatus& status);
   base::Result<std::vector<Output>> record(const Rule& rule, const query::promql::Vector& found) const;
   base::Result<std::vector<Output>> judge(std::size_t i, const query::promql::Vector& found, model::TimestampMs now_ms);
+  base::Status within_deadline() const;
   void restore(std::size_t i, model::TimestampMs now_ms);
   base::Status write(std::size_t i, const std::vector<Output>& outputs, model::TimestampMs now_ms);
   std::vector<Alert> alerts_of(std::size_t i, bool with_resolved) const;
@@ -93,6 +98,7 @@ class GroupState {
   base::Counter& refused_samples_;
   std::vector<Working> working_;  // by rule; only evaluate() and retire() touch it
   bool restored_ = false;
+  std::int64_t deadline_ns_ = 0;  // of the templates of the rule that is judged: the interval, from their start
 
   mutable base::Mutex mutex_;
   GroupStatus status_ QD_GUARDED_BY(mutex_);

@@ -46,6 +46,7 @@ class GroupTest : public testing::Test {
   GroupTest()
       : workplace_{.query = [this](std::string_view expr, model::TimestampMs) -> base::Result<QueryResult> {
                      asked_.emplace_back(expr);
+                     clock_.advance_ms(query_takes_ms_);
                      const auto found = answers_.find(std::string(expr.substr(0, expr.find('('))));
                      if (found == answers_.end())
                        return base::fail(base::ErrorCode::kTimeout, "the query took too long");
@@ -76,6 +77,7 @@ class GroupTest : public testing::Test {
   RecordingStore store_;
   std::map<std::string, Vector> answers_;
   std::vector<std::string> asked_;
+  std::int64_t query_takes_ms_ = 0;
   Workplace workplace_;
 };
 
@@ -207,6 +209,50 @@ TEST_F(GroupTest, a_broken_template_shows_in_the_alert) {
   answers_["up"] = one(0);
   GroupState group(group_of(rule), workplace_);
   EXPECT_TRUE(group.evaluate(0).at(0).annotations.get("summary").starts_with("<error expanding template: "));
+}
+
+TEST_F(GroupTest, texts_that_take_too_long_do_not_hide_the_alert) {
+  auto rule = alert_rule();
+  rule.for_ms = 0;
+  rule.annotations = {{"a", "{{ range query \"up\" }}x{{ end }}"}, {"b", "{{ $value }}"}};
+  answers_["up"] = one(0);
+  query_takes_ms_ = 1001;
+  GroupState group(group_of(rule), workplace_);
+  const auto alerts = group.evaluate(0);
+  ASSERT_EQ(alerts.size(), 1u);
+  EXPECT_EQ(alerts[0].state, AlertState::kFiring);
+  EXPECT_EQ(alerts[0].annotations.get("b"), "<error expanding template: no time left>");
+}
+
+TEST_F(GroupTest, a_text_that_never_ends_is_ended_by_the_deadline) {
+  auto rule = alert_rule();
+  rule.for_ms = 0;
+  rule.annotations = {{"a", "{{ range 100000 }}{{ with query \"up\" }}{{ end }}{{ end }}"}};
+  answers_["up"] = one(0);
+  query_takes_ms_ = 10;
+  GroupState group(group_of(rule), workplace_);
+  EXPECT_NE(group.evaluate(0).at(0).annotations.get("a").find("longer than the group's interval of 1s"),
+            std::string::npos);
+  EXPECT_LT(asked_.size(), 300u);
+}
+
+TEST_F(GroupTest, labels_that_take_too_long_fail_the_rule) {
+  auto rule = alert_rule();
+  rule.labels = {{"severity", "{{ range query \"up\" }}page{{ end }}"}};
+  answers_["up"] = one(0);
+  query_takes_ms_ = 1001;
+  GroupState group(group_of(rule), workplace_);
+  EXPECT_TRUE(group.evaluate(0).empty());
+  EXPECT_NE(group.snapshot().rules[0].last_error.find("templates take longer"), std::string::npos);
+}
+
+TEST_F(GroupTest, a_cancelled_evaluation_writes_nothing) {
+  answers_["up"] = one(0);
+  GroupState group(group_of(alert_rule()), workplace_);
+  workplace_.cancel.cancel();
+  group.evaluate(0);
+  EXPECT_TRUE(store_.samples.empty());
+  EXPECT_EQ(group.snapshot().rules[0].health, Health::kUnknown);
 }
 
 }  // namespace

@@ -28,8 +28,13 @@ Manager::~Manager() {
 }
 
 void Manager::apply(std::vector<Group> groups, std::int64_t interval_ms) {
+  // Ending series writes to the log: not under the lock. Nothing evaluates these any more.
+  for (const auto& gone : replace(std::move(groups), interval_ms)) gone->state.retire(workplace_.clock.wall_ms());
+}
+
+std::vector<std::shared_ptr<Manager::Running>> Manager::replace(std::vector<Group> groups, std::int64_t interval_ms) {
   base::MutexLock lock(mutex_);
-  if (stopped_) return;
+  if (stopped_) return {};
   std::vector<std::shared_ptr<Running>> next;
   for (auto& group : groups) {
     if (group.interval_ms == 0) group.interval_ms = interval_ms;
@@ -50,17 +55,19 @@ void Manager::apply(std::vector<Group> groups, std::int64_t interval_ms) {
     next.push_back(running);
     schedule(running);
   }
+  std::vector<std::shared_ptr<Running>> to_retire;
   for (const auto& gone : running_) {
     if (!gone) continue;
     gone->retired = true;
     scheduler_.cancel(gone->timer);
-    if (!gone->evaluating) gone->state.retire(workplace_.clock.wall_ms());
+    if (!gone->evaluating) to_retire.push_back(gone);
   }
   std::sort(next.begin(), next.end(), [](const auto& a, const auto& b) {
     return std::tie(a->state.group().file, a->state.group().name) <
            std::tie(b->state.group().file, b->state.group().name);
   });
   running_ = std::move(next);
+  return to_retire;
 }
 
 void Manager::schedule(const std::shared_ptr<Running>& running) {
@@ -101,15 +108,21 @@ void Manager::evaluate(const std::shared_ptr<Running>& running) {
     }
   }
   const auto alerts = running->state.evaluate(workplace_.clock.wall_ms());
-  if (listener_) listener_(running->state.snapshot(), alerts);
+  if (listener_ && !workplace_.cancel.cancelled()) listener_(running->state.snapshot(), alerts);
+  bool retire = false;
+  {
+    base::MutexLock lock(mutex_);
+    running->evaluating = false;
+    retire = running->retired && !stopped_;
+  }
+  if (retire) running->state.retire(workplace_.clock.wall_ms());
   base::MutexLock lock(mutex_);
-  running->evaluating = false;
-  if (running->retired && !stopped_) running->state.retire(workplace_.clock.wall_ms());
   --evaluating_;
   idle_.notify_all();
 }
 
 void Manager::stop() {
+  workplace_.cancel.cancel();
   base::MutexLock lock(mutex_);
   stopped_ = true;
   for (const auto& running : running_) scheduler_.cancel(running->timer);

@@ -32,7 +32,7 @@ class Manager {
   // Replaces the groups. One that is the same as before keeps its alerts and its clock. `interval_ms` is for groups
   // that name none.
   void apply(std::vector<Group> groups, std::int64_t interval_ms) QD_EXCLUDES(mutex_);
-  // No evaluation starts any more; waits for those that run.
+  // No evaluation starts any more; those that run are cancelled and waited for.
   void stop() QD_EXCLUDES(mutex_);
 
   // In order of file and name.
@@ -40,6 +40,9 @@ class Manager {
 
  private:
   struct Running;
+  // Gives the groups that went and do not run now.
+  std::vector<std::shared_ptr<Running>> replace(std::vector<Group> groups, std::int64_t interval_ms)
+      QD_EXCLUDES(mutex_);
   void schedule(const std::shared_ptr<Running>& running);
   void turn(const std::shared_ptr<Running>& running) QD_EXCLUDES(mutex_);
   void evaluate(const std::shared_ptr<Running>& running) QD_EXCLUDES(mutex_);

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "model/labels.h"
+#include "query/promql/parser.h"
 
 namespace qd::judge::rules {
 
@@ -38,7 +39,8 @@ struct Group {
 
 // Reads a rule file. kInvalid with every fault that it has, each as `file:line: what`: unknown keys, expressions and
 // templates that do not parse, names that cannot be, groups named twice.
-base::Result<std::vector<Group>> parse_rule_file(std::string_view text, const std::string& file);
+base::Result<std::vector<Group>> parse_rule_file(std::string_view text, const std::string& file,
+                                                 const query::promql::ParseOptions& options = {});
 
 // The rules for hosts that come with the program and are on unless judge.rules.defaults is false.
 std::string_view default_rules_yaml();

@@ -4,7 +4,6 @@
 #include "judge/rules/expansion.h"
 #include "judge/rules/rule.h"
 #include "model/config/schema.h"
-#include "query/promql/parser.h"
 
 namespace qd::judge::rules {
 
@@ -13,6 +12,7 @@ namespace {
 using base::ErrorCode;
 using model::config::Node;
 using model::config::Schema;
+using query::promql::ParseOptions;
 
 base::Status invalid(std::string what) {
   return base::fail(ErrorCode::kInvalid, std::move(what));
@@ -30,14 +30,14 @@ bool valid_rule_label(std::string_view name) {
   return !name.empty() && base::valid_utf8(name);
 }
 
-base::Status finish(Draft& draft) {
+base::Status finish(Draft& draft, const ParseOptions& options) {
   Rule& rule = draft.rule;
   if (draft.record.empty() == draft.alert.empty())
     return invalid("a rule has either `record` or `alert`, the name of what it gives");
   rule.kind = draft.alert.empty() ? Rule::Kind::kRecording : Rule::Kind::kAlerting;
   rule.name = draft.alert.empty() ? draft.record : draft.alert;
   if (rule.expr.empty()) return invalid(fmt::format("the rule {} has no `expr`", rule.name));
-  if (auto parsed = query::promql::parse(rule.expr); !parsed)
+  if (auto parsed = query::promql::parse(rule.expr, options); !parsed)
     return invalid(fmt::format("the expression of {}: {}", rule.name, parsed.error().message()));
   const bool recording = rule.kind == Rule::Kind::kRecording;
   if (recording && !model::valid_metric_name(rule.name))
@@ -59,7 +59,7 @@ base::Status finish(Draft& draft) {
   return {};
 }
 
-void declare_rule(Schema& item, Group& group) {
+void declare_rule(Schema& item, Group& group, const ParseOptions& options) {
   auto draft = std::make_shared<Draft>();
   item.text("record", draft->record, "The metric that the expression is recorded as.");
   item.text("alert", draft->alert, "The alert that the expression raises.");
@@ -68,8 +68,8 @@ void declare_rule(Schema& item, Group& group) {
   item.duration_ms("keep_firing_for", draft->rule.keep_firing_for_ms, "How long the alert goes on after it.");
   item.text_map("labels", draft->rule.labels, "Labels of what it gives.");
   item.text_map("annotations", draft->rule.annotations, "What the alert says.");
-  item.check("", [draft, &group]() -> base::Status {
-    QD_TRY(finish(*draft));
+  item.check("", [draft, &group, options]() -> base::Status {
+    QD_TRY(finish(*draft, options));
     group.rules.push_back(std::move(draft->rule));
     return {};
   });
@@ -77,7 +77,8 @@ void declare_rule(Schema& item, Group& group) {
 
 }  // namespace
 
-base::Result<std::vector<Group>> parse_rule_file(std::string_view text, const std::string& file) {
+base::Result<std::vector<Group>> parse_rule_file(std::string_view text, const std::string& file,
+                                                 const ParseOptions& options) {
   QD_ASSIGN(const Node node, model::config::parse_yaml(text, file));
   std::vector<Group> groups;
   Schema schema;
@@ -94,7 +95,7 @@ base::Result<std::vector<Group>> parse_rule_file(std::string_view text, const st
     item.integer("limit", *limit, "Alerts or series that a rule may give.", 0,
                  std::numeric_limits<std::int32_t>::max());
     item.text_map("labels", *labels, "Labels of what every rule of the group gives.");
-    item.list("rules", "The rules.", [&group](Schema& rule) { declare_rule(rule, group); });
+    item.list("rules", "The rules.", [&group, options](Schema& rule) { declare_rule(rule, group, options); });
     item.check("", [&group, labels, limit, held]() -> base::Status {
       group.limit = static_cast<std::uint64_t>(*limit);
       if (group.name.empty()) return invalid("a group needs a name");

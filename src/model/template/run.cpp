@@ -7,6 +7,12 @@ namespace qd::model::tmpl {
 using base::ErrorCode;
 using base::Result;
 
+namespace {
+
+constexpr std::size_t kStepsBetweenAsking = 64;
+
+}  // namespace
+
 // One rendering.
 class Run {
  public:
@@ -29,12 +35,18 @@ class Run {
     return base::fail(ErrorCode::kLimit, fmt::format("template {}: {}", program_.name, what));
   }
 
+  base::Status step() {
+    if (++steps_ > limits_.steps) return limit(fmt::format("more than {} steps", limits_.steps));
+    if (limits_.go_on && steps_ % kStepsBetweenAsking == 0) return limits_.go_on();
+    return {};
+  }
+
   Result<Flow> nodes(const std::vector<Node>& list, const Value& dot, std::size_t depth) {
     if (depth > limits_.depth) return limit(fmt::format("templates are nested deeper than {}", limits_.depth));
     const auto variables = variables_.size();
     Flow flow = Flow::kOn;
     for (const auto& item : list) {
-      if (++steps_ > limits_.steps) return limit(fmt::format("more than {} steps", limits_.steps));
+      QD_TRY(step());
       QD_ASSIGN(flow, node(item, dot, depth));
       if (out_.size() > limits_.output_bytes)
         return limit(fmt::format("the text is longer than {} bytes", limits_.output_bytes));
@@ -143,7 +155,7 @@ class Run {
 
   // `piped` is what the command before gave: the last argument of this one.
   Result<Value> run(const Command& command, const Value& dot, const Value* piped, std::size_t depth) {
-    if (++steps_ > limits_.steps) return limit(fmt::format("more than {} steps", limits_.steps));
+    QD_TRY(step());
     const auto& head = command.arguments.front();
     if (head.kind != Operand::Kind::kFunction) {
       if (command.arguments.size() > 1 || piped)
@@ -170,6 +182,8 @@ class Run {
       if (result.error().code() != ErrorCode::kInvalid) return result;
       return error(line, fmt::format("{}: {}", head.name, result.error().message()));
     }
+    if (result->text() && result->text()->size() > limits_.output_bytes)
+      return limit(fmt::format("{} gives a text longer than {} bytes", head.name, limits_.output_bytes));
     return fields(std::move(*result), head.fields, line);
   }
 

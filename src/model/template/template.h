@@ -26,9 +26,11 @@ using Function = std::function<base::Result<Value>(std::span<const Value>)>;
 using Functions = std::map<std::string, Function, std::less<>>;
 
 struct Limits {
-  std::size_t output_bytes = 1 << 20;
-  std::size_t steps = 1'000'000;  // nodes evaluated
-  std::size_t depth = 100;        // of nesting and of templates that call templates
+  std::size_t output_bytes = 1 << 20;  // of the output, and of what a function gives
+  std::size_t steps = 1'000'000;       // nodes evaluated
+  std::size_t depth = 100;             // of nesting and of templates that call templates
+  // Asked every few steps, if there; what it fails with ends the rendering.
+  std::function<base::Status()> go_on;
 };
 
 class Template {

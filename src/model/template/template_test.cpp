@@ -20,6 +20,23 @@ std::string render(std::string_view text, Functions functions = {}) {
   return out ? *out : "run: " + out.error().message();
 }
 
+TEST(template, what_limits_it_is_asked_and_heeded) {
+  const auto endless = Template::parse("t", "{{ range 100000 }}x{{ end }}");
+  int asked = 0;
+  Limits limits;
+  limits.go_on = [&asked]() -> base::Status {
+    if (++asked < 3) return {};
+    return base::fail(base::ErrorCode::kCancelled, "enough");
+  };
+  const auto text = endless->render({}, limits);
+  ASSERT_FALSE(text);
+  EXPECT_EQ(text.error().message(), "enough");
+  const auto doubling = Template::parse("t", "{{ $x := \"xxxxxxxx\" }}{{ range 40 }}{{ $x = print $x $x }}{{ end }}");
+  const auto long_text = doubling->render({});
+  ASSERT_FALSE(long_text);
+  EXPECT_NE(long_text.error().message().find("print gives a text longer than 1048576 bytes"), std::string::npos);
+}
+
 TEST(template_engine, renders_text_fields_and_missing_keys) {
   EXPECT_EQ(render("a {{ .Labels.job }} b {{.Value}}"), "a node b 3.5");
   EXPECT_EQ(render("{{ .Labels.nothing }}"), "<no value>");
