@@ -12,8 +12,8 @@ namespace qd::base {
 
 class TempDirectory {
  public:
-  TempDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "quarterdeck-test-XXXXXX").native();
+  explicit TempDirectory(const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
+    std::string name = (parent / "quarterdeck-test-XXXXXX").native();
     QD_ASSERT(::mkdtemp(name.data()) != nullptr, name);
     path_ = name;
   }

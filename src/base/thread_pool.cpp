@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <exception>
 
 #include "base/assert.h"
 
@@ -70,11 +71,17 @@ struct Shares {
   Mutex mutex;
   CondVar done;
   std::size_t finished QD_GUARDED_BY(mutex) = 0;
+  std::exception_ptr thrown QD_GUARDED_BY(mutex);  // the first; all shares run all the same
 
   void run() QD_EXCLUDES(mutex) {
     std::size_t mine = 0;
     for (std::size_t i = next.fetch_add(1); i < n; i = next.fetch_add(1)) {
-      f(i);
+      try {
+        f(i);
+      } catch (...) {
+        MutexLock lock(mutex);
+        if (!thrown) thrown = std::current_exception();
+      }
       ++mine;
     }
     if (mine == 0) return;
@@ -86,6 +93,7 @@ struct Shares {
   void wait() QD_EXCLUDES(mutex) {
     MutexLock lock(mutex);
     while (finished < n) done.wait(mutex);
+    if (thrown) std::rethrow_exception(thrown);
   }
 };
 

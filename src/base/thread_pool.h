@@ -42,6 +42,7 @@ class ThreadPool {
 
   // Calls f(i) for every i in [0, n), on the pool's threads and the caller's, and returns when all are done. Never
   // deadlocks when called from a pool thread: the caller alone can finish it. A full queue only means fewer helpers.
+  // What an f throws (std::bad_alloc) is thrown here, once all are done.
   void parallel_for(std::size_t n, const std::function<void(std::size_t)>& f);
 
  private:

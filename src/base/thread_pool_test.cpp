@@ -82,6 +82,18 @@ TEST(ThreadPool, parallel_for_is_done_by_the_caller_when_the_queue_takes_nothing
   EXPECT_EQ(std::accumulate(values.begin(), values.end(), 0), 4950);
 }
 
+TEST(ThreadPool, what_a_share_throws_reaches_the_caller_when_all_are_done) {
+  ThreadPool pool(2, 10);
+  std::atomic<int> done{0};
+  EXPECT_THROW(pool.parallel_for(100,
+                                 [&done](std::size_t i) {
+                                   if (i % 10 == 3) throw std::bad_alloc();
+                                   ++done;
+                                 }),
+               std::bad_alloc);
+  EXPECT_EQ(done, 90);
+}
+
 TEST(CancelToken, copies_share_the_wish) {
   const CancelToken token;
   const CancelToken copy = token;

@@ -19,6 +19,7 @@
 #include "judge/rules/manager.h"
 #include "model/config/reload.h"
 #include "model/config/render.h"
+#include "observe/host/config.h"
 #include "observe/registry_collector.h"
 #include "observe/scrape/manager.h"
 #include "query/promql/engine.h"
@@ -115,7 +116,7 @@ struct App::Rooms {
   bool ended QD_GUARDED_BY(end_mutex) = false;
 
  private:
-  void build_observers(const Settings& s);
+  base::Status build_observers(const Settings& s);
   void build_judges(const Settings& s);
   base::Status build_server(const Settings& s);
   std::string address(const Settings& s) const;
@@ -139,7 +140,7 @@ base::Status App::Rooms::start() {
   loop = std::make_unique<connect::EventLoop>();
   work_pool = std::make_unique<base::ThreadPool>(std::max<std::size_t>(4, cores()), kWorkQueueMax);
   QD_ASSIGN(client, connect::http::Client::create(*loop, {}, registry));
-  build_observers(*s);
+  QD_TRY(build_observers(*s));
   build_judges(*s);
   QD_TRY(build_server(*s));
 
@@ -165,9 +166,12 @@ std::string App::Rooms::address(const Settings& s) const {
   return (s.serve.tls_cert_file.empty() ? "http://" : "https://") + first;
 }
 
-void App::Rooms::build_observers(const Settings& s) {
+base::Status App::Rooms::build_observers(const Settings& s) {
   collectors = std::make_unique<observe::CollectorRunner>(*loop, *work_pool, *store, registry, log, s.observe);
-  if (s.host.enabled) collectors->add(std::make_unique<observe::host::HostCollector>(s.host, clock, log));
+  if (s.host.enabled) {
+    QD_TRY(observe::host::check_roots(s.host));
+    collectors->add(std::make_unique<observe::host::HostCollector>(s.host, clock, log));
+  }
   collectors->add(std::make_unique<observe::RegistryCollector>(
       registry, observe::BuildInfo{.version = std::string(base::build_version()),
                                    .revision = std::string(base::build_revision()),
@@ -176,6 +180,7 @@ void App::Rooms::build_observers(const Settings& s) {
       *loop, [this](std::function<void()> task) { return work_pool->submit(std::move(task)); },
       observe::scrape::fetch_by(*client), *store, log, registry,
       observe::scrape::ScrapeOptions{.user_agent = fmt::format("Quarterdeck/{}", base::build_version())});
+  return {};
 }
 
 void App::Rooms::build_judges(const Settings& s) {
@@ -195,15 +200,21 @@ void App::Rooms::build_judges(const Settings& s) {
     });
   };
   notifier = std::make_unique<act::notify::Notifier>(*loop, post, log, registry);
+  const base::CancelToken cancel;
   judge::rules::Workplace workplace{
-      .query = [this](std::string_view expr,
-                      model::TimestampMs time_ms) { return engine->instant(*store, expr, time_ms, current()->query); },
+      .query =
+          [this, cancel](std::string_view expr, model::TimestampMs time_ms) {
+            auto options = current()->query;
+            options.cancel = cancel;
+            return engine->instant(*store, expr, time_ms, options);
+          },
       .store = *store,
       .clock = clock,
       .log = log,
       .registry = registry,
       .external_labels = s.observe.external_labels,
       .external_url = s.external_url,
+      .cancel = cancel,
   };
   rules = std::make_unique<judge::rules::Manager>(
       std::move(workplace), *loop, *work_pool,

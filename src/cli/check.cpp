@@ -44,18 +44,18 @@ base::Result<std::string> rules_summary(const std::vector<judge::rules::Group>& 
   return fmt::format("{} groups, {} rules", groups.size(), rules);
 }
 
-base::Result<std::string> check_rules(base::Files& files, const std::string& file) {
+base::Result<std::string> check_rules(base::Files& files, const std::string& file, bool experimental) {
   QD_ASSIGN(const auto text, base::read_file(files, file, kFileBytesMax));
-  QD_ASSIGN(const auto groups, judge::rules::parse_rule_file(text, file));
+  QD_ASSIGN(const auto groups, judge::rules::parse_rule_file(text, file, {.experimental = experimental}));
   return rules_summary(groups);
 }
 
-base::Result<std::string> check_prometheus(base::Files& files, const std::string& file) {
+base::Result<std::string> check_prometheus(base::Files& files, const std::string& file, bool experimental) {
   QD_ASSIGN(const auto parsed, observe::scrape::load_prometheus_file(file));
   std::size_t rule_files = 0;
   for (const auto& pattern : parsed.rule_files) {
     QD_ASSIGN(const auto names, matching_files(pattern));
-    for (const auto& name : names) QD_TRY(check_rules(files, name));
+    for (const auto& name : names) QD_TRY(check_rules(files, name, experimental));
     rule_files += names.size();
   }
   return fmt::format("{} jobs, {} rule files", parsed.scrape_configs.size(), rule_files);
@@ -66,7 +66,7 @@ base::Result<std::string> check_quarterdeck(base::Files& files, const std::strin
   return rules_summary(settings->groups);
 }
 
-Finding check(base::Files& files, const std::string& file) {
+Finding check(base::Files& files, const std::string& file, bool experimental) {
   Finding finding{.file = file};
   const auto text = base::read_file(files, file, kFileBytesMax);
   if (!text) {
@@ -81,8 +81,8 @@ Finding check(base::Files& files, const std::string& file) {
     return finding;
   }
   finding.kind = *kind;
-  auto summary = *kind == "rules"        ? check_rules(files, file)
-                 : *kind == "prometheus" ? check_prometheus(files, file)
+  auto summary = *kind == "rules"        ? check_rules(files, file, experimental)
+                 : *kind == "prometheus" ? check_prometheus(files, file, experimental)
                                          : check_quarterdeck(files, file);
   if (summary)
     finding.summary = *summary;
@@ -91,12 +91,12 @@ Finding check(base::Files& files, const std::string& file) {
   return finding;
 }
 
-int check_all(const std::vector<std::string>& names, const Output& output) {
+int check_all(const std::vector<std::string>& names, bool experimental, const Output& output) {
   base::PosixFiles files;
   int code = kExitYes;
   boost::json::array list;
   for (const auto& name : names) {
-    const auto finding = check(files, name);
+    const auto finding = check(files, name, experimental);
     if (!finding.error.empty()) code = std::max(code, finding.unreadable ? kExitFailed : kExitNo);
     if (output.json()) {
       list.push_back({{"file", finding.file},
@@ -123,8 +123,13 @@ void add_check(CLI::App& app, int& exit_code) {
   auto names = std::make_shared<std::vector<std::string>>();
   auto output = std::make_shared<Output>();
   command->add_option("FILE", *names, "quarterdeck.yaml, a Prometheus configuration, or a rule file")->required();
+  auto experimental = std::make_shared<bool>(false);
+  command->add_flag(
+      "--experimental", *experimental,
+      "let rules use experimental PromQL, as query.experimental does (a quarterdeck.yaml says it itself)");
   output->add_to(*command);
-  command->callback([names, output, &exit_code] { exit_code = check_all(*names, *output); });
+  command->callback(
+      [names, experimental, output, &exit_code] { exit_code = check_all(*names, *experimental, *output); });
 }
 
 }  // namespace qd::cli

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -23,7 +24,7 @@ struct Output {
 // The flags that stand for settings, wherever a command reads them: --config, --data-dir, --set.
 struct SettingFlags {
   std::string config_file;
-  std::string data_dir;
+  std::optional<std::string> data_dir;
   std::vector<std::string> sets;
   void add_to(CLI::App& command);
   // With the environment of this process.

@@ -1,11 +1,14 @@
 #include "cli/commands.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <span>
 
 #include "base/build.h"
+#include "base/strings.h"
 #include "cli/command.h"
 #include "model/config/render.h"
 
@@ -28,7 +31,7 @@ void SettingFlags::add_to(CLI::App& command) {
 Invocation SettingFlags::invocation() const {
   Invocation invocation{.config_file = config_file, .sets = sets};
   invocation.environment = model::config::environment_of(environ);
-  if (!data_dir.empty()) invocation.flags.push_back({.origin = "--data-dir", .path = "store.dir", .value = data_dir});
+  if (data_dir) invocation.flags.push_back({.origin = "--data-dir", .path = "store.dir", .value = *data_dir});
   return invocation;
 }
 
@@ -72,6 +75,34 @@ void add_config(CLI::App& app, int& exit_code) {
   });
 }
 
+namespace {
+
+// A word where a command stands that is none: CLI11 would only call it unexpected.
+base::Status check_commands(const CLI::App& app, std::span<char* const> words) {
+  const CLI::App* place = &app;
+  for (const std::string_view word : words) {
+    const auto commands = place->get_subcommands([](const CLI::App*) { return true; });
+    if (commands.empty() || word.starts_with('-')) return {};
+    std::vector<std::string> names;
+    const CLI::App* found = nullptr;
+    for (const auto* command : commands) {
+      names.push_back(command->get_name());
+      if (names.back() == word) found = command;
+    }
+    if (!found) {
+      const auto meant = base::nearest(word, names);
+      return base::fail(
+          base::ErrorCode::kInvalid,
+          fmt::format("there is no command \"{}\"{}; the commands are {}", word,
+                      meant ? fmt::format(", did you mean \"{}\"?", *meant) : "", fmt::join(names, ", ")));
+    }
+    place = found;
+  }
+  return {};
+}
+
+}  // namespace
+
 int run_command(int argc, char** argv) {
   CLI::App app("Quarterdeck: the operations deck of a container platform");
   app.footer("Example: quarterdeck run --listen 127.0.0.1:9090");
@@ -84,6 +115,8 @@ int run_command(int argc, char** argv) {
   add_promql(app, exit_code);
   add_config(app, exit_code);
   add_version(app, exit_code);
+  if (const auto known = check_commands(app, std::span(argv, static_cast<std::size_t>(argc)).subspan(1)); !known)
+    return failed(known.error());
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

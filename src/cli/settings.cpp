@@ -28,10 +28,18 @@ void declare_rules(Schema& schema, RuleSettings& rules) {
                      "How often groups that name no interval are evaluated.", 1000);
 }
 
+base::Status check_external_labels(const std::map<std::string, std::string>& labels) {
+  for (const auto& [name, value] : labels) {
+    if (!model::valid_label_name(name) || name.starts_with("__"))
+      return base::fail(ErrorCode::kInvalid, fmt::format("\"{}\" is no name for a label of one's own", name));
+  }
+  return {};
+}
+
 base::Result<std::vector<judge::rules::Group>> load_groups(const Settings& settings, base::Files& files) {
   std::vector<judge::rules::Group> groups;
   const auto take = [&](std::string_view text, const std::string& name) -> base::Status {
-    QD_ASSIGN(auto some, judge::rules::parse_rule_file(text, name));
+    QD_ASSIGN(auto some, judge::rules::parse_rule_file(text, name, {.experimental = settings.query.experimental}));
     for (auto& group : some) groups.push_back(std::move(group));
     return {};
   };
@@ -53,6 +61,10 @@ base::Result<std::vector<judge::rules::Group>> load_groups(const Settings& setti
 void declare(Settings& settings) {
   auto& schema = settings.schema;
   schema.text("store.dir", settings.data_dir, "The data directory. One process at a time works in it.").only_at_start();
+  schema.check("store.dir", [&settings]() -> base::Status {
+    if (!settings.data_dir.empty()) return {};
+    return base::fail(ErrorCode::kInvalid, "it is empty: name a directory, like \"./data\"");
+  });
   schema
       .text("serve.external_url", settings.external_url,
             "How others reach this server: the beginning of links in notifications. Its own address when empty.")
@@ -63,6 +75,7 @@ void declare(Settings& settings) {
       .text_map("observe.external_labels", settings.external_labels,
                 "Labels of this Quarterdeck among several: on what the built-in collectors give, and in alerts.")
       .only_at_start();
+  schema.check("observe.external_labels", [&settings] { return check_external_labels(settings.external_labels); });
   schema.text("observe.prometheus_file", settings.prometheus_file,
               "A configuration file of Prometheus: what it scrapes and its rules.");
   observe::host::declare(schema, settings.host);
@@ -108,12 +121,7 @@ base::Result<std::shared_ptr<const Settings>> load_settings(const Invocation& in
     if (!settings->schema.is_set("judge.rules.evaluation_interval"))
       settings->rules.evaluation_interval_ms = settings->prometheus.global.evaluation_interval_ms;
   }
-  for (const auto& [name, value] : settings->external_labels) {
-    if (!model::valid_label_name(name))
-      return base::fail(ErrorCode::kInvalid,
-                        fmt::format("observe.external_labels: \"{}\" is no name of a label", name));
-    labels.set(name, value);
-  }
+  for (const auto& [name, value] : settings->external_labels) labels.set(name, value);
   settings->observe.external_labels = labels.build();
   QD_ASSIGN(settings->groups, load_groups(*settings, files));
   return settings;

@@ -1,6 +1,7 @@
 #include "serve/router.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <new>
@@ -112,7 +113,7 @@ void Router::add(Route route) {
 }
 
 const Route* Router::find(std::string_view method, std::string_view path, std::string& parameter,
-                          std::string& allowed) const {
+                          std::set<std::string>& allowed) const {
   const Route* best = nullptr;
   int best_fit = 0;
   for (const auto& route : routes_) {
@@ -120,7 +121,7 @@ const Route* Router::find(std::string_view method, std::string_view path, std::s
     const int fitness = fit(route.path, path, found);
     if (fitness == 0 || fitness < best_fit) continue;
     if (std::find(route.methods.begin(), route.methods.end(), method) == route.methods.end()) {
-      for (const auto& other : route.methods) allowed.append(allowed.empty() ? "" : ", ").append(other);
+      allowed.insert(route.methods.begin(), route.methods.end());
       continue;
     }
     if (fitness == best_fit) continue;
@@ -146,15 +147,15 @@ void Router::handle(Request request, Reply reply) const {
     return reply.send(std::move(response));
   }
   std::string parameter;
-  std::string allowed;
+  std::set<std::string> allowed;
   const Route* route = find(request.method, request.path, parameter, allowed);
   if (!route) {
     const int status = allowed.empty() ? 404 : 405;
     auto response = refusal(request, status, "not_found",
                             status == 404 ? fmt::format("there is nothing at {}", request.path.substr(0, 200))
                                           : fmt::format("{} is not served at {}: it takes {}", request.method,
-                                                        request.path.substr(0, 200), allowed));
-    if (status == 405) response.headers.add("Allow", allowed);
+                                                        request.path.substr(0, 200), fmt::join(allowed, ", ")));
+    if (status == 405) response.headers.add("Allow", fmt::format("{}", fmt::join(allowed, ", ")));
     return reply.send(std::move(response));
   }
   if (!principal->may(route->access)) {

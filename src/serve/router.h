@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,7 +49,8 @@ class Router {
   void handle(connect::http::Request request, connect::http::Reply reply) const;
 
  private:
-  const Route* find(std::string_view method, std::string_view path, std::string& parameter, std::string& allowed) const;
+  const Route* find(std::string_view method, std::string_view path, std::string& parameter,
+                    std::set<std::string>& allowed) const;
 
   const Authenticator& authenticator_;
   base::ThreadPool& pool_;

@@ -40,6 +40,28 @@ test("an unknown key is refused with file, line and the nearest key", async (t) 
   assert.ok(!existsSync(path.join(dir, "d")), "nothing was begun");
 });
 
+test("values that cannot be are refused before anything begins", async (t) => {
+  const dir = scratch(t);
+  const labels = writeConfig(dir, "labels.yaml", "observe:\n  external_labels:\n    __name__: x\n");
+  await refused(["--config", labels, "--data-dir", path.join(dir, "d")], /labels\.yaml:3?.*external_labels.*__name__/s);
+  await refused(["--data-dir", ""], /store\.dir.*empty/s);
+  await refused(
+    ["--set", "observe.host.procfs=/nowhere", "--data-dir", path.join(dir, "d")],
+    /observe\.host\.procfs: there is no directory "\/nowhere"/,
+  );
+});
+
+test("a command that does not exist is named, with the nearest one", async () => {
+  for (const words of [["rnu"], ["rnu", "--help"]]) {
+    const { code, stderr } = await runCommand(words);
+    assert.equal(code, 2);
+    assert.match(stderr, /there is no command "rnu", did you mean "run"\?/);
+  }
+  const { code, stderr } = await runCommand(["token", "ad"]);
+  assert.equal(code, 2);
+  assert.match(stderr, /there is no command "ad", did you mean "add"/);
+});
+
 test("the environment, --set and flags override the file, in that order", async (t) => {
   const dir = scratch(t);
   const config = writeConfig(

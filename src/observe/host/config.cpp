@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <utility>
+
 namespace qd::observe::host {
 namespace {
 
@@ -24,6 +27,19 @@ void declare(model::config::Schema& schema, HostOptions& options) {
        "Where the machine's /proc is seen; in a container, where it is mounted.");
   path("observe.host.sysfs", options.sysfs, "Where the machine's /sys is seen.");
   path("observe.host.rootfs", options.rootfs, "Where the machine's / is seen: file systems are asked below it.");
+}
+
+base::Status check_roots(const HostOptions& options) {
+  for (const auto& [key, path] :
+       {std::pair("procfs", &options.procfs), {"sysfs", &options.sysfs}, {"rootfs", &options.rootfs}}) {
+    std::error_code error;
+    if (!std::filesystem::is_directory(*path, error))
+      return base::fail(base::ErrorCode::kInvalid,
+                        fmt::format("observe.host.{}: there is no directory {:?} here; mount it, or set "
+                                    "observe.host.enabled: false",
+                                    key, *path));
+  }
+  return {};
 }
 
 }  // namespace qd::observe::host

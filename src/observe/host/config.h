@@ -9,4 +9,7 @@ namespace qd::observe::host {
 // observe.host.enabled, .procfs, .sysfs and .rootfs.
 void declare(model::config::Schema& schema, HostOptions& options);
 
+// kInvalid names the setting whose directory is not on this machine.
+base::Status check_roots(const HostOptions& options);
+
 }  // namespace qd::observe::host

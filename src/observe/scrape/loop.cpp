@@ -333,16 +333,19 @@ void Loop::count(const Scrape& scrape, const IngestCounts& counts) {
   counters.out_of_bounds.add(counts.too_old + counts.too_far_in_future);
   counters.series_refused.add(counts.series_refused);
   const std::uint64_t refused = counts.out_of_order + counts.duplicate + counts.too_old + counts.too_far_in_future;
-  if (refused > 0) {
-    environment_->log.warn("samples of a scrape were refused", {{"target", scrape.target.url},
-                                                                {"out_of_order", counts.out_of_order},
-                                                                {"duplicate", counts.duplicate},
-                                                                {"too_old", counts.too_old},
-                                                                {"too_far_in_future", counts.too_far_in_future}});
+  // Said once, until a scrape is clean again: the counters have the rest.
+  const bool refused_before = std::exchange(samples_refused_, refused > 0);
+  if (samples_refused_ && !refused_before) {
+    environment_->log.warn("samples of a scrape are refused", {{"target", scrape.target.url},
+                                                               {"out_of_order", counts.out_of_order},
+                                                               {"duplicate", counts.duplicate},
+                                                               {"too_old", counts.too_old},
+                                                               {"too_far_in_future", counts.too_far_in_future}});
   }
-  if (counts.series_refused > 0) {
+  const bool series_refused_before = std::exchange(series_refused_, counts.series_refused > 0);
+  if (series_refused_ && !series_refused_before) {
     environment_->log.warn(
-        "new series of a scrape were refused",
+        "new series of a scrape are refused",
         {{"target", scrape.target.url}, {"series", counts.series_refused}, {"error", counts.refusal}});
   }
 }

@@ -123,6 +123,8 @@ class Loop : public std::enable_shared_from_this<Loop> {
   Ingest ingest_;
   store::metrics::SeriesRef report_refs_[kReportSeries] = {};
   bool reported_ = false;
+  bool samples_refused_ = false;  // by the last scrape
+  bool series_refused_ = false;
   model::TimestampMs newest_ms_ = 0;
 };
 

@@ -45,7 +45,7 @@ void targets(Call call, const Sources& sources) {
   const auto state = call.request.param("state").value_or("any");
   const auto pool = call.request.param("scrapePool").value_or("");
   std::vector<TargetStatus> active;
-  if (state != "dropped") {
+  if (state == "any" || state == "active" || state.empty()) {
     for (const auto& report : sources.collectors.reports()) active.push_back(status_of(report, sources));
     for (auto& target : sources.scrapes.targets()) active.push_back(std::move(target));
     if (!pool.empty()) std::erase_if(active, [&](const TargetStatus& t) { return t.scrape_pool != pool; });

@@ -16,28 +16,13 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/temp_directory.h"
 #include "store/metrics/store.h"
 
 namespace qd::store::metrics {
 namespace {
 
 constexpr TimestampMs kStart = 1'700'000'000'000;
-
-class TempDir {
- public:
-  TempDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "qd-bench-XXXXXX").native();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // A line of /proc/self/status, in bytes.
 double status_bytes(const char* key) {
@@ -134,7 +119,7 @@ void store_append(benchmark::State& state) {
   const auto n = static_cast<std::size_t>(state.range(0));
   base::PosixFiles files;
   base::Registry registry;
-  TempDir dir;
+  base::TempDirectory dir;
   auto store = open_store(files, dir.path(), registry);
   const auto refs = make_series(*store, n);
   Source source(n);
@@ -158,7 +143,7 @@ void store_memory(benchmark::State& state) {
   base::PosixFiles files;
   base::Registry registry;
   for (auto _ : state) {
-    TempDir dir;
+    base::TempDirectory dir;
     Source source(n);
     source.step();
     reset_peak();
@@ -187,7 +172,7 @@ void store_start_up(benchmark::State& state) {
   const auto n = static_cast<std::size_t>(state.range(1));
   base::PosixFiles files;
   base::Registry registry;
-  TempDir dir;
+  base::TempDirectory dir;
   {
     auto store = open_store(files, dir.path(), registry);
     const auto refs = make_series(*store, n);
@@ -211,7 +196,7 @@ void store_select_and_read(benchmark::State& state) {
   constexpr std::size_t kSeries = 40'000;
   base::PosixFiles files;
   base::Registry registry;
-  TempDir dir;
+  base::TempDirectory dir;
   auto store = open_store(files, dir.path(), registry);
   const auto refs = make_series(*store, kSeries);
   Source source(kSeries);

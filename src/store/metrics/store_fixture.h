@@ -16,6 +16,7 @@
 
 #include "base/faulty_files.h"
 #include "base/files.h"
+#include "base/temp_directory.h"
 #include "store/metrics/store.h"
 
 namespace qd::store::metrics {
@@ -26,23 +27,9 @@ using base::FaultyFiles;
 inline constexpr TimestampMs kStart = 1'699'999'980'000;  // where a window of a minute begins
 inline constexpr TimestampMs kAll = model::kMaxTimestampMs;
 
-class TempDir {
- public:
-  TempDir() {
-    // In memory where there is such a place: these tests sync thousands of times.
-    const std::filesystem::path memory = "/dev/shm";
-    const bool usable = ::access(memory.c_str(), W_OK) == 0;
-    std::string name = ((usable ? memory : std::filesystem::temp_directory_path()) / "qd-store-XXXXXX").native();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
+// In memory where there is such a place: these tests sync thousands of times.
+struct TempDir : base::TempDirectory {
+  TempDir() : TempDirectory(::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : std::filesystem::temp_directory_path()) {}
 };
 
 inline LabelSet series_labels(int i, std::string_view name = "m") {

@@ -1,7 +1,6 @@
 #include "store/metrics/wal.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -11,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/faulty_files.h"
+#include "base/temp_directory.h"
 #include "store/metrics/wal_reader.h"
 
 namespace qd::store::metrics {
@@ -136,14 +136,6 @@ TEST(WalReader, damage_anywhere_costs_the_records_it_touches_and_no_other) {
 
 class WalTest : public ::testing::Test {
  protected:
-  WalTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "qd-wal-XXXXXX").native();
-    dir_ = ::mkdtemp(name.data());
-  }
-  ~WalTest() override {
-    std::error_code ignored;
-    std::filesystem::remove_all(dir_, ignored);
-  }
   std::string record(double value) {
     SampleBatch batch{{1}, {1000}, {value}};
     std::string out;
@@ -157,7 +149,8 @@ class WalTest : public ::testing::Test {
     for (const auto& batch : found.batches_) out.push_back(batch.values[0]);
     return out;
   }
-  std::filesystem::path dir_;
+  const base::TempDirectory temporary_;
+  const std::filesystem::path dir_ = temporary_.path();
   base::PosixFiles posix_;
   base::FaultyFiles files_{posix_};
 };

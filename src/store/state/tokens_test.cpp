@@ -2,22 +2,19 @@
 
 #include <gtest/gtest.h>
 #include <sqlite3.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+
+#include "base/temp_directory.h"
 
 namespace qd::store::state {
 namespace {
 
 class StateTest : public testing::Test {
  protected:
-  StateTest() : dir_(std::filesystem::temp_directory_path() / ("qd-state-" + std::to_string(::getpid()))) {
-    std::filesystem::create_directories(dir_);
-  }
-  ~StateTest() override { std::filesystem::remove_all(dir_); }
   std::filesystem::path file() const { return dir_ / "state.db"; }
-  const std::filesystem::path dir_;
+  const base::TempDirectory dir_;
 };
 
 TEST_F(StateTest, a_token_is_found_until_it_is_revoked) {
