@@ -15,7 +15,7 @@ class BoundedQueue {
  public:
   explicit BoundedQueue(std::size_t limit) : limit_(limit) {}
 
-  // False when the queue is full or closed; the value is then dropped by the caller's hand, and counted there.
+  // False when the queue is full or closed; the value is dropped.
   bool try_push(T value) QD_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     if (closed_ || items_.size() >= limit_) return false;
@@ -24,37 +24,35 @@ class BoundedQueue {
     return true;
   }
 
-  std::optional<T> try_pop() QD_EXCLUDES(mutex_) {
-    MutexLock lock(mutex_);
-    return take();
-  }
-
-  // Waits; nothing comes once the queue is closed and empty.
+  // Waits; nothing comes once the queue is closed.
   std::optional<T> pop() QD_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     while (items_.empty() && !closed_) wake_.wait(mutex_);
-    return take();
+    if (closed_) return std::nullopt;
+    std::optional<T> value(std::move(items_.front()));
+    items_.pop_front();
+    return value;
   }
 
+  // What waits is never given out; it goes with the queue.
   void close() QD_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     closed_ = true;
     wake_.notify_all();
   }
 
+  bool closed() const QD_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return closed_;
+  }
+
   std::size_t size() const QD_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
     return items_.size();
   }
+  std::size_t limit() const { return limit_; }
 
  private:
-  std::optional<T> take() QD_REQUIRES(mutex_) {
-    if (items_.empty()) return std::nullopt;
-    std::optional<T> value(std::move(items_.front()));
-    items_.pop_front();
-    return value;
-  }
-
   const std::size_t limit_;
   mutable Mutex mutex_;
   CondVar wake_;

@@ -236,8 +236,7 @@ Result<std::unique_ptr<FileLock>> PosixFiles::lock(const Path& path) {
   if (uninterrupted([&] { return ::fcntl(descriptor.get(), F_OFD_SETLK, &range); }) != 0) {
     if (errno != EAGAIN && errno != EACCES) return failed(errno, "locking", path);
     return fail(ErrorCode::kConflict,
-                fmt::format("locking {}: {} holds it; stop that one first, or use another directory", path.native(),
-                            holder_of(descriptor.get())));
+                fmt::format("locking {}: {} holds it", path.native(), holder_of(descriptor.get())));
   }
   const std::string pid = fmt::format("{}\n", ::getpid());
   if (::ftruncate(descriptor.get(), 0) != 0 ||

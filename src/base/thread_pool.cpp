@@ -7,55 +7,32 @@
 #include <exception>
 
 #include "base/assert.h"
+#include "base/mutex.h"
 
 namespace qd::base {
 
-ThreadPool::ThreadPool(std::size_t threads, std::size_t queue_limit) : queue_limit_(queue_limit) {
+ThreadPool::ThreadPool(std::size_t threads, std::size_t queue_limit) : queue_(queue_limit) {
   QD_ASSERT(threads > 0);
   threads_.reserve(threads);
   for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
 }
 
 ThreadPool::~ThreadPool() {
-  {
-    MutexLock lock(mutex_);
-    stopping_ = true;
-    wake_.notify_all();
-  }
+  queue_.close();
   for (std::thread& thread : threads_) thread.join();
 }
 
 Status ThreadPool::submit(std::function<void()> task) {
-  MutexLock lock(mutex_);
-  if (stopping_) return fail(ErrorCode::kCancelled, "submitting work: the thread pool is stopping");
-  if (queue_.size() >= queue_limit_) {
-    return fail(
-        ErrorCode::kLimit,
-        fmt::format("submitting work: {} tasks wait already, which is the limit; try again later", queue_limit_));
-  }
-  queue_.push_back(std::move(task));
-  wake_.notify_one();
-  return {};
-}
-
-std::size_t ThreadPool::queued() const {
-  MutexLock lock(mutex_);
-  return queue_.size();
+  if (queue_.try_push(std::move(task))) return {};
+  if (queue_.closed()) return fail(ErrorCode::kCancelled, "submitting work: the thread pool is stopping");
+  return fail(
+      ErrorCode::kLimit,
+      fmt::format("submitting work: {} tasks wait already, which is the limit; try again later", queue_.limit()));
 }
 
 void ThreadPool::work() {
   pthread_setname_np(pthread_self(), "qd-work");
-  while (true) {
-    std::function<void()> task;
-    {
-      MutexLock lock(mutex_);
-      while (queue_.empty() && !stopping_) wake_.wait(mutex_);
-      if (stopping_) return;
-      task = std::move(queue_.front());
-      queue_.pop_front();
-    }
-    task();
-  }
+  while (auto task = queue_.pop()) (*task)();
 }
 
 namespace {

@@ -6,13 +6,12 @@
 
 #include <atomic>
 #include <cstddef>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
 
-#include "base/mutex.h"
+#include "base/bounded_queue.h"
 #include "base/result.h"
 
 namespace qd::base {
@@ -38,7 +37,7 @@ class ThreadPool {
 
   Status submit(std::function<void()> task);
   std::size_t threads() const { return threads_.size(); }
-  std::size_t queued() const;
+  std::size_t queued() const { return queue_.size(); }
 
   // Calls f(i) for every i in [0, n), on the pool's threads and the caller's, and returns when all are done. Never
   // deadlocks when called from a pool thread: the caller alone can finish it. A full queue only means fewer helpers.
@@ -48,11 +47,7 @@ class ThreadPool {
  private:
   void work();
 
-  const std::size_t queue_limit_;
-  mutable Mutex mutex_;
-  CondVar wake_;
-  bool stopping_ QD_GUARDED_BY(mutex_) = false;
-  std::deque<std::function<void()>> queue_ QD_GUARDED_BY(mutex_);
+  BoundedQueue<std::function<void()>> queue_;
   std::vector<std::thread> threads_;
 };
 

@@ -1,6 +1,7 @@
 #include "cli/app.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/resource.h>
 
 #include <atomic>
@@ -23,6 +24,7 @@
 #include "observe/registry_collector.h"
 #include "observe/scrape/manager.h"
 #include "query/promql/engine.h"
+#include "serve/platform/about.h"
 #include "serve/prometheus/api.h"
 #include "serve/ui/page.h"
 #include "store/state/database.h"
@@ -70,6 +72,7 @@ struct App::Rooms {
 
   base::Status reload(const std::string& asked_by);
   void commit(const SettingsPtr& next);
+  void tell_warnings() const;
   void maintain();
 
   SettingsPtr current() const {
@@ -119,7 +122,7 @@ struct App::Rooms {
   base::Status build_observers(const Settings& s);
   void build_judges(const Settings& s);
   base::Status build_server(const Settings& s);
-  std::string address(const Settings& s) const;
+  std::vector<std::string> listening(const Settings& s) const;
 };
 
 base::Status App::Rooms::open() {
@@ -135,6 +138,7 @@ base::Status App::Rooms::open() {
 base::Status App::Rooms::start() {
   const auto s = current();
   raise_descriptor_limit();
+  tell_warnings();
   query_pool = std::make_unique<base::ThreadPool>(std::max<std::size_t>(2, cores()), kQueryQueueMax);
   engine = std::make_unique<query::promql::Engine>(query_pool.get(), clock);
   loop = std::make_unique<connect::EventLoop>();
@@ -153,17 +157,22 @@ base::Status App::Rooms::start() {
   maintain();
   reloaded_ms = clock.wall_ms();
   ready = true;
-  log.info("serving",
-           {{"address", sources->address}, {"version", base::build_version()}, {"commit", base::build_revision()}});
-  fmt::print("Quarterdeck {} serves {}\n", base::build_version(), sources->address);
+  auto addresses = listening(*s);
+  if (!s->serve.unix_socket.empty()) addresses.push_back("unix:" + s->serve.unix_socket);
+  log.info("serving", {{"address", fmt::format("{}", fmt::join(addresses, ", "))},
+                       {"external_url", sources->address},
+                       {"version", base::build_version()},
+                       {"commit", base::build_revision()}});
+  fmt::print("Quarterdeck {} serves {}\n", base::build_version(), fmt::join(addresses, " "));
   std::fflush(stdout);
   return {};
 }
 
-std::string App::Rooms::address(const Settings& s) const {
-  if (!s.external_url.empty()) return s.external_url;
-  const auto first = server && !server->addresses().empty() ? server->addresses().front() : "127.0.0.1";
-  return (s.serve.tls_cert_file.empty() ? "http://" : "https://") + first;
+std::vector<std::string> App::Rooms::listening(const Settings& s) const {
+  std::vector<std::string> urls;
+  for (const auto& address : server->addresses())
+    urls.push_back((s.serve.tls_cert_file.empty() ? "http://" : "https://") + address);
+  return urls;
 }
 
 base::Status App::Rooms::build_observers(const Settings& s) {
@@ -176,10 +185,11 @@ base::Status App::Rooms::build_observers(const Settings& s) {
       registry, observe::BuildInfo{.version = std::string(base::build_version()),
                                    .revision = std::string(base::build_revision()),
                                    .build = std::string(base::build_kind())}));
+  auto scraping = s.scrape;
+  scraping.user_agent = fmt::format("Quarterdeck/{}", base::build_version());
   scrapes = std::make_unique<observe::scrape::Manager>(
       *loop, [this](std::function<void()> task) { return work_pool->submit(std::move(task)); },
-      observe::scrape::fetch_by(*client), *store, log, registry,
-      observe::scrape::ScrapeOptions{.user_agent = fmt::format("Quarterdeck/{}", base::build_version())});
+      observe::scrape::fetch_by(*client), *store, log, registry, scraping);
   return {};
 }
 
@@ -242,7 +252,8 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .query_options = [this] { return current()->query; },
       .config_yaml = [this] { return model::config::render_effective(current()->schema); },
       .flags = std::move(flags),
-      .data_dir = std::filesystem::absolute(s.data_dir).string(),
+      .damaged_parts = [&parts =
+                            registry.counter("quarterdeck_store_damaged_parts_total", "")] { return parts.value(); },
       .retention = [this] { return retention_text(current()->store); },
       .reload = [this](const serve::Principal& principal) { return reload(principal.to_string()); },
       .reload_succeeded = [this] { return reload_succeeded.load(); },
@@ -251,6 +262,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .started_ms = clock.wall_ms(),
   });
   serve::prometheus::add_routes(*router, *sources);
+  serve::platform::add_about_route(*router, {.data_dir = std::filesystem::absolute(s.data_dir).string()});
   serve::ui::add_routes(*router);
   connect::http::ServerOptions options;
   options.listen = s.serve.listen;
@@ -264,7 +276,8 @@ base::Status App::Rooms::build_server(const Settings& s) {
                           router->handle(std::move(request), std::move(reply));
                         },
                         log, registry));
-  sources->address = address(s);
+  const auto urls = listening(s);
+  sources->address = !s.external_url.empty() ? s.external_url : urls.empty() ? "http://localhost" : urls.front();
   notifier->set_origin({.external_url = sources->address, .external_labels = s.observe.external_labels});
   return {};
 }
@@ -288,11 +301,14 @@ void App::Rooms::maintain() {
 base::Status App::Rooms::reload(const std::string& asked_by) {
   base::MutexLock lock_reload(reload_mutex);
   SettingsPtr next;
+  std::vector<std::string> need_restart;
   std::optional<observe::scrape::Manager::Plan> plan;
   const model::config::Participant participants[] = {
       {.name = "settings",
        .prepare = [&]() -> base::Result<model::config::Participant::Commit> {
-         QD_ASSIGN(next, load_settings(invocation, files));
+         QD_ASSIGN(auto loaded, load_settings(invocation, files));
+         need_restart = keep_start_only(*loaded, *current());
+         next = std::move(loaded);
          return [&] { commit(next); };
        }},
       {.name = "scraping",
@@ -303,8 +319,8 @@ base::Status App::Rooms::reload(const std::string& asked_by) {
        }},
       {.name = "certificates",
        .prepare = [&]() -> base::Result<model::config::Participant::Commit> {
-         if (!current()->serve.tls_cert_file.empty()) QD_TRY(server->reload_tls());
-         return [] {};
+         if (current()->serve.tls_cert_file.empty()) return [] {};
+         return server->prepare_tls();
        }},
   };
   const auto done = model::config::reload(participants);
@@ -314,14 +330,18 @@ base::Status App::Rooms::reload(const std::string& asked_by) {
     return done;
   }
   reloaded_ms = clock.wall_ms();
+  tell_warnings();
+  for (const auto& path : need_restart) log.warn("a changed setting needs a restart", {{"setting", path}});
   log.info("reloaded", {{"asked_by", asked_by}});
   return {};
 }
 
+void App::Rooms::tell_warnings() const {
+  for (const auto& warning : current()->warnings)
+    log.warn("part of the configuration was passed over", {{"what", warning}});
+}
+
 void App::Rooms::commit(const SettingsPtr& next) {
-  const auto before = current();
-  for (const auto& path : model::config::Schema::start_only_changes(before->schema, next->schema))
-    log.warn("a changed setting needs a restart", {{"setting", path}});
   {
     base::MutexLock lock_settings(settings_mutex);
     settings = next;

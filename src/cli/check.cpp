@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 
 #include "cli/command.h"
+#include "observe/scrape/manager.h"
 
 namespace qd::cli {
 
@@ -27,7 +28,8 @@ base::Result<std::string> kind_of(const model::config::Node& node, const std::st
     return std::any_of(keys.begin(), keys.end(), [&](const char* key) { return node.find(key) != nullptr; });
   };
   if (has({"groups"})) return std::string("rules");
-  if (has({"global", "scrape_configs", "rule_files", "scrape_config_files", "alerting", "remote_write", "remote_read"}))
+  if (has({"global", "scrape_configs", "rule_files", "scrape_config_files", "alerting", "remote_write", "remote_read",
+           "otlp", "storage", "tracing", "runtime"}))
     return std::string("prometheus");
   if (node.is_null() || has({"store", "serve", "observe", "query", "judge", "act", "exporters"}))
     return std::string("quarterdeck");
@@ -52,10 +54,14 @@ base::Result<std::string> check_rules(base::Files& files, const std::string& fil
 
 base::Result<std::string> check_prometheus(base::Files& files, const std::string& file, bool experimental) {
   QD_ASSIGN(const auto parsed, observe::scrape::load_prometheus_file(file));
+  QD_TRY(observe::scrape::Manager::prepare(parsed));
   std::size_t rule_files = 0;
   for (const auto& pattern : parsed.rule_files) {
     QD_ASSIGN(const auto names, matching_files(pattern));
-    for (const auto& name : names) QD_TRY(check_rules(files, name, experimental));
+    for (const auto& name : names) {
+      if (const auto checked = check_rules(files, name, experimental); !checked)
+        return base::fail(checked.error().within(file + ": rule_files"));
+    }
     rule_files += names.size();
   }
   return fmt::format("{} jobs, {} rule files", parsed.scrape_configs.size(), rule_files);

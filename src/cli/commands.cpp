@@ -42,10 +42,14 @@ int failed(const base::Error& error) {
 
 void add_version(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("version", "Print version, commit and build");
-  command->footer("Example: quarterdeck version");
-  command->callback([&exit_code] {
-    fmt::print("quarterdeck {} (commit {}, build {})\n", base::build_version(), base::build_revision(),
-               base::build_kind());
+  command->footer("Example: quarterdeck version --output json");
+  auto output = std::make_shared<Output>();
+  output->add_to(*command);
+  command->callback([output, &exit_code] {
+    const auto* form = output->json() ? R"({{"version":"{}","commit":"{}","build":"{}"}})"
+                                        "\n"
+                                      : "quarterdeck {} (commit {}, build {})\n";
+    fmt::print(fmt::runtime(form), base::build_version(), base::build_revision(), base::build_kind());
     exit_code = kExitYes;
   });
 }

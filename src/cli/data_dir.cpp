@@ -10,31 +10,22 @@ namespace qd::cli {
 
 using base::ErrorCode;
 
-base::Result<std::unique_ptr<base::FileLock>> open_data_dir(base::Files& files, const std::filesystem::path& dir) {
-  const auto refused = [&](const base::Error& error) {
-    return base::fail(error.code(),
-                      fmt::format("the data directory {} cannot be used: {}: give another with --data-dir, "
-                                  "or make it writable for this user",
-                                  dir.string(), error.message()));
-  };
-  if (auto made = files.create_directories(dir); !made) return refused(made.error());
-  auto lock = files.lock(dir / "LOCK");
-  if (!lock && lock.error().code() == ErrorCode::kConflict)
-    return base::fail(ErrorCode::kConflict,
-                      fmt::format("the data directory {} is in use: {}: stop that process, or give "
-                                  "another directory with --data-dir",
-                                  dir.string(), lock.error().message()));
-  if (!lock) return refused(lock.error());
+namespace {
+
+std::unexpected<base::Error> unusable(const std::filesystem::path& dir, const base::Error& error) {
+  return base::fail(error.code(), fmt::format("the data directory {} cannot be used: {}: mend that, or give another "
+                                              "with --data-dir",
+                                              dir.string(), error.message()));
+}
+
+// Whether there is a VERSION; kInvalid and kCorrupt for one that this program cannot work with.
+base::Result<bool> check_version(base::Files& files, const std::filesystem::path& dir) {
   const auto file = dir / "VERSION";
   const auto there = files.exists(file);
-  if (!there) return refused(there.error());
-  if (!*there) {
-    if (auto written = base::write_file_atomically(files, file, fmt::format("{}\n", kDataVersion)); !written)
-      return refused(written.error());
-    return std::move(*lock);
-  }
+  if (!there) return unusable(dir, there.error());
+  if (!*there) return false;
   const auto text = base::read_file(files, file, 100);
-  if (!text) return refused(text.error());
+  if (!text) return unusable(dir, text.error());
   const auto digits = base::trim(*text);
   int version = 0;
   const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), version);
@@ -50,7 +41,35 @@ base::Result<std::unique_ptr<base::FileLock>> open_data_dir(base::Files& files, 
         fmt::format("the data directory {} has version {}, this program knows up to {}: it was written by "
                     "a newer Quarterdeck; start that one, or give another directory with --data-dir",
                     dir.string(), version, kDataVersion));
+  return true;
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<base::FileLock>> open_data_dir(base::Files& files, const std::filesystem::path& dir) {
+  if (auto made = files.create_directories(dir); !made) return unusable(dir, made.error());
+  auto lock = files.lock(dir / "LOCK");
+  if (!lock && lock.error().code() == ErrorCode::kConflict)
+    return base::fail(ErrorCode::kConflict,
+                      fmt::format("the data directory {} is in use: {}: stop that process, or give "
+                                  "another directory with --data-dir",
+                                  dir.string(), lock.error().message()));
+  if (!lock) return unusable(dir, lock.error());
+  QD_ASSIGN(const bool versioned, check_version(files, dir));
+  if (versioned) return std::move(*lock);
+  if (auto written = base::write_file_atomically(files, dir / "VERSION", fmt::format("{}\n", kDataVersion)); !written)
+    return unusable(dir, written.error());
   return std::move(*lock);
+}
+
+base::Status check_data_dir(base::Files& files, const std::filesystem::path& dir) {
+  QD_ASSIGN(const bool there, files.exists(dir));
+  if (!there)
+    return base::fail(
+        ErrorCode::kNotFound,
+        fmt::format("there is no data directory {}: name the one of the server with --data-dir", dir.string()));
+  QD_TRY(check_version(files, dir));
+  return {};
 }
 
 }  // namespace qd::cli

@@ -5,6 +5,7 @@
 
 #include "observe/config.h"
 #include "observe/host/config.h"
+#include "observe/scrape/settings.h"
 #include "query/promql/settings.h"
 #include "store/metrics/settings.h"
 
@@ -36,7 +37,7 @@ base::Status check_external_labels(const std::map<std::string, std::string>& lab
   return {};
 }
 
-base::Result<std::vector<judge::rules::Group>> load_groups(const Settings& settings, base::Files& files) {
+base::Result<std::vector<judge::rules::Group>> load_groups(Settings& settings, base::Files& files) {
   std::vector<judge::rules::Group> groups;
   const auto take = [&](std::string_view text, const std::string& name) -> base::Status {
     QD_ASSIGN(auto some, judge::rules::parse_rule_file(text, name, {.experimental = settings.query.experimental}));
@@ -48,6 +49,11 @@ base::Result<std::vector<judge::rules::Group>> load_groups(const Settings& setti
     for (const auto& pattern : *list) {
       QD_ASSIGN(const auto names, matching_files(pattern));
       for (const auto& name : names) {
+        // Prometheus starts without a rule file that is not there; one that our own configuration names must be.
+        if (list == &settings.prometheus.rule_files && !files.exists(name).value_or(true)) {
+          settings.warnings.push_back(fmt::format("{}: rule_files: there is no {}", settings.prometheus_file, name));
+          continue;
+        }
         QD_ASSIGN(const auto text, base::read_file(files, name, kFileBytesMax));
         QD_TRY(take(text, name));
       }
@@ -79,6 +85,7 @@ void declare(Settings& settings) {
   schema.text("observe.prometheus_file", settings.prometheus_file,
               "A configuration file of Prometheus: what it scrapes and its rules.");
   observe::host::declare(schema, settings.host);
+  observe::scrape::declare(schema, settings.scrape);
   store::metrics::declare(schema, settings.store);
   query::promql::declare(schema, settings.query);
   declare_rules(schema, settings.rules);
@@ -98,7 +105,7 @@ base::Result<std::vector<std::string>> matching_files(const std::string& pattern
   return names;
 }
 
-base::Result<std::shared_ptr<const Settings>> load_settings(const Invocation& invocation, base::Files& files) {
+base::Result<std::shared_ptr<Settings>> load_settings(const Invocation& invocation, base::Files& files) {
   auto settings = std::make_shared<Settings>();
   declare(*settings);
   model::config::Sources sources;
@@ -125,6 +132,19 @@ base::Result<std::shared_ptr<const Settings>> load_settings(const Invocation& in
   settings->observe.external_labels = labels.build();
   QD_ASSIGN(settings->groups, load_groups(*settings, files));
   return settings;
+}
+
+std::vector<std::string> keep_start_only(Settings& next, const Settings& running) {
+  next.data_dir = running.data_dir;
+  next.external_url = running.external_url;
+  next.external_labels = running.external_labels;
+  next.serve = running.serve;
+  next.host = running.host;
+  next.scrape = running.scrape;
+  next.observe.instance = running.observe.instance;
+  next.observe.external_labels = running.observe.external_labels;
+  next.store.seal_interval_ms = running.store.seal_interval_ms;
+  return next.schema.keep_start_only(running.schema);
 }
 
 }  // namespace qd::cli

@@ -14,6 +14,7 @@
 #include "observe/host/host.h"
 #include "observe/runner.h"
 #include "observe/scrape/config.h"
+#include "observe/scrape/loop.h"
 #include "query/promql/options.h"
 #include "serve/auth.h"
 #include "store/metrics/store.h"
@@ -34,6 +35,7 @@ struct Settings {
   serve::ServeSettings serve;
   observe::RunnerOptions observe;
   observe::host::HostOptions host;
+  observe::scrape::ScrapeOptions scrape;
   store::metrics::StoreOptions store;
   query::promql::QueryOptions query;
   RuleSettings rules;
@@ -42,6 +44,8 @@ struct Settings {
   // What the files named above hold.
   observe::scrape::PrometheusFile prometheus;
   std::vector<judge::rules::Group> groups;
+  // What was passed over, as Prometheus does.
+  std::vector<std::string> warnings;
 
   // Every setting as declared and in force.
   model::config::Schema schema;
@@ -59,7 +63,10 @@ struct Invocation {
 };
 
 // Reads everything, checks everything, changes nothing. kInvalid with every fault found.
-base::Result<std::shared_ptr<const Settings>> load_settings(const Invocation& invocation, base::Files& files);
+base::Result<std::shared_ptr<Settings>> load_settings(const Invocation& invocation, base::Files& files);
+
+// For a reload: what only a start applies stays in `next` as it runs. Gives the paths of what differed.
+std::vector<std::string> keep_start_only(Settings& next, const Settings& running);
 
 // Names that stand for files: a pattern of the last path component (`*`, `?`, `[…]`), as rule_files has them.
 base::Result<std::vector<std::string>> matching_files(const std::string& pattern);

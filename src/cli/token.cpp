@@ -4,24 +4,27 @@
 
 #include "base/strings.h"
 #include "cli/command.h"
+#include "cli/data_dir.h"
 #include "store/state/tokens.h"
 
 namespace qd::cli {
 
 namespace {
 
-// Works on the state database, whether or not a server runs on it.
-base::Result<std::unique_ptr<store::state::Database>> open_state(const SettingFlags& flags, base::Files& files) {
+// Works on the state database, whether or not a server runs on it. A first token may come before the first start.
+base::Result<std::unique_ptr<store::state::Database>> open_state(const SettingFlags& flags, bool make,
+                                                                 base::Files& files) {
   QD_ASSIGN(const auto settings, load_settings(flags.invocation(), files));
-  QD_TRY(files.create_directories(settings->data_dir));
+  if (make) QD_TRY(files.create_directories(settings->data_dir));
+  QD_TRY(check_data_dir(files, settings->data_dir));
   return store::state::Database::open(std::filesystem::path(settings->data_dir) / "state.db");
 }
 
 using Work = std::function<base::Result<int>(store::state::Tokens&)>;
 
-int with_tokens(const SettingFlags& flags, const Work& work) {
+int with_tokens(const SettingFlags& flags, bool make, const Work& work) {
   base::PosixFiles files;
-  auto database = open_state(flags, files);
+  auto database = open_state(flags, make, files);
   if (!database) return failed(database.error());
   store::state::Tokens tokens(**database);
   const auto code = work(tokens);
@@ -71,7 +74,7 @@ void add_token(CLI::App& app, int& exit_code) {
   auto* make = add("add", "Make a token and print it, once", "Example: quarterdeck token add deploy");
   make->add_option("NAME", *name, "what it is for")->required();
   make->callback([=, &exit_code] {
-    exit_code = with_tokens(*flags, [&](store::state::Tokens& tokens) -> base::Result<int> {
+    exit_code = with_tokens(*flags, true, [&](store::state::Tokens& tokens) -> base::Result<int> {
       QD_ASSIGN(const auto secret, tokens.add(*name, base::SystemClock().wall_ms()));
       fmt::print("{}\n", secret);
       return kExitYes;
@@ -80,12 +83,12 @@ void add_token(CLI::App& app, int& exit_code) {
   auto* show = add("list", "Show all tokens, without their secrets", "Example: quarterdeck token list --output json");
   output->add_to(*show);
   show->callback([=, &exit_code] {
-    exit_code = with_tokens(*flags, [&](store::state::Tokens& tokens) { return list(tokens, output->json()); });
+    exit_code = with_tokens(*flags, false, [&](store::state::Tokens& tokens) { return list(tokens, output->json()); });
   });
   auto* revoke = add("revoke", "Make a token worthless, at once", "Example: quarterdeck token revoke deploy");
   revoke->add_option("NAME", *name, "its name or id")->required();
   revoke->callback([=, &exit_code] {
-    exit_code = with_tokens(*flags, [&](store::state::Tokens& tokens) -> base::Result<int> {
+    exit_code = with_tokens(*flags, false, [&](store::state::Tokens& tokens) -> base::Result<int> {
       QD_TRY(tokens.revoke(*name, base::SystemClock().wall_ms()));
       fmt::print("revoked\n");
       return kExitYes;

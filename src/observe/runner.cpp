@@ -346,7 +346,9 @@ std::optional<std::int64_t> CollectorRunner::Core::stamp(Entry& entry, std::int6
   // Each collector notices; one tells.
   if (stamp.jumped_ms != 0 && &entry == entries_.front().get()) {
     jumps_.add();
-    log_.warn("the wall clock was set", {{"by_ms", stamp.jumped_ms}, {"now_ms", stamp.time_ms}});
+    log_.warn("the wall clock was set", {{"by_ms", stamp.jumped_ms},
+                                         {"now_ms", stamp.time_ms},
+                                         {"cure", "if that was not you, look at the NTP service"}});
   }
   if (stamp.time_ms > entry.last_stamp_ms) {
     if (std::exchange(entry.behind_told, false)) {
@@ -358,7 +360,10 @@ std::optional<std::int64_t> CollectorRunner::Core::stamp(Entry& entry, std::int6
   entry.counts.skipped_clock.add();
   if (!std::exchange(entry.behind_told, true)) {
     log_.warn("the wall clock is behind the last samples: nothing is stored until it has passed them",
-              {{"collector", entry.name}, {"last_ms", entry.last_stamp_ms}, {"now_ms", stamp.time_ms}});
+              {{"collector", entry.name},
+               {"last_ms", entry.last_stamp_ms},
+               {"now_ms", stamp.time_ms},
+               {"cure", "wait, or set the clock right"}});
   }
   return std::nullopt;
 }

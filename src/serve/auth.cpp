@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <unistd.h>
@@ -11,12 +12,15 @@
 #include <charconv>
 #include <optional>
 
+#include "base/strings.h"
+
 namespace qd::serve {
 
 namespace {
 
 using base::ErrorCode;
 using connect::http::equal_ignoring_case;
+using connect::http::Headers;
 using connect::http::Request;
 
 // "[::1]:9090" gives "::1", "localhost:9090" gives "localhost".
@@ -43,17 +47,70 @@ bool is_loopback(std::string_view listen) {
   return host.starts_with("127.") && is_ip_address(host);
 }
 
+bool is_port(std::string_view text) {
+  unsigned number = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+  return read.ec == std::errc() && read.ptr == text.data() + text.size() && number <= 65535;
+}
+
 // HOST:PORT with a host that may be empty (every interface), a name, or an address, IPv6 in brackets.
 bool is_address(std::string_view listen) {
   const auto colon = listen.rfind(':');
   if (colon == std::string_view::npos) return false;
-  const auto port = listen.substr(colon + 1);
-  unsigned number = 0;
-  const auto read = std::from_chars(port.data(), port.data() + port.size(), number);
-  if (read.ec != std::errc() || read.ptr != port.data() + port.size() || number > 65535) return false;
+  if (!is_port(listen.substr(colon + 1))) return false;
   const auto host = listen.substr(0, colon);
   if (host.starts_with('[')) return host.ends_with(']') && is_ip_address(host.substr(1, host.size() - 2));
   return host.find_first_of(":/ []") == std::string_view::npos;
+}
+
+// "127.0.0.1", "127.0.0.1:80", "::1", "[::1]", "[::1]:80": an address of 127.0.0.0/8 or ::1, and nothing beside it.
+bool is_loopback_node(std::string_view node) {
+  std::string_view host = node;
+  std::string_view port;  // with its colon
+  if (node.starts_with('[')) {
+    const auto close = node.find(']');
+    if (close == std::string_view::npos) return false;
+    host = node.substr(1, close - 1);
+    port = node.substr(close + 1);
+  } else if (const auto colon = node.find(':'); colon != std::string_view::npos && colon == node.rfind(':')) {
+    host = node.substr(0, colon);
+    port = node.substr(colon);
+  }
+  if (!port.empty() && (port.front() != ':' || !is_port(port.substr(1)))) return false;
+  const std::string text(host);
+  in_addr v4{};
+  if (::inet_pton(AF_INET, text.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
+  in6_addr v6{};
+  return ::inet_pton(AF_INET6, text.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+// An element of Forwarded (RFC 7239, section 4): `for="[::1]:123";proto=http`. False when it names nobody, or cannot be
+// read.
+bool is_loopback_element(std::string_view element) {
+  bool named = false;
+  for (const auto part : base::split(element, ';')) {
+    const auto pair = base::trim(part);
+    const auto equals = pair.find('=');
+    if (equals == std::string_view::npos) return false;
+    if (!equal_ignoring_case(pair.substr(0, equals), "for")) continue;
+    auto node = pair.substr(equals + 1);
+    if (node.size() >= 2 && node.starts_with('"') && node.ends_with('"')) node = node.substr(1, node.size() - 2);
+    if (!is_loopback_node(node)) return false;
+    named = true;
+  }
+  return named;
+}
+
+// A proxy on this machine speaks for somebody else, unless every address that it and those before it name is loopback:
+// then so was who asked the first of them.
+bool speaks_for_others(const Headers& headers) {
+  for (const auto& header : headers) {
+    const bool list = equal_ignoring_case(header.name, "X-Forwarded-For");
+    if (!list && !equal_ignoring_case(header.name, "Forwarded")) continue;
+    for (const auto item : base::split(header.value, ','))
+      if (!(list ? is_loopback_node(base::trim(item)) : is_loopback_element(item))) return true;
+  }
+  return false;
 }
 
 // Time does not tell where they differ, nor how long the right one is.
@@ -242,9 +299,8 @@ base::Result<Principal> Authenticator::identify(const Request& request) const {
   }
   if (request.unix_socket && request.unix_uid && (*request.unix_uid == 0 || *request.unix_uid == ::geteuid()))
     return Principal{Principal::Kind::kUnixPeer, fmt::format("uid {}", *request.unix_uid)};
-  // A proxy on this machine speaks for somebody else.
-  const bool forwarded = request.headers.has("X-Forwarded-For") || request.headers.has("Forwarded");
-  if ((request.peer_is_loopback || request.unix_socket) && !forwarded && settings_.auth_loopback_open)
+  if ((request.peer_is_loopback || request.unix_socket) && settings_.auth_loopback_open &&
+      !speaks_for_others(request.headers))
     return Principal{Principal::Kind::kLoopback, ""};
   return Principal{};
 }

@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <new>
 
+#include "base/strings.h"
 #include "serve/json.h"
 
 namespace qd::serve {
 
 namespace {
 
+using connect::http::equal_ignoring_case;
 using connect::http::Reply;
 using connect::http::Request;
 using connect::http::Response;
@@ -36,9 +38,26 @@ int fit(std::string_view pattern, std::string_view path, std::string& parameter)
   return 2;
 }
 
+bool is_api(const Request& request) {
+  return request.path.starts_with("/api/");
+}
+
 Response refusal(const Request& request, int status, std::string_view error_type, const std::string& message) {
-  if (request.path.starts_with("/api/")) return api_error(status, error_type, message);
+  if (is_api(request)) return api_error(status, error_type, message);
   return Response::text(status, message + "\n");
+}
+
+// The first coding that a body came in, "gzip"; empty for none.
+std::string_view body_encoding(const Request& request) {
+  if (request.body.empty()) return {};
+  for (const auto& header : request.headers) {
+    if (!equal_ignoring_case(header.name, "Content-Encoding")) continue;
+    for (const auto item : base::split(header.value, ',')) {
+      const auto coding = base::trim(item);
+      if (!coding.empty() && !equal_ignoring_case(coding, "identity")) return coding;
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -119,17 +138,27 @@ const Route* Router::find(std::string_view method, std::string_view path, std::s
   for (const auto& route : routes_) {
     std::string found;
     const int fitness = fit(route.path, path, found);
-    if (fitness == 0 || fitness < best_fit) continue;
+    if (fitness == 0 || fitness < best_fit || (route.takes && !route.takes(path))) continue;
+    if (fitness > best_fit) {
+      best = nullptr;
+      best_fit = fitness;
+      allowed.clear();
+    }
     if (std::find(route.methods.begin(), route.methods.end(), method) == route.methods.end()) {
       allowed.insert(route.methods.begin(), route.methods.end());
-      continue;
+    } else if (best == nullptr) {
+      best = &route;
+      parameter = std::move(found);
     }
-    if (fitness == best_fit) continue;
-    best = &route;
-    best_fit = fitness;
-    parameter = std::move(found);
   }
   return best;
+}
+
+Response Router::not_found(const Request& request) const {
+  const bool looks = request.method == "GET" || request.method == "HEAD";
+  if (not_found_page_ && looks && !is_api(request) && request.headers.lists("Accept", "text/html"))
+    return not_found_page_();
+  return refusal(request, 404, "not_found", fmt::format("there is nothing at {}", request.path.substr(0, 200)));
 }
 
 void Router::handle(Request request, Reply reply) const {
@@ -150,12 +179,11 @@ void Router::handle(Request request, Reply reply) const {
   std::set<std::string> allowed;
   const Route* route = find(request.method, request.path, parameter, allowed);
   if (!route) {
-    const int status = allowed.empty() ? 404 : 405;
-    auto response = refusal(request, status, "not_found",
-                            status == 404 ? fmt::format("there is nothing at {}", request.path.substr(0, 200))
-                                          : fmt::format("{} is not served at {}: it takes {}", request.method,
-                                                        request.path.substr(0, 200), fmt::join(allowed, ", ")));
-    if (status == 405) response.headers.add("Allow", fmt::format("{}", fmt::join(allowed, ", ")));
+    if (allowed.empty()) return reply.send(not_found(request));
+    auto response = refusal(request, 405, "not_found",
+                            fmt::format("{} is not served at {}: it takes {}", request.method,
+                                        request.path.substr(0, 200), fmt::join(allowed, ", ")));
+    response.headers.add("Allow", fmt::format("{}", fmt::join(allowed, ", ")));
     return reply.send(std::move(response));
   }
   if (!principal->may(route->access)) {
@@ -169,6 +197,15 @@ void Router::handle(Request request, Reply reply) const {
     if (anonymous) response.headers.add("WWW-Authenticate", "Basic realm=\"Quarterdeck\", charset=\"UTF-8\"");
     return reply.send(std::move(response));
   }
+  if (const auto encoding = body_encoding(request); !encoding.empty() && !route->takes_encoded_body) {
+    auto response = refusal(request, 415, "bad_data",
+                            fmt::format("{} does not take a body with Content-Encoding {}: send it as it is, without "
+                                        "that header",
+                                        request.path.substr(0, 200), encoding.substr(0, 100)));
+    response.headers.add("Accept-Encoding", "identity");
+    return reply.send(std::move(response));
+  }
+  if (!request.parameters_error.empty()) return reply.send(refusal(request, 400, "bad_data", request.parameters_error));
   if (route->access == Access::kAct)
     log_.info("action asked for", {{"path", request.path}, {"principal", principal->to_string()}});
   Call call{std::move(request), std::move(*principal), std::move(parameter), std::move(reply)};

@@ -1,7 +1,8 @@
 // Which handler answers which path, and who may ask it.
 //
 // Routes are added before the server starts; afterwards handle() may be called from any thread. Paths are exact, or
-// have one `{name}` segment ("/api/v1/label/{name}/values"), or end in `/*`. The most exact one wins.
+// have one `{name}` segment ("/api/v1/label/{name}/values"), or end in `/*`. The most exact one wins, and says which
+// methods are taken.
 #pragma once
 
 #include <functional>
@@ -10,6 +11,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/counters.h"
@@ -33,9 +35,13 @@ using CallHandler = std::function<void(Call)>;
 struct Route {
   std::vector<std::string> methods;  // HEAD comes with GET
   std::string path;
+  // Of a path that ends in `/*`: which paths it takes. What it does not take is not found. Empty: all.
+  std::function<bool(std::string_view path)> takes = {};
   Access access = Access::kRead;
   // On the pool instead of the loop's thread: what computes or waits for the disk. A full pool answers 503.
   bool computes = false;
+  // The handler unpacks bodies that come with a Content-Encoding; elsewhere they are refused with 415.
+  bool takes_encoded_body = false;
   CallHandler handler;
 };
 
@@ -46,11 +52,14 @@ class Router {
   Router(const Authenticator& authenticator, base::ThreadPool& pool, base::Log& log, base::Registry& registry);
 
   void add(Route route);
+  // What a browser gets for a path that no route takes, outside /api/, in place of a line of text.
+  void set_not_found_page(std::function<connect::http::Response()> page) { not_found_page_ = std::move(page); }
   void handle(connect::http::Request request, connect::http::Reply reply) const;
 
  private:
   const Route* find(std::string_view method, std::string_view path, std::string& parameter,
                     std::set<std::string>& allowed) const;
+  connect::http::Response not_found(const connect::http::Request& request) const;
 
   const Authenticator& authenticator_;
   base::ThreadPool& pool_;
@@ -58,6 +67,7 @@ class Router {
   base::Counter& refused_;
   base::Registry& registry_;
   std::vector<Route> routes_;
+  std::function<connect::http::Response()> not_found_page_;
 };
 
 // {"status":"error","errorType":…,"error":…}, as Prometheus answers.

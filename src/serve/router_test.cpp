@@ -65,7 +65,6 @@ TEST_F(ServeTest, knows_who_asks) {
   using Kind = Principal::Kind;
   EXPECT_EQ(kind(request("/")), Kind::kLoopback);
   EXPECT_EQ(kind(from_beyond("/")), Kind::kNobody);
-  EXPECT_EQ(kind(with(request("/"), "X-Forwarded-For", "203.0.113.9")), Kind::kNobody);
   EXPECT_EQ(kind(with(from_beyond("/"), "Authorization", "Bearer " + secret_)), Kind::kToken);
   EXPECT_EQ(kind(with(from_beyond("/"), "Authorization", "bearer " + secret_)), Kind::kToken);
   EXPECT_EQ(kind(with(from_beyond("/"), "Authorization", "Basic b3BzOnBhc3M6d29yZA==")), Kind::kUser);  // ops:pass:word
@@ -78,6 +77,52 @@ TEST_F(ServeTest, knows_who_asks) {
   EXPECT_EQ(kind(unix_peer), Kind::kLoopback);
   settings_.auth_loopback_open = false;
   EXPECT_EQ(kind(request("/")), Kind::kNobody);
+}
+
+TEST_F(ServeTest, a_proxy_counts_as_loopback_only_while_it_names_nobody_else) {
+  using Kind = Principal::Kind;
+  for (const auto* list :
+       {"127.0.0.1", "127.8.9.1:1234", "::1", "[::1]", "[::1]:80", "0:0:0:0:0:0:0:1", "127.0.0.1, ::1 ,[::1]:9"})
+    EXPECT_EQ(kind(with(request("/"), "X-Forwarded-For", list)), Kind::kLoopback) << list;
+  for (const auto* list : {"203.0.113.9",
+                           "127.0.0.1, 203.0.113.9",
+                           "203.0.113.9, 127.0.0.1",
+                           "",
+                           ",",
+                           "127.0.0.1,",
+                           "unknown",
+                           "localhost",
+                           "_hidden",
+                           "127.0.0.1.evil.example",
+                           "127.1",
+                           "[::1",
+                           "[::1]x",
+                           "[::1]:",
+                           "::1:80",
+                           "127.0.0.1:",
+                           "127.0.0.1:x",
+                           "127.0.0.1:99999",
+                           "::ffff:203.0.113.9",
+                           "::2",
+                           "for=127.0.0.1",
+                           "\"127.0.0.1\"",
+                           "127.0.0.1 203.0.113.9"})
+    EXPECT_EQ(kind(with(request("/"), "X-Forwarded-For", list)), Kind::kNobody) << list;
+
+  for (const auto* list : {"for=127.0.0.1", "For=\"127.0.0.1:80\"", "for=\"[::1]:123\"",
+                           "for=\"[::1]\";proto=http;by=x", "proto=http; for=127.0.0.1, for=127.0.0.2"})
+    EXPECT_EQ(kind(with(request("/"), "Forwarded", list)), Kind::kLoopback) << list;
+  for (const auto* list :
+       {"for=203.0.113.9", "for=127.0.0.1, for=203.0.113.9", "for=127.0.0.1;for=203.0.113.9", "for=unknown", "for=", "",
+        "127.0.0.1", "proto=http", "by=127.0.0.1", "for=127.0.0.1, proto=http", "for=\"127.0.0.1", "for=127.0.0.1;x",
+        "for=127.0.0.1;x=\", for=203.0.113.9"})
+    EXPECT_EQ(kind(with(request("/"), "Forwarded", list)), Kind::kNobody) << list;
+
+  const auto near = with(request("/"), "X-Forwarded-For", "127.0.0.1");
+  EXPECT_EQ(kind(with(near, "x-forwarded-for", "::1")), Kind::kLoopback);
+  EXPECT_EQ(kind(with(near, "x-forwarded-for", "203.0.113.9")), Kind::kNobody);
+  EXPECT_EQ(kind(with(near, "Forwarded", "for=203.0.113.9")), Kind::kNobody);
+  EXPECT_EQ(kind(with(from_beyond("/"), "X-Forwarded-For", "127.0.0.1")), Kind::kNobody);
 }
 
 TEST_F(ServeTest, wrong_credentials_are_an_error_even_on_loopback) {
@@ -162,6 +207,80 @@ TEST_F(ServeTest, the_router_finds_checks_and_refuses) {
   auto foreign = request("/-/healthy");
   foreign.host = "evil.example";
   EXPECT_EQ(ask(router, foreign).status, 403);
+}
+
+TEST_F(ServeTest, the_most_exact_path_says_which_methods_are_taken) {
+  const Authenticator authenticator(settings_, tokens_);
+  base::ThreadPool pool(1, 10);
+  Router router(authenticator, pool, base::Log::silent(), registry_);
+  const auto echo = [](Call call) { call.reply.send(Response::text(200, call.request.path)); };
+  router.add({.methods = {"POST", "PUT"}, .path = "/-/reload", .access = Access::kAct, .handler = echo});
+  router.add({.methods = {"GET"},
+              .path = "/*",
+              .takes = [](std::string_view path) { return path == "/explore"; },
+              .access = Access::kOpen,
+              .handler = echo});
+
+  const auto reload = ask(router, request("/-/reload"));
+  EXPECT_EQ(reload.status, 405);
+  EXPECT_EQ(reload.headers.get("Allow"), "POST, PUT");
+  EXPECT_EQ(body(ask(router, request("/explore"))), "/explore");
+  const auto posted = ask(router, request("/explore", "POST"));
+  EXPECT_EQ(posted.status, 405);
+  EXPECT_EQ(posted.headers.get("Allow"), "GET, HEAD");
+  for (const auto* path : {"/api/v1/nothing", "/federate", "//api/v1/query", "/-/nothing"}) {
+    for (const auto* method : {"GET", "HEAD", "POST", "DELETE"}) {
+      const auto answer = ask(router, request(path, method));
+      EXPECT_EQ(answer.status, 404) << method << ' ' << path;
+      EXPECT_FALSE(answer.headers.has("Allow"));
+    }
+  }
+  EXPECT_NE(body(ask(router, request("/api/v1/nothing", "POST"))).find("\"errorType\":\"not_found\""),
+            std::string::npos);
+
+  // A browser is shown a page, but not for the API, and not by what fetches data or files.
+  router.set_not_found_page([] { return Response::text(404, "the page"); });
+  const auto look = [&](std::string path, std::string method, std::string accept) {
+    return body(ask(router, with(request(std::move(path), std::move(method)), "Accept", std::move(accept))));
+  };
+  EXPECT_EQ(look("/nosuch", "GET", "text/html,application/xhtml+xml,*/*;q=0.8"), "the page");
+  EXPECT_EQ(look("/nosuch", "GET", "*/*"), "there is nothing at /nosuch\n");
+  EXPECT_EQ(look("/nosuch", "POST", "text/html"), "there is nothing at /nosuch\n");
+  EXPECT_NE(look("/api/nosuch", "GET", "text/html").find("not_found"), std::string::npos);
+}
+
+TEST_F(ServeTest, encoded_bodies_and_broken_parameters_are_refused_in_the_form_of_the_path) {
+  const Authenticator authenticator(settings_, tokens_);
+  base::ThreadPool pool(1, 10);
+  Router router(authenticator, pool, base::Log::silent(), registry_);
+  const auto echo = [](Call call) { call.reply.send(Response::text(200, call.request.body)); };
+  router.add({.methods = {"POST"}, .path = "/api/v1/query", .handler = echo});
+  router.add({.methods = {"POST"}, .path = "/api/v1/write", .takes_encoded_body = true, .handler = echo});
+  router.add({.methods = {"POST"}, .path = "/plain", .handler = echo});
+  const auto post = [](std::string path, std::string encoding, std::string bytes) {
+    auto r = with(request(std::move(path), "POST"), "Content-Encoding", std::move(encoding));
+    r.body = std::move(bytes);
+    return r;
+  };
+
+  const auto refused = ask(router, post("/api/v1/query", "gzip", "x"));
+  EXPECT_EQ(refused.status, 415);
+  EXPECT_EQ(refused.headers.get("Accept-Encoding"), "identity");
+  EXPECT_NE(body(refused).find("\"errorType\":\"bad_data\""), std::string::npos);
+  EXPECT_NE(body(refused).find("Content-Encoding gzip: send it as it is"), std::string::npos) << body(refused);
+  EXPECT_EQ(ask(router, with(post("/plain", "identity", "x"), "content-encoding", "br")).status, 415);
+  EXPECT_EQ(ask(router, post("/plain", "identity, gzip", "x")).status, 415);
+  EXPECT_EQ(ask(router, post("/plain", "Identity", "x")).status, 200);
+  EXPECT_EQ(ask(router, post("/plain", "gzip", "")).status, 200);
+  EXPECT_EQ(body(ask(router, post("/api/v1/write", "snappy", "x"))), "x");
+
+  auto broken = request("/api/v1/query", "POST");
+  broken.parameters_error = "a broken percent escape in the query";
+  const auto told = ask(router, broken);
+  EXPECT_EQ(told.status, 400);
+  EXPECT_EQ(body(told), R"({"status":"error","errorType":"bad_data","error":"a broken percent escape in the query"})");
+  broken.path = "/plain";
+  EXPECT_EQ(body(ask(router, broken)), "a broken percent escape in the query\n");
 }
 
 TEST_F(ServeTest, a_full_pool_answers_that_it_is_busy) {

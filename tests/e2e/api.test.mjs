@@ -1,7 +1,9 @@
 // The Prometheus HTTP API: every answer is held to its description, and to what it must say.
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { haveConformance, request, scratch, serve, start, until, writeConfig } from "./lib.mjs";
 
 const skip = haveConformance ? false : "the conformance data is not beside this checkout";
@@ -104,6 +106,17 @@ test("every answer fits the description of the API", { skip }, async (t) => {
     const answer = await ask("/query_range", parameters, { status: 400, methods: ["GET", "POST"] });
     assert.match(answer.error, new RegExp(message));
   }
+  for (const query of ["demo_total[1m]", '"text"']) {
+    const answer = await ask("/query_range", { query, ...window }, { status: 400, methods: ["GET", "POST"] });
+    assert.equal(answer.errorType, "bad_data");
+    assert.match(answer.error, /^invalid parameter "query": invalid expression type ".*" for range query/);
+  }
+  for (const timeout of ["0", "-5", "0s"]) {
+    const late = await ask("/query", { query: "1", timeout }, { status: 503, methods: ["GET", "POST"] });
+    assert.deepEqual([late.errorType, late.error.startsWith("query timed out in ")], ["timeout", true]);
+    await ask("/query_range", { query: "1", timeout, ...window }, { status: 503 });
+    assert.equal((await ask("/query", { query: "1 +", timeout }, { status: 400 })).errorType, "bad_data");
+  }
   const matching = await ask("/query", { query: "demo_total + on(env) demo_total" }, { status: 422 });
   assert.equal(matching.errorType, "execution");
 
@@ -121,9 +134,15 @@ test("every answer fits the description of the API", { skip }, async (t) => {
   const metadata = await ask("/metadata", { metric: "demo_total" });
   assert.deepEqual(metadata.data.demo_total, [{ type: "counter", help: "Demo.", unit: "" }]);
   assert.equal(Object.keys((await ask("/metadata", { limit: "2" })).data).length, 2);
+  assert.deepEqual((await ask("/metadata", { limit: "0" })).data, {});
+  assert.ok(Object.keys((await ask("/metadata", { limit: "-1" })).data).length > 100);
+  await ask("/metadata", { limit: "many" }, { status: 400 });
 
-  const targets = (await ask("/targets", {})).data.activeTargets;
-  const byPool = Object.fromEntries(targets.map((target) => [target.scrapePool, target]));
+  const byPool = await until(async () => {
+    const targets = (await ask("/targets", {})).data.activeTargets;
+    const found = Object.fromEntries(targets.map((target) => [target.scrapePool, target]));
+    return found.dead.health !== "unknown" && found;
+  }, "a scrape of each target");
   assert.equal(byPool.demo.health, "up");
   assert.equal(byPool.dead.health, "down");
   assert.match(byPool.dead.lastError, /127\.0\.0\.1:1/);
@@ -154,8 +173,16 @@ test("every answer fits the description of the API", { skip }, async (t) => {
 
   assert.match((await ask("/status/config", {})).data.yaml, /observe:/);
   await ask("/status/flags", {});
-  await ask("/status/runtimeinfo", {});
-  await ask("/status/buildinfo", {});
+  const runtime = (await ask("/status/runtimeinfo", {})).data;
+  assert.equal(runtime.CWD, process.cwd());
+  assert.equal(runtime.corruptionCount, 0);
+  const build = (await ask("/status/buildinfo", {})).data;
+  assert.equal(build.branch, "HEAD");
+  // What the description has no place for stands beside it.
+  const about = (await quarterdeck.api("/api/platform/v1/about")).data;
+  assert.match(about.version, /^\d+\.\d+\.\d+/);
+  assert.equal(about.revision, build.revision);
+  assert.equal(about.dataDir, quarterdeck.dataDir);
   const tsdb = (await ask("/status/tsdb", { limit: "5" })).data;
   assert.equal(tsdb.seriesCountByMetricName.length, 5);
   assert.ok(tsdb.headStats.numSeries > 100);
@@ -165,8 +192,37 @@ test("every answer fits the description of the API", { skip }, async (t) => {
 
 test("unknown paths and methods are refused as such", async (t) => {
   const quarterdeck = await start(t);
-  assert.equal((await quarterdeck.get("/api/v1/nothing")).status, 404);
+  for (const method of ["GET", "POST"]) {
+    const nothing = await quarterdeck.get("/api/v1/nothing", { method });
+    assert.deepEqual([nothing.status, JSON.parse(nothing.text).errorType], [404, "not_found"], method);
+    for (const address of ["/federate", "/nosuch", "//api/v1/query", "/explorer", "/-/nothing", "/assets/nothing.js"]) {
+      const answer = await quarterdeck.get(address, { method });
+      assert.equal(answer.status, 404, `${method} ${address}`);
+      assert.match(answer.headers["content-type"], /^text\/plain/, `${method} ${address}`);
+    }
+  }
+  const shown = await quarterdeck.get("/nosuch", { headers: { Accept: "text/html,application/xhtml+xml" } });
+  assert.deepEqual([shown.status, shown.headers["content-type"]], [404, "text/html; charset=utf-8"]);
+  for (const address of [
+    "/",
+    "/explore",
+    "/alerts",
+    "/targets",
+    "/status",
+    "/graph",
+    "/explore/below",
+    "/index.html",
+  ]) {
+    const page = await quarterdeck.get(address);
+    assert.deepEqual([page.status, page.headers["content-type"]], [200, "text/html; charset=utf-8"], address);
+    const posted = await quarterdeck.get(address, { method: "POST" });
+    assert.deepEqual([posted.status, posted.headers.allow], [405, "GET, HEAD"], address);
+  }
+  const [asset] = (await quarterdeck.get("/")).text.match(/\/assets\/[^"]+\.js/);
+  assert.equal((await quarterdeck.get(asset)).status, 200);
   assert.equal((await quarterdeck.get("/api/v1/query", { method: "DELETE" })).status, 405);
+  const reload = await quarterdeck.get("/-/reload");
+  assert.deepEqual([reload.status, reload.headers.allow], [405, "POST, PUT"]);
   assert.equal((await quarterdeck.get("/-/healthy")).status, 200);
   assert.equal((await quarterdeck.get("/exporters/nothing/metrics")).status, 404);
   const head = await quarterdeck.get("/metrics", { method: "HEAD" });
@@ -194,4 +250,72 @@ test("a request with a foreign Host or Origin is refused", async (t) => {
   }
   const same = await request(`${quarterdeck.url}/api/v1/query?query=up`, { headers: { Origin: quarterdeck.url } });
   assert.equal(same.status, 200);
+});
+
+test("parameters and bodies that cannot be read are told in the API's form", async (t) => {
+  const quarterdeck = await start(t);
+  const form = { "Content-Type": "application/x-www-form-urlencoded" };
+  for (const [target, options] of [
+    ["/api/v1/query?query=%zz", {}],
+    ["/api/v1/query", { method: "POST", headers: form, body: "query=%zz" }],
+  ]) {
+    const answer = await quarterdeck.api(target, options);
+    assert.deepEqual([answer.httpStatus, answer.status, answer.errorType], [400, "error", "bad_data"]);
+    assert.match(answer.error, /broken percent escape/);
+  }
+  const text = await quarterdeck.get("/metrics?x=%zz");
+  assert.deepEqual([text.status, text.headers["content-type"]], [400, "text/plain; charset=utf-8"]);
+
+  const post = (encoding, body) =>
+    quarterdeck.api("/api/v1/query", { method: "POST", headers: { ...form, "Content-Encoding": encoding }, body });
+  const packed = await post("gzip", gzipSync("query=1"));
+  assert.deepEqual([packed.httpStatus, packed.errorType], [415, "bad_data"]);
+  assert.match(packed.error, /Content-Encoding gzip: send it as it is, without that header/);
+  assert.equal((await post("identity", "query=1")).data.result[1], "1");
+});
+
+test("a proxy on this machine that speaks for this machine counts as loopback", async (t) => {
+  const quarterdeck = await start(t);
+  for (const [status, headers] of [
+    [200, { "X-Forwarded-For": "127.0.0.1" }],
+    [200, { "X-Forwarded-For": ["127.0.0.1", "::1"], Forwarded: 'for="[::1]:123"' }],
+    [401, { "X-Forwarded-For": "127.0.0.1, 203.0.113.9" }],
+    [401, { "X-Forwarded-For": ["127.0.0.1", "203.0.113.9"] }],
+    [401, { "X-Forwarded-For": "unknown" }],
+    [401, { "X-Forwarded-For": "127.0.0.1", Forwarded: "for=203.0.113.9" }],
+  ]) {
+    const answer = await quarterdeck.get("/api/v1/query?query=1", { headers });
+    assert.equal(answer.status, status, JSON.stringify(headers));
+  }
+});
+
+test("metrics are packed for who takes that", async (t) => {
+  const quarterdeck = await start(t);
+  for (const target of ["/metrics", "/exporters/node/metrics"]) {
+    const plain = await quarterdeck.get(target);
+    const packed = await quarterdeck.get(target, { headers: { "Accept-Encoding": "gzip" } });
+    assert.equal(plain.headers["content-encoding"], undefined, target);
+    assert.equal(packed.headers["content-encoding"], "gzip", target);
+    for (const answer of [plain, packed]) assert.equal(answer.headers.vary, "Accept-Encoding", target);
+    assert.ok(packed.bytes.length * 3 < plain.bytes.length, `${target}: ${packed.bytes.length} bytes`);
+    assert.match(gunzipSync(packed.bytes).toString(), /^# HELP /);
+  }
+});
+
+test("damage that the store found is counted in runtimeinfo", async (t) => {
+  const dataDir = path.join(scratch(t), "data");
+  const first = await start(t, { dataDir });
+  await until(async () => (await first.query("count_over_time(node_load1[1m]) >= 3")).length === 1, "three passes");
+  await first.kill();
+  const wal = path.join(dataDir, "metrics", "wal");
+  const names = readdirSync(wal).filter((name) => name.endsWith(".wal"));
+  const newest = path.join(wal, names.sort().at(-1));
+  const bytes = readFileSync(newest);
+  bytes[Math.floor(bytes.length / 4)] ^= 0x10;
+  writeFileSync(newest, bytes);
+  const second = await start(t, { dataDir });
+  const { corruptionCount } = (await second.api("/api/v1/status/runtimeinfo")).data;
+  const [, counted] = (await second.get("/metrics")).text.match(/^quarterdeck_store_damaged_parts_total (\d+)$/m);
+  assert.ok(corruptionCount >= 1);
+  assert.equal(corruptionCount, Number(counted));
 });

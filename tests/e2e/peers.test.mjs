@@ -409,7 +409,14 @@ test("what Grafana's data source asks is answered", async (t) => {
   const quarterdeck = await start(t);
   await until(async () => (await quarterdeck.query("up")).length >= 1, "a first sample");
   const now = Date.now() / 1000;
-  const agent = { "User-Agent": "Grafana/11.4.0", "X-Dashboard-Uid": "abc", "X-Panel-Id": "2", Accept: "*/*" };
+  // Its data-source proxy says for whom it asks: here for a browser on the same machine.
+  const agent = {
+    "User-Agent": "Grafana/11.4.0",
+    "X-Dashboard-Uid": "abc",
+    "X-Panel-Id": "2",
+    "X-Forwarded-For": "127.0.0.1",
+    Accept: "*/*",
+  };
   const post = (target, fields, headers = {}) =>
     quarterdeck.get(`/api/v1/${target}`, {
       method: "POST",

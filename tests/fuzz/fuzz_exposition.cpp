@@ -89,6 +89,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   const Reading plain = read(input.text(), format, check, {});
   std::vector<std::string> guesses;
+  guesses.reserve(plain.seen.size());
   for (const Seen& seen : plain.seen) guesses.push_back(seen.series);
   const Reading right = read(input.text(), format, check, guesses);
   QD_ASSERT(right.error == plain.error, right.error + " | " + plain.error);

@@ -247,7 +247,7 @@ base::Error EasyTransfer::explain(CURLcode code) const {
   const std::string_view said = curl_says_[0] != '\0' ? curl_says_.data() : curl_easy_strerror(code);
   if (body_too_large_) {
     return error(ErrorCode::kLimit,
-                 fmt::format("the answer has more than {} bytes, unpacked (body_bytes_max)", request_.body_bytes_max));
+                 fmt::format("the answer has more than {} bytes, unpacked", request_.body_bytes_max));
   }
   if (header_too_large_)
     return error(ErrorCode::kLimit, fmt::format("the answer's header has more than {} bytes", kHeaderBytesMax));

@@ -348,14 +348,18 @@ TEST(Client, verifies_certificates_unless_told_not_to) {
 
   // Another certificate from now on, for another name.
   write_certificate(cert, key, "elsewhere.test");
-  ASSERT_TRUE(pair.server->reload_tls());
+  const auto renewed = pair.server->prepare_tls();
+  ASSERT_TRUE(renewed) << renewed.error().message();
+  const auto before = pair.fetch(ClientRequest{.url = url, .tls = {.ca_file = cert, .server_name = "elsewhere.test"}});
+  EXPECT_FALSE(before) << "what is prepared only is not in force";
+  (*renewed)();
   pair.client = std::move(*Client::create(pair.loop, {}, pair.registry));
   EXPECT_FALSE(pair.fetch(ClientRequest{.url = url, .tls = {.ca_file = cert}}));
   const auto named = pair.fetch(ClientRequest{.url = url, .tls = {.ca_file = cert, .server_name = "elsewhere.test"}});
   ASSERT_TRUE(named) << named.error().message();
 
   std::ofstream(cert) << "damaged";
-  const auto reloaded = pair.server->reload_tls();
+  const auto reloaded = pair.server->prepare_tls();
   ASSERT_FALSE(reloaded);
   EXPECT_EQ(reloaded.error().code(), ErrorCode::kInvalid);
   EXPECT_NE(reloaded.error().message().find(cert), std::string::npos);

@@ -54,6 +54,9 @@ struct Request {
   std::string host;              // of an absolute target, else the Host header: "localhost:9090"; may be empty in 1.0
   std::vector<Parameter> query;  // decoded, in order
   std::vector<Parameter> form;   // of an application/x-www-form-urlencoded body of POST, PUT and PATCH
+  // Why query or form could not be read (a broken escape, too many), and then both are empty; empty when they could.
+  // Whoever answers says it in the form of its protocol.
+  std::string parameters_error;
   Headers headers;
   std::string body;          // as sent, but without chunking
   std::string peer_address;  // "127.0.0.1", "::1"; empty on a Unix socket

@@ -93,23 +93,27 @@ class RequestParser::Beast final : public beast::http::basic_parser<true> {
     if (path->find('\0') != std::string::npos) return refuse(400, "malformed", "a NUL in the path");
     if (!path->empty()) request.path = std::move(*path);
     auto query = parse_query(target.substr(std::min(question + 1, target.size())));
-    if (!query) {
-      return refuse(400, "malformed",
-                    fmt::format("a broken percent escape or more than {} parameters in the query", kParametersMax));
+    if (query) {
+      request.query = std::move(*query);
+    } else {
+      request.parameters_error =
+          fmt::format("a broken percent escape or more than {} parameters in the query", kParametersMax);
     }
-    request.query = std::move(*query);
   }
 
   void read_form() {
     if (request.method != "POST" && request.method != "PUT" && request.method != "PATCH") return;
+    if (!request.parameters_error.empty()) return;
     const auto type = request.headers.get("Content-Type");
     if (!type || !equal_ignoring_case(base::trim(type->substr(0, type->find(';'))), kForm)) return;
     auto form = parse_query(request.body);
-    if (!form) {
-      return refuse(400, "malformed",
-                    fmt::format("a broken percent escape or more than {} parameters in the form", kParametersMax));
+    if (form) {
+      request.form = std::move(*form);
+    } else {
+      request.parameters_error =
+          fmt::format("a broken percent escape or more than {} parameters in the form", kParametersMax);
+      request.query.clear();
     }
-    request.form = std::move(*form);
   }
 
   const std::size_t header_bytes_max;

@@ -299,20 +299,24 @@ void Server::Core::close() {
   left.swap(connections_);
 }
 
-base::Status Server::Core::reload_tls() {
+base::Result<std::function<void()>> Server::Core::prepare_tls() {
   if (!options.tls)
     return base::fail(base::ErrorCode::kInvalid, "this server has no TLS certificate that could be read again");
   QD_ASSIGN(auto tls, make_server_tls(options.tls->cert_file, options.tls->key_file));
-  base::MutexLock lock(mutex_);
-  tls_ = std::move(tls);
-  return {};
+  return [this, tls = std::move(tls)] {
+    base::MutexLock lock(mutex_);
+    tls_ = tls;
+  };
 }
 
 base::Result<std::unique_ptr<Server>> Server::start(EventLoop& loop, ServerOptions options, Handler handler,
                                                     base::Log& log, base::Registry& registry) {
   auto core = std::make_shared<Core>(loop, std::move(options), std::move(handler), log, registry);
   std::unique_ptr<Server> server(new Server(core));
-  if (core->options.tls) QD_TRY(core->reload_tls());
+  if (core->options.tls) {
+    QD_ASSIGN(const auto use, core->prepare_tls());
+    use();
+  }
   QD_TRY(core->listen());
   core->begin_accepting();
   return server;
@@ -337,8 +341,8 @@ std::uint16_t Server::port() const {
   return core_->first_port;
 }
 
-base::Status Server::reload_tls() {
-  return core_->reload_tls();
+base::Result<std::function<void()>> Server::prepare_tls() {
+  return core_->prepare_tls();
 }
 
 }  // namespace qd::connect::http

@@ -106,8 +106,9 @@ class Server {
   // Of the first address; 0 when there is only a Unix socket.
   std::uint16_t port() const;
 
-  // Reads certificate and key again; connections from now on use them. On error the old ones stay.
-  base::Status reload_tls();
+  // Reads certificate and key again and checks them; connections from the call of what is returned on use them. It may
+  // be dropped instead, and must not outlive the server.
+  base::Result<std::function<void()>> prepare_tls();
 
   class Core;
 

@@ -53,7 +53,7 @@ class Server::Core : public std::enable_shared_from_this<Core> {
   void stop(std::int64_t grace_ms);
   // Nothing enters from here on, and what had entered has left when this returns.
   void close();
-  base::Status reload_tls();
+  base::Result<std::function<void()>> prepare_tls();
 
   // Guards every path from outside into the loop, the handler or a generator against the server's end.
   class Entry {

@@ -7,6 +7,8 @@
 #include <array>
 #include <cctype>
 #include <cmath>
+#include <optional>
+#include <vector>
 
 #include "base/strings.h"
 #include "connect/http/message.h"
@@ -105,18 +107,96 @@ std::string humanize_duration(double v) {
   return short_number(v) + prefix + "s";
 }
 
+// As Go's strings.Title: what is neither letter, digit nor underscore parts words.
 std::string title(std::string text) {
   bool start = true;
   for (char& c : text) {
-    if (start) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-    start = std::isspace(static_cast<unsigned char>(c)) != 0;
+    const auto byte = static_cast<unsigned char>(c);
+    if (start) c = static_cast<char>(std::toupper(byte));
+    start = byte < 0x80 && std::isalnum(byte) == 0 && c != '_';
   }
   return text;
+}
+
+// A replacement as Go's regexp expands it: $name and ${name} are groups by name or number, the name as long as can be;
+// a group that is not there is nothing; $$ is a dollar.
+void append_replacement(std::string& out, std::string_view replacement, const RE2& pattern,
+                        const std::vector<re2::StringPiece>& groups) {
+  while (!replacement.empty()) {
+    const auto dollar = replacement.find('$');
+    out += replacement.substr(0, dollar);
+    if (dollar == std::string_view::npos) return;
+    replacement.remove_prefix(dollar + 1);
+    if (replacement.starts_with('$')) {
+      out += '$';
+      replacement.remove_prefix(1);
+      continue;
+    }
+    const bool braced = replacement.starts_with('{');
+    std::size_t end = braced ? 1 : 0;
+    while (end < replacement.size() &&
+           (std::isalnum(static_cast<unsigned char>(replacement[end])) != 0 || replacement[end] == '_'))
+      ++end;
+    const std::string name(replacement.substr(braced ? 1 : 0, end - (braced ? 1 : 0)));
+    if (name.empty() || (braced && (end == replacement.size() || replacement[end] != '}'))) {
+      out += '$';
+      continue;
+    }
+    replacement.remove_prefix(braced ? end + 1 : end);
+    std::size_t group = groups.size();
+    const bool numbered = std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+    if (const auto found = pattern.NamedCapturingGroups().find(name); found != pattern.NamedCapturingGroups().end()) {
+      group = static_cast<std::size_t>(found->second);
+    } else if (numbered && name.size() <= 4) {
+      group = static_cast<std::size_t>(std::stoi(name));
+    }
+    if (group < groups.size() && groups[group].data() != nullptr)
+      out.append(groups[group].data(), groups[group].size());
+  }
+}
+
+constexpr std::size_t kReplacedBytesMax = 1 << 20;
+
+// Nothing when the result would be larger than kReplacedBytesMax.
+std::optional<std::string> replace_all(const RE2& pattern, std::string_view text, std::string_view replacement) {
+  std::vector<re2::StringPiece> groups(static_cast<std::size_t>(pattern.NumberOfCapturingGroups()) + 1);
+  const re2::StringPiece whole(text.data(), text.size());
+  std::string out;
+  std::size_t copied = 0;
+  std::size_t from = 0;
+  while (from <= text.size() &&
+         pattern.Match(whole, from, text.size(), RE2::UNANCHORED, groups.data(), static_cast<int>(groups.size()))) {
+    const auto begin = static_cast<std::size_t>(groups[0].data() - text.data());
+    const auto end = begin + groups[0].size();
+    out += text.substr(copied, begin - copied);
+    // An empty match right behind another is none.
+    if (end > copied || begin == 0) append_replacement(out, replacement, pattern, groups);
+    if (out.size() > kReplacedBytesMax) return std::nullopt;
+    copied = end;
+    from = end;
+    if (end == begin) {
+      ++from;
+      while (from < text.size() && (static_cast<unsigned char>(text[from]) & 0xc0) == 0x80) ++from;
+    }
+  }
+  out += text.substr(std::min(copied, text.size()));
+  if (out.size() > kReplacedBytesMax) return std::nullopt;
+  return out;
 }
 
 std::string mapped(std::string text, int (*f)(int)) {
   for (char& c : text) c = static_cast<char>(f(static_cast<unsigned char>(c)));
   return text;
+}
+
+// "/qd" of "https://deck.example.org/qd/", nothing where it has no path.
+std::string path_of(std::string_view url) {
+  const auto scheme = url.find("://");
+  const auto path = url.find('/', scheme == std::string_view::npos ? 0 : scheme + 3);
+  if (path == std::string_view::npos) return {};
+  auto text = url.substr(path, url.find_first_of("?#", path) - path);
+  while (text.ends_with('/')) text.remove_suffix(1);
+  return std::string(text);
 }
 
 std::string strip_port(const std::string& text) {
@@ -257,14 +337,9 @@ void add_text_functions(Functions& f) {
     if (a.size() != 3) return wrong("takes a pattern, a replacement and a text");
     const RE2 pattern(a[0].to_string(), RE2::Quiet);
     if (!pattern.ok()) return wrong(pattern.error());
-    // Go writes groups as $1 or ${1}, RE2 as \1.
-    std::string replacement = a[1].to_string();
-    RE2::GlobalReplace(&replacement, R"(\\)", R"(\\\\)");
-    RE2::GlobalReplace(&replacement, R"(\$\{(\d)\})", R"(\\\1)");
-    RE2::GlobalReplace(&replacement, R"(\$(\d))", R"(\\\1)");
-    std::string text = a[2].to_string();
-    RE2::GlobalReplace(&text, pattern, replacement);
-    return Value(std::move(text));
+    auto text = replace_all(pattern, a[2].to_string(), a[1].to_string());
+    if (!text) return wrong(fmt::format("the result is larger than {} bytes", kReplacedBytesMax));
+    return Value(std::move(*text));
   };
   f["args"] = [](Arguments a) -> Result<Value> {
     Map map;
@@ -280,7 +355,7 @@ Functions template_functions(const QueryFunction& query, model::TimestampMs time
   add_number_functions(f);
   add_text_functions(f);
   f["externalURL"] = [external_url](Arguments) -> Result<Value> { return Value(external_url); };
-  f["pathPrefix"] = [](Arguments) -> Result<Value> { return Value("/"); };
+  f["pathPrefix"] = [path = path_of(external_url)](Arguments) -> Result<Value> { return Value(path); };
   // Where an expression is shown, as Prometheus's page and ours have it.
   const auto link = [](int tab) {
     return [tab](Arguments a) -> Result<Value> {

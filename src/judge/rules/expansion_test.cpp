@@ -37,8 +37,22 @@ TEST(expansion, changes_texts) {
             "web-1.example.org web-1:9100");
   EXPECT_EQ(expanded("{{ title \"one two\" }} {{ toUpper \"a\" }} {{ toLower \"B\" }}"), "One Two A b");
   EXPECT_EQ(expanded("{{ reReplaceAll \"(.*)-([0-9]+).*\" \"${2}_$1\" $labels.instance }}"), "1_web");
+  EXPECT_EQ(expanded("{{ title \"foo-bar one_two\" }}"), "Foo-Bar One_two");
+  EXPECT_EQ(expanded("{{ reReplaceAll \"(?P<host>[a-z]+)-\" \"${host}! \" $labels.instance }}"),
+            "web! 1.example.org:9100");
+  EXPECT_EQ(expanded("{{ reReplaceAll \"(e)\" \"<$1x>$$\" \"been\" }}"), "b<>$<>$n") << "the group is named 1x";
+  EXPECT_EQ(expanded("{{ reReplaceAll \"x*\" \"-\" \"axb\" }}"), "-a-b-");
+  EXPECT_EQ(expanded("{{ reReplaceAll \"b|^\" \"\\\\\" \"abc\" }}"), "\\a\\c");
+  EXPECT_TRUE(expanded("{{ reReplaceAll \"\" (printf \"%200000d\" 1) \"some text\" }}").starts_with("error: "));
+  EXPECT_EQ(expanded("{{ pathPrefix }}/alerts"), "/alerts");
   EXPECT_EQ(expanded("{{ match \"^web\" $labels.instance }}"), "true");
   EXPECT_EQ(expanded("{{ parseDuration \"1h30m\" }}"), "5400");
+}
+
+TEST(expansion, the_prefix_is_the_path_of_the_external_url) {
+  const auto out = expand("t", "{{ pathPrefix }}/alerts", {}, 0, {}, "https://deck.example.org:9/qd/", {}, 0);
+  ASSERT_TRUE(out);
+  EXPECT_EQ(*out, "/qd/alerts");
 }
 
 TEST(expansion, asks_the_store) {

@@ -81,8 +81,8 @@ std::vector<Alert> GroupState::evaluate(TimestampMs now_ms) {
     if (!done) {
       failures_.add();
       status.last_error = done.error().message();
-      workplace_.log.warn("rule failed", {{"group", group_.name}, {"rule", status.rule.name}, {"error", done.error()}});
     }
+    tell(i, done);
     status.alerts = alerts_of(i, false);
     status.last_evaluation_ms = now_ms;
     status.evaluation_seconds = seconds(workplace_.clock.monotonic_ns() - start);
@@ -276,6 +276,15 @@ std::vector<Alert> GroupState::alerts_of(std::size_t i, bool with_resolved) cons
     if (with_resolved || alert.state != AlertState::kInactive) alerts.push_back(alert);
   std::sort(alerts.begin(), alerts.end(), [](const Alert& a, const Alert& b) { return a.labels < b.labels; });
   return alerts;
+}
+
+// A rule that goes on failing is told once.
+void GroupState::tell(std::size_t i, const base::Status& done) {
+  const bool before = std::exchange(working_[i].failure_told, !done);
+  const auto& rule = group_.rules[i].name;
+  if (!done && !before)
+    workplace_.log.warn("rule failed", {{"group", group_.name}, {"rule", rule}, {"error", done.error()}});
+  if (done && before) workplace_.log.info("a rule works again", {{"group", group_.name}, {"rule", rule}});
 }
 
 GroupStatus GroupState::snapshot() const {

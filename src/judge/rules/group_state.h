@@ -81,12 +81,14 @@ class GroupState {
   struct Working {
     std::unordered_map<model::LabelSet, Alert> alerts;
     std::unordered_set<model::LabelSet> written;  // at the last evaluation that succeeded
+    bool failure_told = false;
   };
 
   base::Result<std::vector<Output>> run(std::size_t i, model::TimestampMs now_ms, RuleStatus& status);
   base::Result<std::vector<Output>> record(const Rule& rule, const query::promql::Vector& found) const;
   base::Result<std::vector<Output>> judge(std::size_t i, const query::promql::Vector& found, model::TimestampMs now_ms);
   base::Status within_deadline() const;
+  void tell(std::size_t i, const base::Status& done);
   void restore(std::size_t i, model::TimestampMs now_ms);
   base::Status write(std::size_t i, const std::vector<Output>& outputs, model::TimestampMs now_ms);
   std::vector<Alert> alerts_of(std::size_t i, bool with_resolved) const;

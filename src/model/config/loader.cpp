@@ -242,7 +242,8 @@ void Loader::add_override(const Schema& schema, const std::string& origin, const
     return;
   }
   const Setting& setting = *it->second;
-  const bool bracketed = value.starts_with('[');
+  // "[::1]:9090" begins so as well, and is an address.
+  const bool bracketed = value.starts_with('[') && value.ends_with(']');
   if (setting.form_ == Setting::Form::kScalar) {
     into[path] = Node::scalar(value, Node::Style::kPlain, outside(origin));
   } else if (setting.form_ == Setting::Form::kStrings && !bracketed) {

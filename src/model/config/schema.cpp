@@ -447,14 +447,16 @@ Node Schema::effective() const {
   return root.to_node();
 }
 
-std::vector<std::string> Schema::start_only_changes(const Schema& before, const Schema& after) {
+std::vector<std::string> Schema::keep_start_only(const Schema& running) {
   std::vector<std::string> changed;
-  for (const Setting& setting : after.settings_) {
+  for (Setting& setting : settings_) {
     if (!setting.only_at_start_) continue;
-    const auto old = before.by_path_.find(setting.path_);
-    if (old == before.by_path_.end() || render_inline(old->second->effective_) != render_inline(setting.effective_)) {
-      changed.push_back(setting.path_);
-    }
+    const auto there = running.by_path_.find(setting.path_);
+    QD_ASSERT(there != running.by_path_.end(), setting.path_);
+    const Node& kept = there->second->effective_;
+    if (render_inline(kept) == render_inline(setting.effective_)) continue;
+    changed.push_back(setting.path_);
+    setting.effective_ = kept;
   }
   return changed;
 }

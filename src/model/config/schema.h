@@ -171,8 +171,9 @@ class Schema {
 
   // After loading: every setting with its value as one tree, secrets as <secret>.
   Node effective() const;
-  // Paths of only_at_start settings whose values differ, but for secrets. Both are loaded.
-  static std::vector<std::string> start_only_changes(const Schema& before, const Schema& after);
+  // Shows the only_at_start settings of this schema as `running` has them, and gives the paths of those that differed
+  // (secrets are not compared). Both are loaded; the fields stay as they are.
+  std::vector<std::string> keep_start_only(const Schema& running);
 
   // In order of declaration.
   const std::deque<Setting>& settings() const { return settings_; }

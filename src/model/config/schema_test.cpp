@@ -343,8 +343,9 @@ TEST(Schema, changes_that_need_a_restart_are_found) {
   ASSERT_TRUE(before.schema.load({}));
   ASSERT_TRUE(same.schema.load({.sets = {"workers=9", "observe.host.procfs=/proc"}}));
   ASSERT_TRUE(after.schema.load({.sets = {"observe.host.procfs=/other"}}));
-  EXPECT_THAT(Schema::start_only_changes(before.schema, same.schema), ElementsAre());
-  EXPECT_THAT(Schema::start_only_changes(before.schema, after.schema), ElementsAre("observe.host.procfs"));
+  EXPECT_THAT(same.schema.keep_start_only(before.schema), ElementsAre());
+  EXPECT_THAT(after.schema.keep_start_only(before.schema), ElementsAre("observe.host.procfs"));
+  EXPECT_EQ(render_effective(after.schema), render_effective(before.schema)) << "what runs is what is shown";
 }
 
 TEST(Schema, the_effective_configuration_loads_to_the_same) {

@@ -89,7 +89,7 @@ class PressurePart final : public Part {
        "Total time in seconds that processes have waited for memory", "node_pressure_memory_stalled_seconds_total",
        "Total time in seconds no process could make progress due to memory congestion"},
       {"irq", "", "", "node_pressure_irq_stalled_seconds_total",
-       "Time that no process got on because of interrupts, in seconds."},
+       "Total time in seconds no process could make progress due to IRQ congestion"},
   }};
 
   std::vector<KeptFile> files_;

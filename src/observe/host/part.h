@@ -1,5 +1,5 @@
 // What the host collector is made of: a part for each subject, named as node_exporter names its collectors. Families
-// have node_exporter's names, types and HELP texts, those that release 1.5 does not have yet HELP texts of ours.
+// have node_exporter's names, types and HELP texts.
 //
 // A part reads its files, tells families and samples, and fails alone. It keeps descriptors, rows and names from pass
 // to pass, so that a pass over an unchanged machine allocates nothing.

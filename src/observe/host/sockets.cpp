@@ -107,10 +107,11 @@ class SoftnetPart final : public Part {
       {0, "node_softnet_processed_total", kCounter, "Number of processed packets"},
       {1, "node_softnet_dropped_total", kCounter, "Number of dropped packets"},
       {2, "node_softnet_times_squeezed_total", kCounter, "Number of times processing packets ran out of quota"},
-      {8, "node_softnet_cpu_collision_total", kCounter, "Collisions of CPUs that wanted to send on one device."},
-      {9, "node_softnet_received_rps_total", kCounter, "How often another CPU woke this one to take packets."},
-      {10, "node_softnet_flow_limit_count_total", kCounter, "Packets dropped by the limit of a flow."},
-      {kBacklogLength, "node_softnet_backlog_len", kGauge, "Packets that wait in a CPU's backlog."},
+      {8, "node_softnet_cpu_collision_total", kCounter,
+       "Number of collision occur while obtaining device lock while transmitting"},
+      {9, "node_softnet_received_rps_total", kCounter, "Number of times cpu woken up received_rps"},
+      {10, "node_softnet_flow_limit_count_total", kCounter, "Number of times flow limit has been reached"},
+      {kBacklogLength, "node_softnet_backlog_len", kGauge, "Softnet backlog status"},
   }};
   struct Cpu {
     std::string label;

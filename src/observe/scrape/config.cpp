@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
@@ -432,9 +433,7 @@ class Reader {
                 each(n, "targets", [&](const Node& item) {
                   std::string& target = group.targets.emplace_back();
                   text(target)(item);
-                  if (target.find('/') != std::string::npos) {
-                    fault(item, "\"" + target + "\" is not a target; write host:port without scheme and path");
-                  }
+                  if (const auto address = check_address(target); !address) fault(item, address.error().message());
                 });
               }},
              {"labels", [&](const Node& n) { labels(n, "labels", group.labels, false); }}},
@@ -449,6 +448,37 @@ class Reader {
 };
 
 }  // namespace
+
+base::Status check_address(std::string_view address) {
+  const auto wrong = [&](std::string_view why) {
+    return base::fail(base::ErrorCode::kInvalid,
+                      "\"" + std::string(address) + "\" is not a target: " + std::string(why));
+  };
+  if (address.empty()) return base::fail(base::ErrorCode::kInvalid, "a target is empty; write host:port");
+  // What would change the meaning of the URL.
+  if (address.find_first_of("/?#@ \t\r\n\\") != std::string_view::npos)
+    return wrong("write host:port without scheme and path (there are `scheme` and `metrics_path`)");
+  std::string_view host = address;
+  std::string_view port;
+  if (host.starts_with('[')) {
+    const auto bracket = host.find(']');
+    if (bracket == std::string_view::npos) return wrong("its ] is missing; write [IPV6]:port");
+    port = host.substr(bracket + 1);
+    host = host.substr(1, bracket - 1);
+    if (!port.empty() && !port.starts_with(':')) return wrong("write [IPV6]:port");
+  } else if (const auto colon = host.find(':'); colon != std::string_view::npos) {
+    if (host.find(':', colon + 1) != std::string_view::npos) return wrong("write an IPv6 address as [IPV6]:port");
+    port = host.substr(colon);
+    host = host.substr(0, colon);
+  }
+  if (host.empty()) return wrong("it has no host; write host:port");
+  if (port.empty()) return {};
+  std::uint16_t number = 0;
+  const char* const end = port.data() + port.size();
+  const auto read = std::from_chars(port.data() + 1, end, number);
+  if (read.ec != std::errc() || read.ptr != end || number == 0) return wrong("a port is a number from 1 to 65535");
+  return {};
+}
 
 base::Result<PrometheusFile> parse_prometheus_file(std::string_view text, const fs::path& file) {
   QD_ASSIGN(const Node root, model::config::parse_yaml(text, file.string()));

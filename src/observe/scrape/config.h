@@ -95,6 +95,9 @@ struct PrometheusFile {
   bool operator==(const PrometheusFile&) const = default;
 };
 
+// A host or host:port, IPv6 in brackets; kInvalid says what is wrong with another.
+base::Status check_address(std::string_view address);
+
 // kInvalid with every fault of the file, one a line, each as "file:line: …".
 base::Result<PrometheusFile> parse_prometheus_file(std::string_view text, const std::filesystem::path& file);
 base::Result<PrometheusFile> load_prometheus_file(const std::filesystem::path& file);

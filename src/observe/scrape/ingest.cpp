@@ -84,7 +84,7 @@ base::Status Ingest::append(std::string_view body, model::exposition::Format for
   new_metadata_.clear();
   family_pending_ = false;
 
-  Parser parser(body, format, options_.check);
+  Parser parser(body, format, model::exposition::Check::kLines);
   while (true) {
     const std::string_view expected = cursor_ < order_.size() ? text(order_[cursor_]) : std::string_view();
     QD_ASSIGN(const Event event, parser.next(expected));
@@ -112,8 +112,25 @@ base::Status Ingest::append(std::string_view body, model::exposition::Format for
                                              " samples, which is more than sample_limit " +
                                              std::to_string(sample_limit));
   }
+  const bool as_before = live_ && !reordering_ && cursor_ == order_.size();
+  if (format == model::exposition::Format::kOpenMetrics && options_.check_families && !as_before) {
+    QD_TRY(check_families(body));
+  }
   if (live_) mark_vanished(now_ms, appender);
   return {};
+}
+
+base::Status Ingest::check_families(std::string_view body) const {
+  Parser parser(body, model::exposition::Format::kOpenMetrics, model::exposition::Check::kFamilies);
+  while (true) {
+    const auto event = parser.next();
+    if (!event) {
+      return base::fail(event.error().code(), event.error().message() +
+                                                  "; OpenMetrics forbids it: mend the target, or set "
+                                                  "observe.scrape.openmetrics: lenient");
+    }
+    if (*event == Event::kEof) return {};
+  }
 }
 
 base::Status Ingest::append_sample(Parser& parser, Entry& entry, TimestampMs now_ms, Appender& appender,

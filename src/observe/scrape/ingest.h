@@ -28,7 +28,9 @@ struct IngestOptions {
   std::uint64_t label_limit = 0;  // 0 is no limit
   std::uint64_t label_name_length_limit = 0;
   std::uint64_t label_value_length_limit = 0;
-  model::exposition::Check check = model::exposition::Check::kLines;
+  // Hold OpenMetrics to what it asks of whole families. They are looked at when a target's lines are not those of its
+  // last scrape, so that a page that stays as it is costs nothing more.
+  bool check_families = true;
 };
 
 struct IngestCounts {
@@ -76,6 +78,7 @@ class Ingest {
                              store::metrics::Appender& appender, IngestCounts& counts);
   base::Result<Entry*> place(std::string_view series, bool in_order, IngestCounts& counts);
   base::Status check_labels(const model::LabelSet& labels) const;
+  base::Status check_families(std::string_view body) const;
   void begin_reordering();
   Entry& indexed(std::size_t id);
   std::size_t slot_of(std::string_view series);

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
 #include "observe/scrape/fakes_for_test.h"
 
 namespace qd::observe::scrape {
@@ -161,6 +165,20 @@ TEST_F(IngestTest, tells_metadata_when_it_is_new_or_changes) {
   EXPECT_EQ(store.metadata_calls, 3U);
 }
 
+TEST_F(IngestTest, holds_openmetrics_to_its_families_whenever_the_lines_change) {
+  const std::string negative = "# TYPE a counter\na_total -1\n# EOF\n";
+  EXPECT_THAT(scrape(negative, 1000, 0, Format::kOpenMetrics), HasSubstr("observe.scrape.openmetrics: lenient"));
+  EXPECT_EQ(scrape("# TYPE a counter\na_total 1\n# EOF\n", 2000, 0, Format::kOpenMetrics), "a_total 1 @2000\n");
+  const std::string torn = "# TYPE a counter\na_total 1\n# TYPE b gauge\nb 1\n# TYPE a counter\na_total 2\n# EOF\n";
+  EXPECT_THAT(scrape(torn, 3000, 0, Format::kOpenMetrics), HasSubstr("line 7: metric family \"a\""));
+  EXPECT_EQ(scrape("# TYPE a counter\na_total 3\n# EOF\n", 4000, 0, Format::kOpenMetrics),
+            "a_total stale @3000\na_total 3 @4000\n");
+  make({.check_families = false});
+  EXPECT_EQ(scrape(negative, 5000, 0, Format::kOpenMetrics), "a_total -1 @5000\n");
+  EXPECT_EQ(scrape("# TYPE a counter\na_total -1\n", 6000), "a_total -1 @6000\n")
+      << "the text format has no such rules";
+}
+
 TEST_F(IngestTest, reads_openmetrics_with_its_units_and_seconds) {
   EXPECT_EQ(scrape("# TYPE a_seconds gauge\n# UNIT a_seconds seconds\na_seconds 1 1.5\n# EOF\n", 1000, 0,
                    Format::kOpenMetrics),
@@ -191,6 +209,27 @@ TEST(SampleLabels, with_honor_labels_the_sample_wins_even_with_nothing) {
   const LabelSet target{{"job", "j"}, {"instance", "i"}};
   EXPECT_EQ(joined({{"__name__", "m"}, {"job", "own"}, {"instance", ""}}, target, true),
             (LabelSet{{"__name__", "m"}, {"job", "own"}}));
+}
+
+TEST_F(IngestTest, agrees_with_the_public_conformance_suite_of_openmetrics) {
+  const std::filesystem::path dir = std::filesystem::path(QD_SOURCE_DIR) / "../shared/conformance/openmetrics";
+  if (!std::filesystem::exists(dir)) GTEST_SKIP() << "no conformance data at " << dir;
+  const auto slurp = [](const std::filesystem::path& path) {
+    std::ostringstream text;
+    text << std::ifstream(path, std::ios::binary).rdbuf();
+    return text.str();
+  };
+  int cases = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(dir)) {
+    const bool good = slurp(entry.path() / "test.json").find("\"shouldParse\": true") != std::string::npos;
+    make({});
+    auto appender = store.appender();
+    const auto status =
+        ingest->append(slurp(entry.path() / "metrics"), Format::kOpenMetrics, 1000, 0, *appender, counts);
+    EXPECT_EQ(status.has_value(), good) << entry.path() << (status ? "" : status.error().message());
+    ++cases;
+  }
+  EXPECT_GT(cases, 100);
 }
 
 }  // namespace

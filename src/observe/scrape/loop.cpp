@@ -37,7 +37,7 @@ IngestOptions ingest_options(const Target& target, const ScrapeOptions& options)
           .label_limit = config.limits.label_limit,
           .label_name_length_limit = config.limits.label_name_length_limit,
           .label_value_length_limit = config.limits.label_value_length_limit,
-          .check = options.openmetrics_check};
+          .check_families = options.openmetrics == "strict"};
 }
 
 base::Result<std::string> read_secret(const std::string& file) {
@@ -259,7 +259,14 @@ base::Status Loop::ingest(const Scrape& scrape, const base::Result<ClientRespons
     if (response.error().code() == ErrorCode::kLimit && scrape.target.config->limits.body_size_limit_bytes > 0) {
       return base::fail(ErrorCode::kLimit, "body_size_limit is exceeded: " + response.error().message());
     }
-    return base::fail(response.error());
+    const auto& error = response.error();
+    if (error.code() == ErrorCode::kLimit) {
+      return base::fail(error.code(), error.message() + "; body_size_limit of the job raises the bound");
+    }
+    if (error.code() == ErrorCode::kTimeout) {
+      return base::fail(error.code(), error.message() + "; a target that needs longer needs a longer scrape_timeout");
+    }
+    return base::fail(error);
   }
   if (response->status != 200) {
     return base::fail(ErrorCode::kUnavailable, "the target answered with HTTP status " +

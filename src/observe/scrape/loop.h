@@ -20,7 +20,6 @@
 #include "base/mutex.h"
 #include "base/result.h"
 #include "base/scheduler.h"
-#include "model/exposition/parser.h"
 #include "observe/scrape/fetch.h"
 #include "observe/scrape/ingest.h"
 #include "observe/scrape/target.h"
@@ -33,8 +32,8 @@ using Submit = std::function<base::Status(std::function<void()>)>;
 
 struct ScrapeOptions {
   std::uint64_t body_bytes_max = 128ULL << 20;  // of a target without body_size_limit
-  bool extra_metrics = false;  // also scrape_timeout_seconds, scrape_sample_limit and scrape_body_size_bytes
-  model::exposition::Check openmetrics_check = model::exposition::Check::kLines;
+  bool extra_metrics = false;          // also scrape_timeout_seconds, scrape_sample_limit and scrape_body_size_bytes
+  std::string openmetrics = "strict";  // or "lenient": lines alone are judged, as Prometheus does
   std::string user_agent = "Quarterdeck";
   std::string host_name;  // stands for loopback addresses in TargetStatus::global_url; empty leaves them
 };

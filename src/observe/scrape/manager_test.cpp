@@ -123,7 +123,8 @@ TEST_F(ManagerTest, marks_a_target_down_and_its_series_stale_when_it_fails) {
   EXPECT_THAT(store.take(),
               AllOf(HasSubstr("a{instance=\"h:1\", job=\"j\"} stale"), HasSubstr("up{instance=\"h:1\", job=\"j\"} 0")));
   EXPECT_EQ(manager->targets().front().health, Health::kDown);
-  EXPECT_EQ(manager->targets().front().last_error, "no answer in 5s");
+  EXPECT_EQ(manager->targets().front().last_error,
+            "no answer in 5s; a target that needs longer needs a longer scrape_timeout");
 
   network.error.reset();
   network.status = 503;

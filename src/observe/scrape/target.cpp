@@ -13,17 +13,6 @@ using model::LabelBuilder;
 
 namespace {
 
-base::Status check_address(std::string_view address) {
-  // A host, or host:port: what would change the meaning of the URL is refused.
-  if (address.empty()) return base::fail(ErrorCode::kInvalid, "a target is empty; write host:port");
-  if (address.find_first_of("/?#@ \t\r\n\\") != std::string_view::npos) {
-    return base::fail(ErrorCode::kInvalid, "\"" + std::string(address) +
-                                               "\" is not a target; write host:port without scheme and path "
-                                               "(there are `scheme` and `metrics_path`)");
-  }
-  return {};
-}
-
 std::string make_url(const model::LabelSet& labels, const ScrapeConfig& config) {
   std::string url(labels.get("__scheme__"));
   url.append("://").append(labels.get("__address__"));

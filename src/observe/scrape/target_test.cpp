@@ -60,11 +60,13 @@ TEST(MakeTargets, takes_a_target_once) {
 }
 
 TEST(MakeTargets, refuses_what_is_no_target) {
-  for (const std::string address : {"", "http://h:1", "h:1/metrics", "user@h:1", "h 1"}) {
+  for (const std::string address : {"", "http://h:1", "h:1/metrics", "user@h:1", "h 1", "[::1", "[::1]9", "::1:9",
+                                    "h:99999", "h:0", "h:abc", ":9"}) {
     const auto targets = make(job({{.targets = {address}}}));
     ASSERT_FALSE(targets) << address;
     EXPECT_THAT(targets.error().message(), HasSubstr("scrape job \"j\""));
   }
+  for (const std::string address : {"h", "h:1", "[::1]", "[::1]:65535"}) EXPECT_TRUE(check_address(address)) << address;
   EXPECT_FALSE(make(job({{.targets = {"h"}, .labels = {{"__scheme__", "ftp"}}}})));
   EXPECT_FALSE(make(job({{.targets = {"h"}, .labels = {{"__scrape_timeout__", "16s"}}}})));
   ScrapeConfig limited = job({{.targets = {"a", "b"}}});

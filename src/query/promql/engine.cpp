@@ -157,6 +157,13 @@ void finish(const Context& context, Annotations& annotations, std::string_view t
 
 }  // namespace
 
+base::Status check_range_type(const Expr& expr) {
+  if (expr.type == ValueType::kVector || expr.type == ValueType::kScalar) return {};
+  return base::fail(ErrorCode::kInvalid,
+                    fmt::format("invalid expression type \"{}\" for range query, must be Scalar or instant Vector",
+                                to_string(expr.type)));
+}
+
 Result<QueryResult> Engine::instant(const store::metrics::Querier& querier, const Expr& expr, std::string_view text,
                                     TimestampMs time_ms, const QueryOptions& options) const {
   QD_TRY(check_time(time_ms));
@@ -175,11 +182,7 @@ Result<QueryResult> Engine::range(const store::metrics::Querier& querier, const 
   QD_TRY(check_time(end_ms));
   if (step_ms <= 0) return base::fail(ErrorCode::kInvalid, "step of a range query must be greater than 0");
   if (end_ms < start_ms) return base::fail(ErrorCode::kInvalid, "end of a range query is before its start");
-  if (expr.type != ValueType::kVector && expr.type != ValueType::kScalar) {
-    return base::fail(ErrorCode::kInvalid,
-                      fmt::format("invalid expression type \"{}\" for range query, must be Scalar or instant Vector",
-                                  to_string(expr.type)));
-  }
+  QD_TRY(check_range_type(expr));
   const std::int64_t began = clock_.monotonic_ns();
   Context context(querier, options, pool_, clock_, text, start_ms, end_ms, step_ms);
   QueryResult out;

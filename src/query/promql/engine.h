@@ -20,6 +20,9 @@
 
 namespace qd::query::promql {
 
+// kInvalid unless a range query can step over it: a scalar or an instant vector.
+base::Status check_range_type(const Expr& expr);
+
 class Engine {
  public:
   // Without a pool, queries run on the caller's thread alone. Pool and clock outlive the engine.

@@ -274,7 +274,7 @@ class Parser : public DurationParser {
 
   // foo[5m], foo[5m:1m], foo[5m:]
   Result<ExprPtr> brackets(ExprPtr inner, std::uint32_t begin) {
-    take();
+    const Token bracket = take();
     QD_ASSIGN(Duration range, bracket_duration());
     if (accept(TokenKind::kColon)) {
       auto node = std::make_unique<Subquery>();
@@ -289,14 +289,14 @@ class Parser : public DurationParser {
     }
     QD_TRY(expect(TokenKind::kRightBracket, "subquery or range selector", "\":\" or \"]\""));
     if (inner->kind != Expr::Kind::kVectorSelector) {
-      return fail_at(inner->span.begin, "ranges only allowed for vector selectors");
+      return fail(bracket, "ranges only allowed for vector selectors");
     }
     auto node = std::make_unique<MatrixSelector>();
     node->selector.reset(static_cast<VectorSelector*>(inner.release()));
     const VectorSelector& selector = *node->selector;
-    if (selector.offset.span.end != 0) return fail_at(begin, "no offset modifiers allowed before range");
-    if (selector.at.kind != AtModifier::Kind::kNone) return fail_at(begin, "no @ modifiers allowed before range");
-    if (selector.smoothed) return fail_at(begin, "no smoothed modifier allowed before range");
+    if (selector.offset.span.end != 0) return fail(bracket, "no offset modifiers allowed before range");
+    if (selector.at.kind != AtModifier::Kind::kNone) return fail(bracket, "no @ modifiers allowed before range");
+    if (selector.smoothed) return fail(bracket, "no smoothed modifier allowed before range");
     node->range = std::move(range);
     QD_TRY(close(*node, begin, {node->selector.get()}));
     return node;

@@ -13,6 +13,8 @@ namespace {
 
 using base::Status;
 
+constexpr std::string_view kSpaces = " \t\n\r";
+
 class Checker {
  public:
   explicit Checker(std::string_view text) : text_(text) {}
@@ -45,6 +47,13 @@ class Checker {
  private:
   std::unexpected<base::Error> fail(const Expr& expr, std::string_view message) const {
     return base::fail(parse_error(text_, expr.span.begin, message));
+  }
+
+  // Faults of the operator point at it: it is what comes behind the left side, spaces and comments.
+  std::unexpected<base::Error> fail_operator(const BinaryExpr& expr, std::string_view message) const {
+    std::size_t at = text_.find_first_not_of(kSpaces, expr.left->span.end);
+    while (at < text_.size() && text_[at] == '#') at = text_.find_first_not_of(kSpaces, text_.find('\n', at));
+    return base::fail(parse_error(text_, std::min(at, text_.size()), message));
   }
 
   Status expect(const Expr& expr, ValueType wanted, std::string_view where) const {
@@ -90,10 +99,10 @@ class Checker {
       }
     }
     if (expr.return_bool && !is_comparison(expr.op)) {
-      return fail(expr, "bool modifier can only be used on comparison operators");
+      return fail_operator(expr, "bool modifier can only be used on comparison operators");
     }
     if (is_comparison(expr.op) && !expr.return_bool && scalars) {
-      return fail(expr, "comparisons between scalars must use BOOL modifier");
+      return fail_operator(expr, "comparisons between scalars must use BOOL modifier");
     }
     const VectorMatching& matching = expr.matching;
     const bool grouped = matching.cardinality == VectorMatching::Cardinality::kManyToOne ||
@@ -116,7 +125,7 @@ class Checker {
     if (matching.on) {
       for (const std::string& label : matching.labels) {
         if (std::find(matching.include.begin(), matching.include.end(), label) != matching.include.end()) {
-          return fail(expr, fmt::format("label \"{}\" must not occur in ON and GROUP clause at once", label));
+          return fail_operator(expr, fmt::format("label \"{}\" must not occur in ON and GROUP clause at once", label));
         }
       }
     }

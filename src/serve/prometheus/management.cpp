@@ -18,7 +18,8 @@ void exporter(Call call, const Sources& sources, const std::string& name) {
     }
     Response response;
     response.content_type = model::exposition::content_type(format);
-    response.body = connect::http::SharedBody{.owner = *text, .identity = **text, .gzip = {}, .brotli = {}};
+    // A copy, for a text of its own is packed where the client takes that: here, on the pool's thread.
+    response.body = std::string(**text);
     reply->send(std::move(response));
   });
 }

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/strings.h"
 #include "query/promql/parser.h"
 #include "serve/prometheus/api.h"
@@ -16,13 +18,13 @@ using connect::http::Response;
 using query::promql::QueryOptions;
 using query::promql::QueryResult;
 
-// The options in force, with what the request asks for and may.
+// The options in force, with what the request asks for and may; timeout_ms is 0 where it leaves no time at all.
 Result<QueryOptions> options_of(const Call& call, const Sources& sources) {
   QueryOptions options = sources.query_options();
   options.cancel = call.reply.cancel_token();
   if (call.request.param("timeout").value_or("") != "") {
     QD_ASSIGN(const auto timeout_ms, duration_parameter(call.request, "timeout"));
-    options.timeout_ms = std::clamp<std::int64_t>(timeout_ms, 1, options.timeout_ms);
+    options.timeout_ms = std::clamp<std::int64_t>(timeout_ms, 0, options.timeout_ms);
   }
   if (call.request.param("lookback_delta").value_or("") != "") {
     QD_ASSIGN(options.lookback_ms, duration_parameter(call.request, "lookback_delta"));
@@ -30,6 +32,12 @@ Result<QueryOptions> options_of(const Call& call, const Sources& sources) {
       return base::fail(ErrorCode::kInvalid, "invalid parameter \"lookback_delta\": it must be positive");
   }
   return options;
+}
+
+base::Status has_time(const QueryOptions& options) {
+  if (options.timeout_ms > 0) return {};
+  return base::fail(ErrorCode::kTimeout,
+                    "query timed out in expression evaluation: the parameter \"timeout\" leaves it no time");
 }
 
 // A query that does not parse is bad_data; one that fails on its data is an execution error, as Prometheus has it.
@@ -79,6 +87,7 @@ Result<Response> instant(const Call& call, const Sources& sources) {
   QD_ASSIGN(const auto time_ms, time_parameter(call.request, "time", sources.clock.wall_ms()));
   QD_ASSIGN(const auto options, options_of(call, sources));
   QD_ASSIGN(const auto expr, parsed(call, options));
+  QD_TRY(has_time(options));
   auto result =
       sources.engine.instant(sources.store, *expr, call.request.param("query").value_or(""), time_ms, options);
   if (!result) return base::fail(execution_error(result.error()));
@@ -102,6 +111,9 @@ Result<Response> range(const Call& call, const Sources& sources) {
                       "resolution (?step=XX)");
   QD_ASSIGN(const auto options, options_of(call, sources));
   QD_ASSIGN(const auto expr, parsed(call, options));
+  if (const auto fits = query::promql::check_range_type(*expr); !fits)
+    return base::fail(fits.error().within("invalid parameter \"query\""));
+  QD_TRY(has_time(options));
   auto result = sources.engine.range(sources.store, *expr, call.request.param("query").value_or(""), start_ms, end_ms,
                                      step_ms, options);
   if (!result) return base::fail(execution_error(result.error()));

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <limits>
 #include <set>
 
 #include "base/strings.h"
@@ -108,8 +110,22 @@ Result<Response> label_values(const Call& call, const Sources& sources) {
   });
 }
 
+// Here Prometheus takes limit=0 at its word, and a negative one for no limit.
+Result<std::size_t> metadata_limit(const connect::http::Request& request) {
+  const auto text = request.param("limit").value_or("");
+  std::int64_t limit = -1;
+  if (!text.empty()) {
+    const auto read = std::from_chars(text.data(), text.data() + text.size(), limit);
+    if (read.ec != std::errc() || read.ptr != text.data() + text.size())
+      return base::fail(
+          ErrorCode::kInvalid,
+          fmt::format("invalid parameter \"limit\": cannot parse \"{}\" to an integer", text.substr(0, 100)));
+  }
+  return limit < 0 ? std::numeric_limits<std::size_t>::max() : static_cast<std::size_t>(limit);
+}
+
 Result<Response> metadata(const Call& call, const Sources& sources) {
-  QD_ASSIGN(const auto limit, limit_parameter(call.request));
+  QD_ASSIGN(const auto limit, metadata_limit(call.request));
   const auto wanted = call.request.param("metric").value_or("");
   const auto known = sources.store.metadata();
   return success([&](std::string& out) {
@@ -118,7 +134,7 @@ Result<Response> metadata(const Call& call, const Sources& sources) {
     std::size_t written = 0;
     for (const auto& [family, data] : known) {
       if (!wanted.empty() && family != wanted) continue;
-      if (limit != 0 && written++ == limit) break;
+      if (written++ == limit) break;
       json.key(family).begin_array().begin_object();
       json.field("type", model::to_string(data.type)).field("help", data.help).field("unit", data.unit);
       json.end_object().end_array();

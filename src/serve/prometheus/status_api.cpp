@@ -1,5 +1,5 @@
-#include <fmt/format.h>
-
+#include <filesystem>
+#include <system_error>
 #include <thread>
 
 #include "base/build.h"
@@ -14,6 +14,13 @@ namespace {
 constexpr std::string_view kApiVersion = "3.0.0";
 constexpr std::size_t kRowsDefault = 10;
 constexpr std::size_t kRowsMax = 10'000;
+
+// Where relative paths begin; empty where nobody can say.
+std::string working_directory() {
+  std::error_code error;
+  const auto path = std::filesystem::current_path(error);
+  return error ? std::string() : path.string();
+}
 
 void config(Call call, const Sources& sources) {
   const auto yaml = sources.config_yaml();
@@ -33,11 +40,11 @@ void runtime_info(Call call, const Sources& sources) {
   const std::size_t threads = std::thread::hardware_concurrency();
   call.reply.send(success([&](std::string& out) {
     JsonWriter json(out);
-    json.begin_object().field("startTime", rfc3339(sources.started_ms)).field("CWD", sources.data_dir);
+    json.begin_object().field("startTime", rfc3339(sources.started_ms)).field("CWD", working_directory());
     json.field("hostname", observe::host_name()).field("serverTime", rfc3339(sources.clock.wall_ms()));
     json.field("reloadConfigSuccess", sources.reload_succeeded());
     json.field("lastConfigTime", rfc3339(sources.last_reload_ms()));
-    json.key("corruptionCount").integer(0).key("goroutineCount").integer(0);
+    json.key("corruptionCount").unsigned_integer(sources.damaged_parts()).key("goroutineCount").integer(0);
     json.key("GOMAXPROCS").unsigned_integer(threads).key("GOMEMLIMIT").integer(0);
     json.field("GOGC", "").field("GODEBUG", "").field("storageRetention", sources.retention()).end_object();
   }));
@@ -46,10 +53,10 @@ void runtime_info(Call call, const Sources& sources) {
 void build_info(Call call, const Sources&) {
   call.reply.send(success([&](std::string& out) {
     JsonWriter json(out);
-    // Clients read `version` as that of a Prometheus; what runs stands beside it.
-    json.begin_object().field("version", kApiVersion).field("revision", base::build_revision());
-    json.field("branch", fmt::format("Quarterdeck {}", base::build_version())).field("buildUser", "");
-    json.field("buildDate", "").field("goVersion", "").end_object();
+    // Clients read `version` as that of a Prometheus; which Quarterdeck runs is told at /api/platform/v1/about, for the
+    // description of this API allows no other fields.
+    json.begin_object().field("version", kApiVersion).field("revision", base::build_revision()).field("branch", "HEAD");
+    json.field("buildUser", "").field("buildDate", "").field("goVersion", "").end_object();
   }));
 }
 

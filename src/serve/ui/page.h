@@ -1,7 +1,8 @@
 // The web page: files built from ui/, compressed, inside the program.
 //
 // Files with a hash in their name (/assets/…) are cached for good; index.html is asked for again each time, by its
-// entity tag. Paths of the page's own views ("/explore") get index.html.
+// entity tag. Paths of the page's own views ("/explore") get index.html. No other path is the page's; a browser that
+// asks for one gets index.html with status 404.
 #pragma once
 
 #include <span>

@@ -56,7 +56,11 @@ Status set_aside(base::Files& files, const std::filesystem::path& path, const Da
   }
   const std::filesystem::path aside = fmt::format("{}.{}.damaged", path.native(), part.offset);
   log.error("part of the log is damaged and was set aside; what follows it is read on",
-            {{"file", path.native()}, {"offset", part.offset}, {"bytes", part.bytes}, {"copy", aside.native()}});
+            {{"file", path.native()},
+             {"offset", part.offset},
+             {"bytes", part.bytes},
+             {"copy", aside.native()},
+             {"cure", "check the disk and the memory; restore a backup if what this part held is needed"}});
   return base::write_file_atomically(files, aside, base::as_text(bytes.subspan(part.offset, part.bytes)));
 }
 
