@@ -42,6 +42,10 @@ class Collector {
   // One pass. Not called by two threads at once. `deadline_ns` is on the monotonic clock. An error means that nothing
   // useful came; a part that failed is a sample of the collector's own (node_scrape_collector_success 0).
   virtual base::Status collect(std::int64_t deadline_ns, Sink& sink) = 0;
+  // After a pass that succeeded, on its thread: what kept it from telling all there is of its subject (the server is
+  // down, refuses the password, hides a view), with the cure, for people; null when nothing did. Valid until the next
+  // pass.
+  virtual const base::Error* trouble() const { return nullptr; }
 };
 
 }  // namespace qd::observe
