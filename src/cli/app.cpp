@@ -37,6 +37,9 @@ using SettingsPtr = std::shared_ptr<const Settings>;
 
 constexpr std::size_t kWorkQueueMax = 10'000;
 constexpr std::size_t kQueryQueueMax = 1'000;
+// As many servers may hang at once before others wait for their passes.
+constexpr std::size_t kWaitingThreads = 16;
+constexpr std::size_t kWaitingQueueMax = 1'000;
 constexpr std::int64_t kMaintainEveryMs = 1'000;
 
 std::size_t cores() {
@@ -103,6 +106,7 @@ struct App::Rooms {
   std::unique_ptr<query::promql::Engine> engine;
   std::unique_ptr<connect::EventLoop> loop;
   std::unique_ptr<base::ThreadPool> work_pool;
+  std::unique_ptr<base::ThreadPool> waiting_pool;  // for passes that wait for servers
   std::unique_ptr<connect::http::Client> client;
   std::unique_ptr<observe::CollectorRunner> collectors;
   std::unique_ptr<observe::scrape::Manager> scrapes;
@@ -143,6 +147,7 @@ base::Status App::Rooms::start() {
   engine = std::make_unique<query::promql::Engine>(query_pool.get(), clock);
   loop = std::make_unique<connect::EventLoop>();
   work_pool = std::make_unique<base::ThreadPool>(std::max<std::size_t>(4, cores()), kWorkQueueMax);
+  waiting_pool = std::make_unique<base::ThreadPool>(kWaitingThreads, kWaitingQueueMax);
   QD_ASSIGN(client, connect::http::Client::create(*loop, {}, registry));
   QD_TRY(build_observers(*s));
   build_judges(*s);
@@ -176,7 +181,8 @@ std::vector<std::string> App::Rooms::listening(const Settings& s) const {
 }
 
 base::Status App::Rooms::build_observers(const Settings& s) {
-  collectors = std::make_unique<observe::CollectorRunner>(*loop, *work_pool, *store, registry, log, s.observe);
+  collectors =
+      std::make_unique<observe::CollectorRunner>(*loop, *work_pool, *waiting_pool, *store, registry, log, s.observe);
   if (s.host.enabled) {
     QD_TRY(observe::host::check_roots(s.host));
     collectors->add(std::make_unique<observe::host::HostCollector>(s.host, clock, log));
@@ -247,7 +253,6 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .rules = *rules,
       .scrapes = *scrapes,
       .collectors = *collectors,
-      .collector_interval_ms = [this] { return current()->observe.interval_ms; },
       .clock = clock,
       .query_options = [this] { return current()->query; },
       .config_yaml = [this] { return model::config::render_effective(current()->schema); },
@@ -387,6 +392,7 @@ void App::Rooms::stop() {
   if (notifier) notifier->stop();
   server.reset();
   client.reset();
+  waiting_pool.reset();
   work_pool.reset();
   if (loop) {
     loop->stop();

@@ -1,13 +1,16 @@
 // Runs the built-in collectors: into the store on a clock of their own, and as text for whoever asks.
 //
-// Passes come 0, 1 and 2 s after start (so that rates have values at once) and then at start plus every multiple of the
-// interval. A collector never runs two passes at once: a tick that finds one running for the store is left out and
-// counted. Those who ask for text share one pass that begins after they asked.
+// A collector is one instance of its name: `node` once, `postgres` once for each server. Passes come 0, 1 and 2 s after
+// its start (so that rates have values at once) and then at its start plus every multiple of its interval. It never
+// runs two passes at once: a tick that finds one running for the store is left out and counted. Those who ask for text
+// share one pass that begins after they asked. An instance whose passes run into their deadline three times in a row is
+// asked less and less often, down to every kBackOffMsMax, until it answers.
 //
 // The samples of a pass are stamped with the wall time of its start. A jump of the wall clock is noticed and told;
 // while the clock is behind the last stamp nothing is stored, so that time never runs backwards in the store.
 //
-// Thread-safe. Passes run on the pool. scheduler, pool, store, registry and log outlive the runner.
+// Thread-safe. Passes run on a pool: what waits for others (Placement::waits) on one of its own, so that a server that
+// hangs holds nothing but one of that pool's threads. scheduler, pools, store, registry and log outlive the runner.
 #pragma once
 
 #include <cstdint>
@@ -39,50 +42,73 @@ struct RunnerOptions {
 // The name of this host, as uname gives it.
 std::string host_name();
 
+// Where and how often a collector runs.
+struct Placement {
+  std::string instance = {};     // label `instance`; empty: that of the host
+  model::LabelSet labels = {};   // further labels on every series
+  std::int64_t interval_ms = 0;  // 0: observe.interval
+  std::int64_t timeout_ms = 0;   // 0: kPassMsMax; never more than the interval
+  bool waits = false;            // its passes wait for others
+};
+
 // How the last pass of a collector for the store went.
 struct CollectorReport {
   std::string name;
   std::string instance;
+  std::int64_t interval_ms = 0;
+  std::int64_t timeout_ms = 0;
   std::int64_t last_pass_ms = 0;  // wall time; 0 before the first
   double seconds = 0;
   std::size_t samples = 0;
-  std::optional<base::Error> error;  // of the collector, or of the store
+  std::optional<base::Error> error;    // of the collector, or of the store: the pass gave nothing
+  std::optional<base::Error> trouble;  // Collector::trouble: it gave less than there is
 };
 
 class CollectorRunner {
  public:
   // A pass has this long, or the interval where that is shorter.
   static constexpr std::int64_t kPassMsMax = 10'000;
+  static constexpr std::int64_t kBackOffMsMax = 60'000;
   // More who wait for the same text are refused.
   static constexpr std::size_t kWaitersMax = 1000;
 
+  using Id = std::uint64_t;
   using Text = std::shared_ptr<const std::string>;
-  // Called once, on a thread of the pool or the caller's.
+  // Called once, on a thread of a pool or the caller's.
   using TextCallback = std::function<void(base::Result<Text>)>;
 
-  CollectorRunner(base::Scheduler& scheduler, base::ThreadPool& pool, store::metrics::Appendable& store,
-                  base::Registry& registry, base::Log& log, const RunnerOptions& options);
+  // `pool` for passes that compute, `waiting_pool` for those that wait.
+  CollectorRunner(base::Scheduler& scheduler, base::ThreadPool& pool, base::ThreadPool& waiting_pool,
+                  store::metrics::Appendable& store, base::Registry& registry, base::Log& log,
+                  const RunnerOptions& options);
   // Stops.
   ~CollectorRunner();
   CollectorRunner(const CollectorRunner&) = delete;
   CollectorRunner& operator=(const CollectorRunner&) = delete;
 
-  // Before start. No two of one name.
-  void add(std::unique_ptr<Collector> collector);
+  // No two of one name and instance. Runs from start() on, or at once after it.
+  Id add(std::unique_ptr<Collector> collector, Placement placement = {});
+  // Ends a collector and its series (stale markers); a pass that runs is let end first, without waiting for it here.
+  void remove(Id id);
   void start();
-  // Waits for passes that run (call it while the pool still works). Nobody's text comes afterwards but as kCancelled.
+  // Waits for passes that run (call it while the pools still work). Nobody's text comes afterwards but as kCancelled.
+  // Series do not end, so that they go on where they stopped when the process is back.
   void stop();
   void set_interval_ms(std::int64_t interval_ms);
 
-  // A fresh pass of the collector as text. kNotFound, naming those there are; kLimit when too many wait.
-  void render(std::string_view name, model::exposition::Format format, TextCallback callback);
+  // A fresh pass as text: of the instance `target`, or with none of all instances of the name; when they are several,
+  // each sample has the label `instance`, and those whose pass fails are left out. kNotFound, naming those there are;
+  // kLimit when too many wait.
+  void render(std::string_view name, std::string_view target, model::exposition::Format format, TextCallback callback);
 
+  // Each name once, in the order in which they were added.
   std::vector<std::string> names() const;
   std::vector<CollectorReport> reports() const;
+  std::optional<CollectorReport> report(Id id) const;
 
  private:
   class Core;
-  // Shared with the tasks in scheduler and pool, which find it stopped when the runner is gone.
+  // Shared with the tasks in scheduler and pools, which find it stopped when the runner is gone.
   std::shared_ptr<Core> core_;
 };
 

@@ -32,6 +32,7 @@ struct Control {
   int running_max QD_GUARDED_BY(mutex) = 0;
   bool held QD_GUARDED_BY(mutex) = false;
   bool failing QD_GUARDED_BY(mutex) = false;
+  bool timing_out QD_GUARDED_BY(mutex) = false;
   bool throwing QD_GUARDED_BY(mutex) = false;
   std::int64_t deadline_ns QD_GUARDED_BY(mutex) = 0;
 
@@ -65,14 +66,19 @@ class FakeCollector final : public Collector {
     --control_.running;
     if (control_.throwing) throw std::runtime_error("broken library");
     if (control_.failing) return base::fail(base::ErrorCode::kUnavailable, "no device");
+    trouble_.reset();
+    if (control_.timing_out) trouble_.emplace(base::ErrorCode::kTimeout, "it says nothing");
     sink.family("passes", model::MetricType::kGauge, "Passes so far.");
     sink.sample(++control_.passes);
     return {};
   }
 
+  const base::Error* trouble() const override { return trouble_ ? &*trouble_ : nullptr; }
+
  private:
   Control& control_;
   std::string name_;
+  std::optional<base::Error> trouble_;
 };
 
 class RunnerTest : public testing::Test {
@@ -101,9 +107,11 @@ class RunnerTest : public testing::Test {
     std::promise<base::Result<CollectorRunner::Text>> promise;
     std::future<base::Result<CollectorRunner::Text>> future = promise.get_future();
   };
-  std::unique_ptr<Answer> render(std::string_view name, Format format = Format::kPrometheusText) {
+  std::unique_ptr<Answer> render(std::string_view name, Format format = Format::kPrometheusText,
+                                 std::string_view target = {}) {
     auto answer = std::make_unique<Answer>();
-    runner->render(name, format, [&promise = answer->promise](auto result) { promise.set_value(std::move(result)); });
+    runner->render(name, target, format,
+                   [&promise = answer->promise](auto result) { promise.set_value(std::move(result)); });
     return answer;
   }
   double count(std::string_view name, std::string_view reason = {}) {
@@ -126,7 +134,7 @@ class RunnerTest : public testing::Test {
   base::ManualScheduler scheduler{clock};
   base::ThreadPool pool{1, 4};
   std::unique_ptr<CollectorRunner> runner = std::make_unique<CollectorRunner>(
-      scheduler, pool, store, registry, base::Log::silent(), RunnerOptions{5000, "vm", {}});
+      scheduler, pool, pool, store, registry, base::Log::silent(), RunnerOptions{5000, "vm", {}});
 };
 
 TEST_F(RunnerTest, passes_come_at_once_and_then_on_the_interval) {
@@ -287,6 +295,82 @@ TEST_F(RunnerTest, an_unknown_collector_is_not_found) {
   EXPECT_EQ(answer.error().code(), base::ErrorCode::kNotFound);
   EXPECT_THAT(answer.error().message(), HasSubstr("fake"));
   EXPECT_THAT(runner->names(), ElementsAre("fake"));
+}
+
+TEST_F(RunnerTest, several_instances_are_one_page_or_chosen_by_target) {
+  Control others[2];
+  runner->add(std::make_unique<FakeCollector>(others[0], "db"), {.instance = "b:1", .labels = {{"service", "shop"}}});
+  runner->add(std::make_unique<FakeCollector>(others[1], "db"), {.instance = "a:1"});
+  EXPECT_EQ(
+      *render("db")->future.get().value(),
+      "# HELP passes Passes so far.\n# TYPE passes gauge\npasses{instance=\"a:1\"} 1\npasses{instance=\"b:1\"} 1\n");
+  EXPECT_EQ(*render("db", Format::kPrometheusText, "b:1")->future.get().value(),
+            "# HELP passes Passes so far.\n# TYPE passes gauge\npasses 2\n");
+  const auto wrong = render("db", Format::kPrometheusText, "c:1")->future.get();
+  ASSERT_FALSE(wrong);
+  EXPECT_THAT(wrong.error().message(), HasSubstr("it watches b:1, a:1"));
+  others[0].set(&Control::failing, true);
+  EXPECT_THAT(*render("db")->future.get().value(), testing::Not(HasSubstr("b:1")));
+  others[1].set(&Control::failing, true);
+  EXPECT_FALSE(render("db")->future.get());
+  EXPECT_THAT(runner->names(), ElementsAre("fake", "db"));
+  runner->start();
+  scheduler.run_posted();
+  // A second time for the passes that waited for the end of a rendering.
+  settle();
+  settle();
+  EXPECT_THAT(store.samples(R"(up{instance="b:1", job="db", service="shop"})"), ElementsAre(Pair(kStartMs, 0)));
+}
+
+TEST_F(RunnerTest, a_collector_comes_and_goes_while_others_run) {
+  runner->start();
+  scheduler.run_posted();
+  settle();
+  run_for_s(10);
+  Control other;
+  const auto id = runner->add(std::make_unique<FakeCollector>(other, "db"), {.instance = "a:1", .interval_ms = 2000});
+  scheduler.run_posted();
+  settle();
+  run_for_s(4);
+  EXPECT_EQ(runner->report(id)->interval_ms, 2000);
+  runner->remove(id);
+  settle();
+  run_for_s(4);
+  EXPECT_FALSE(runner->report(id));
+  EXPECT_THAT(store.samples(R"(up{instance="a:1", job="db"})"),
+              ElementsAre(Pair(kStartMs + 10'000, 1), Pair(kStartMs + 11'000, 1), Pair(kStartMs + 12'000, 1),
+                          Pair(kStartMs + 14'000, 1), Pair(kStartMs + 14'001, MemoryStore::kStale)));
+  EXPECT_EQ(store.samples(kUp).size(), 6u) << "the others go on";
+}
+
+TEST_F(RunnerTest, a_collector_that_goes_in_the_middle_of_a_pass_ends_after_it) {
+  runner->start();
+  scheduler.run_posted();
+  settle();
+  Control other;
+  const auto id = runner->add(std::make_unique<FakeCollector>(other, "db"), {.instance = "a:1"});
+  other.set(&Control::held, true);
+  scheduler.run_posted();
+  other.wait_until_running();
+  runner->remove(id);
+  other.set(&Control::held, false);
+  settle();
+  EXPECT_THAT(store.samples(R"(passes{instance="a:1", job="db"})"),
+              ElementsAre(Pair(kStartMs, 1), Pair(kStartMs + 1, MemoryStore::kStale)));
+}
+
+TEST_F(RunnerTest, an_instance_that_times_out_again_and_again_is_asked_less_often) {
+  control.set(&Control::timing_out, true);
+  runner->start();
+  scheduler.run_posted();
+  settle();
+  run_for_s(100);
+  EXPECT_THAT(pass_times_s(), ElementsAre(0, 1, 2, 15, 35, 75));
+  EXPECT_THAT(runner->reports().at(0).trouble->message(), HasSubstr("says nothing"));
+  EXPECT_FALSE(runner->reports().at(0).error);
+  control.set(&Control::timing_out, false);
+  run_for_s(60);
+  EXPECT_THAT(pass_times_s(), ElementsAre(0, 1, 2, 15, 35, 75, 135, 140, 145, 150, 155, 160));
 }
 
 TEST_F(RunnerTest, a_full_pool_refuses_texts_and_skips_ticks) {

@@ -13,9 +13,9 @@ namespace qd::observe {
 enum class Origin : std::uint8_t { kDeclared, kContainer, kProcess };
 
 struct Service {
-  std::string kind;     // "postgres", "mysql", "redis", "memcached", "nginx", "openmetrics"
-  std::string name;     // for people: the Compose or Swarm service, the container, or the process
-  std::string address;  // "127.0.0.1:5432", or the path of a socket: what the collector connects to
+  std::string kind;          // "postgres", "mysql", "redis", "memcached", "nginx", "openmetrics"
+  std::string name;          // for people: the Compose or Swarm service, the container, or the process
+  std::string address;       // "127.0.0.1:5432", or the path of a socket: what the collector connects to
   std::string metrics_path;  // of openmetrics: "/metrics"
   std::string scheme;        // of openmetrics: "http"
   std::string user;

@@ -168,6 +168,17 @@ base::Result<StoreSink::Pass> StoreSink::abandon() {
   return finish(false);
 }
 
+base::Status StoreSink::end(model::TimestampMs time_ms) {
+  auto appender = store_.appender();
+  for (const Place place : order_) {
+    if (series_[place].stored) (void)appender->append(series_[place].ref, time_ms, model::stale_nan());
+  }
+  QD_TRY(appender->commit());
+  for (const Place place : order_) forget(place);
+  order_.clear();
+  return {};
+}
+
 void StoreSink::forget(Place place) {
   index_.erase(series_[place].key);
   free_.push_back(place);

@@ -46,6 +46,8 @@ class StoreSink final : public Sink {
   base::Result<Pass> commit();
   // The collector failed: nothing of what came is kept, all series end, and up is 0.
   base::Result<Pass> abandon();
+  // The collector is gone: all series end, `up` too. Instead of begin; `time_ms` as there.
+  base::Status end(model::TimestampMs time_ms);
 
  private:
   using Place = std::uint32_t;

@@ -25,7 +25,6 @@ struct Sources {
   const judge::rules::Manager& rules;
   const observe::scrape::Manager& scrapes;
   observe::CollectorRunner& collectors;
-  std::function<std::int64_t()> collector_interval_ms;
   const base::Clock& clock;
   std::function<query::promql::QueryOptions()> query_options;
   std::function<std::string()> config_yaml;  // in force, without secrets

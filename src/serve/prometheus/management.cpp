@@ -10,8 +10,9 @@ using connect::http::Response;
 
 void exporter(Call call, const Sources& sources, const std::string& name) {
   const auto format = model::exposition::negotiate(call.request.headers.get("Accept").value_or(""));
+  const std::string target(call.request.param("target").value_or(""));
   auto reply = std::make_shared<connect::http::Reply>(std::move(call.reply));
-  sources.collectors.render(name, format, [reply, format](base::Result<observe::CollectorRunner::Text> text) {
+  sources.collectors.render(name, target, format, [reply, format](base::Result<observe::CollectorRunner::Text> text) {
     if (!text) {
       const int status = text.error().code() == base::ErrorCode::kNotFound ? 404 : 503;
       return reply->send(Response::text(status, text.error().message() + "\n"));

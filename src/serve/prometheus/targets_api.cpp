@@ -13,17 +13,19 @@ using observe::scrape::TargetStatus;
 // A built-in collector, as if it were scraped: it gives the same series and belongs in the same list.
 TargetStatus status_of(const observe::CollectorReport& report, const Sources& sources) {
   const auto path = report.name == "quarterdeck" ? "/metrics" : fmt::format("/exporters/{}/metrics", report.name);
+  const auto& fault = report.error ? report.error : report.trouble;
   const model::LabelSet labels{{"instance", report.instance}, {"job", report.name}};
   TargetStatus status{.discovered_labels = labels, .labels = labels};
   status.scrape_pool = report.name;
   status.scrape_url = status.global_url = sources.address + path;
-  status.last_error = report.error ? report.error->message() : "";
+  status.last_error = fault ? fault->message() : "";
   status.last_scrape_ms = report.last_pass_ms;
   status.last_scrape_duration_s = report.seconds;
   status.health = report.last_pass_ms == 0 ? observe::scrape::Health::kUnknown
-                  : report.error           ? observe::scrape::Health::kDown
+                  : fault                  ? observe::scrape::Health::kDown
                                            : observe::scrape::Health::kUp;
-  status.interval_ms = status.timeout_ms = sources.collector_interval_ms();
+  status.interval_ms = report.interval_ms;
+  status.timeout_ms = report.timeout_ms;
   return status;
 }
 
