@@ -152,9 +152,16 @@ TEST_F(StoreTest, a_read_sees_a_commit_whole_or_not_at_all) {
   options_.seal_interval_ms = 1000;
   open();
   std::atomic<bool> stop = false;
+  std::atomic<int> maintained = 0;
   std::thread writer([&] {
     auto appender = store_->appender();
+    bool waited = false;
     for (int batch = 0; batch < kBatches;) {
+      // However slow the other thread is, it seals in the middle of it.
+      if (batch == kBatches / 2 && !std::exchange(waited, true)) {
+        const int before = maintained;
+        while (maintained < before + 2) std::this_thread::yield();
+      }
       bool taken = true;
       for (int i = 0; i < kSeries && taken; ++i) {
         const SeriesRef ref = *appender->series(series_labels(i));
@@ -167,6 +174,7 @@ TEST_F(StoreTest, a_read_sees_a_commit_whole_or_not_at_all) {
   std::thread sealer([&] {
     while (!stop) {
       EXPECT_TRUE(store_->maintain(kStart + kBatches * 20));
+      ++maintained;
     }
   });
   std::size_t reads = 0;
