@@ -25,6 +25,7 @@
 #include "observe/scrape/manager.h"
 #include "query/promql/engine.h"
 #include "serve/platform/about.h"
+#include "serve/platform/inventory.h"
 #include "serve/prometheus/api.h"
 #include "serve/ui/page.h"
 #include "store/state/database.h"
@@ -110,12 +111,15 @@ struct App::Rooms {
   std::unique_ptr<connect::http::Client> client;
   std::unique_ptr<observe::CollectorRunner> collectors;
   std::unique_ptr<observe::scrape::Manager> scrapes;
+  std::unique_ptr<observe::Services> services;
   std::unique_ptr<act::notify::Notifier> notifier;
   std::unique_ptr<judge::rules::Manager> rules;
   std::unique_ptr<serve::Authenticator> authenticator;
   std::unique_ptr<serve::Router> router;
   std::unique_ptr<serve::prometheus::Sources> sources;
+  std::unique_ptr<serve::platform::Inventory> inventory;
   std::unique_ptr<connect::http::Server> server;
+  std::vector<std::unique_ptr<connect::http::Server>> drop_in_servers;
 
   std::atomic<bool> maintaining = false;
   base::Mutex end_mutex;
@@ -191,6 +195,8 @@ base::Status App::Rooms::build_observers(const Settings& s) {
       registry, observe::BuildInfo{.version = std::string(base::build_version()),
                                    .revision = std::string(base::build_revision()),
                                    .build = std::string(base::build_kind())}));
+  services = std::make_unique<observe::Services>(*collectors, log);
+  services->declare({}, s.services);
   auto scraping = s.scrape;
   scraping.user_agent = fmt::format("Quarterdeck/{}", base::build_version());
   scrapes = std::make_unique<observe::scrape::Manager>(
@@ -267,6 +273,12 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .started_ms = clock.wall_ms(),
   });
   serve::prometheus::add_routes(*router, *sources);
+  inventory = std::make_unique<serve::platform::Inventory>(serve::platform::Inventory{
+      .services = [this] { return services->statuses(); },
+      .containers = [] { return std::make_shared<const std::vector<observe::Container>>(); },
+      .engine = [] { return serve::platform::EngineState{.state = "off", .socket = {}, .why = {}}; },
+  });
+  serve::platform::add_inventory_routes(*router, *inventory);
   serve::platform::add_about_route(*router, {.data_dir = std::filesystem::absolute(s.data_dir).string()});
   serve::ui::add_routes(*router);
   connect::http::ServerOptions options;
@@ -276,12 +288,16 @@ base::Status App::Rooms::build_server(const Settings& s) {
     options.tls = connect::http::ServerTls{.cert_file = s.serve.tls_cert_file, .key_file = s.serve.tls_key_file};
   if (s.serve.access_log) options.access_log = &log;
   QD_ASSIGN(server, connect::http::Server::start(
-                        *loop, std::move(options),
+                        *loop, options,
                         [this](connect::http::Request request, connect::http::Reply reply) {
                           router->handle(std::move(request), std::move(reply));
                         },
                         log, registry));
   const auto urls = listening(s);
+  options.listen.clear();
+  options.unix_socket_path.clear();
+  QD_ASSIGN(drop_in_servers, serve::prometheus::open_drop_in_ports(s.exporters, *loop, options, *authenticator,
+                                                                   *query_pool, *collectors, log, registry));
   sources->address = !s.external_url.empty() ? s.external_url : urls.empty() ? "http://localhost" : urls.front();
   notifier->set_origin({.external_url = sources->address, .external_labels = s.observe.external_labels});
   return {};
@@ -353,6 +369,7 @@ void App::Rooms::commit(const SettingsPtr& next) {
   }
   store->set_options(next->store);
   collectors->set_interval_ms(next->observe.interval_ms);
+  services->declare({}, next->services);
   notifier->apply(next->notify);
   rules->apply(next->groups, next->rules.evaluation_interval_ms);
 }
@@ -386,10 +403,12 @@ void App::Rooms::stop() {
   ready = false;
   stopping = true;
   if (server) server->stop();
+  for (const auto& port : drop_in_servers) port->stop();
   if (rules) rules->stop();
   if (scrapes) scrapes->stop();
   if (collectors) collectors->stop();
   if (notifier) notifier->stop();
+  drop_in_servers.clear();
   server.reset();
   client.reset();
   waiting_pool.reset();

@@ -38,6 +38,7 @@ int failed(const base::Error& error);
 void add_run(CLI::App& app, int& exit_code);
 void add_check(CLI::App& app, int& exit_code);
 void add_query(CLI::App& app, int& exit_code);
+void add_targets(CLI::App& app, int& exit_code);
 void add_token(CLI::App& app, int& exit_code);
 void add_promql(CLI::App& app, int& exit_code);
 void add_config(CLI::App& app, int& exit_code);

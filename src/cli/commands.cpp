@@ -115,6 +115,7 @@ int run_command(int argc, char** argv) {
   add_run(app, exit_code);
   add_check(app, exit_code);
   add_query(app, exit_code);
+  add_targets(app, exit_code);
   add_token(app, exit_code);
   add_promql(app, exit_code);
   add_config(app, exit_code);

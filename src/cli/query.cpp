@@ -1,12 +1,10 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
-#include <future>
 
 #include "base/strings.h"
 #include "cli/command.h"
-#include "connect/event_loop.h"
-#include "connect/http/client.h"
+#include "cli/remote.h"
 
 namespace qd::cli {
 
@@ -17,35 +15,12 @@ namespace json = boost::json;
 
 struct QueryFlags {
   std::string expr;
-  std::string url = "http://127.0.0.1:9090";
+  Remote remote;
   std::string time;
   std::string range;
   std::string step = "15s";
-  std::string token;
-  std::string ca_file;
   Output output;
 };
-
-base::Result<connect::http::ClientResponse> post(const QueryFlags& flags, const std::string& path, std::string form) {
-  base::Registry registry;
-  connect::EventLoop loop;
-  QD_TRY(loop.start(1));
-  QD_ASSIGN(auto client, connect::http::Client::create(loop, {}, registry));
-  connect::http::ClientRequest request{.url = flags.url + path, .method = "POST", .body = std::move(form)};
-  request.headers.add("Content-Type", "application/x-www-form-urlencoded");
-  request.deadline_ms = 150'000;
-  request.body_bytes_max = 1ULL << 30;
-  request.bearer_token = flags.token;
-  request.tls.ca_file = flags.ca_file;
-  std::promise<base::Result<connect::http::ClientResponse>> answer;
-  client->fetch(std::move(request),
-                [&](base::Result<connect::http::ClientResponse> response) { answer.set_value(std::move(response)); });
-  return answer.get_future().get();
-}
-
-std::string text_of(const json::value& value) {
-  return value.is_string() ? std::string(value.as_string()) : json::serialize(value);
-}
 
 // up{job="node"}
 std::string series_name(const json::object& metric) {
@@ -103,12 +78,11 @@ base::Result<std::string> form_of(const QueryFlags& flags, std::string& path) {
                             static_cast<double>(end_ms) / 1000, percent_encode(flags.step));
 }
 
-int query(QueryFlags flags) {
-  while (flags.url.ends_with('/')) flags.url.pop_back();
+int query(const QueryFlags& flags) {
   std::string path;
   const auto form = form_of(flags, path);
   if (!form) return failed(form.error());
-  const auto response = post(flags, path, *form);
+  const auto response = ask(flags.remote, path, *form);
   if (!response) return failed(response.error());
   boost::system::error_code broken;
   const auto parsed = json::parse(response->body, broken);
@@ -118,7 +92,7 @@ int query(QueryFlags flags) {
     return failed({ErrorCode::kUnavailable,
                    fmt::format("{} answered {} with something that is no answer to a query: is it a Quarterdeck or a "
                                "Prometheus?",
-                               flags.url, response->status)});
+                               flags.remote.url, response->status)});
   if (flags.output.json()) {
     fmt::print("{}\n", response->body);
     return *status == "success" ? kExitYes : kExitNo;
@@ -132,7 +106,7 @@ int query(QueryFlags flags) {
     print_table(answer->at("data").as_object());
   } catch (const std::exception& error) {
     return failed(
-        {ErrorCode::kUnavailable, fmt::format("{} answered what no query gives: {}", flags.url, error.what())});
+        {ErrorCode::kUnavailable, fmt::format("{} answered what no query gives: {}", flags.remote.url, error.what())});
   }
   for (const auto* kind : {"warnings", "infos"})
     if (const auto* list = answer->if_contains(kind))
@@ -150,12 +124,10 @@ void add_query(CLI::App& app, int& exit_code) {
       "  quarterdeck query 'rate(node_cpu_seconds_total[1m])' --range 10m --step 30s --output json");
   auto flags = std::make_shared<QueryFlags>();
   command->add_option("EXPR", flags->expr, "the expression")->required();
-  command->add_option("--url", flags->url, "where the server is")->capture_default_str();
+  flags->remote.add_to(*command);
   command->add_option("--time", flags->time, "as of when: RFC 3339 or seconds; now by default");
   command->add_option("--range", flags->range, "a range query over this long before --time");
   command->add_option("--step", flags->step, "the range query's resolution")->capture_default_str();
-  command->add_option("--token", flags->token, "an access token (or QUARTERDECK_TOKEN)")->envname("QUARTERDECK_TOKEN");
-  command->add_option("--ca-file", flags->ca_file, "the authority of the server's certificate, as PEM");
   flags->output.add_to(*command);
   command->callback([flags, &exit_code] { exit_code = query(*flags); });
 }

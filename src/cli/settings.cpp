@@ -29,6 +29,22 @@ void declare_rules(Schema& schema, RuleSettings& rules) {
                      "How often groups that name no interval are evaluated.", 1000);
 }
 
+void declare_services(Schema& schema, std::map<std::string, observe::ServiceTuning>& services) {
+  schema
+      .mapping("observe.services",
+               "How single services are read, by the name of the service, of its Compose service, or by its address.",
+               [&services](std::string_view name, Schema& item) {
+                 auto& tuning = services[std::string(name)];
+                 item.duration_ms("interval", tuning.interval_ms, "How often; `observe.interval` when 0.", 0,
+                                  3'600'000);
+                 item.duration_ms("timeout", tuning.timeout_ms,
+                                  "How long a pass may take: 10s, or the interval where that is shorter, when 0.", 0,
+                                  3'600'000);
+                 item.flag("off", tuning.off, "Do not read it at all.");
+               })
+      .example("{checkout-db: {interval: 15s, timeout: 3s}}");
+}
+
 base::Status check_external_labels(const std::map<std::string, std::string>& labels) {
   for (const auto& [name, value] : labels) {
     if (!model::valid_label_name(name) || name.starts_with("__"))
@@ -86,6 +102,8 @@ void declare(Settings& settings) {
               "A configuration file of Prometheus: what it scrapes and its rules.");
   observe::host::declare(schema, settings.host);
   observe::scrape::declare(schema, settings.scrape);
+  declare_services(schema, settings.services);
+  serve::prometheus::declare(schema, settings.exporters);
   store::metrics::declare(schema, settings.store);
   query::promql::declare(schema, settings.query);
   declare_rules(schema, settings.rules);
@@ -120,6 +138,8 @@ base::Result<std::shared_ptr<Settings>> load_settings(const Invocation& invocati
   }
   QD_TRY(settings->schema.load(sources));
   QD_TRY(serve::check_exposure(settings->serve));
+  if (settings->exporters.ports != "off")
+    QD_TRY(serve::check_reach(settings->serve, "exporters.bind", settings->exporters.bind + ":9100"));
   model::LabelBuilder labels;
   if (!settings->prometheus_file.empty()) {
     QD_ASSIGN(settings->prometheus, observe::scrape::load_prometheus_file(settings->prometheus_file));
@@ -141,6 +161,7 @@ std::vector<std::string> keep_start_only(Settings& next, const Settings& running
   next.serve = running.serve;
   next.host = running.host;
   next.scrape = running.scrape;
+  next.exporters = running.exporters;
   next.observe.instance = running.observe.instance;
   next.observe.external_labels = running.observe.external_labels;
   next.store.seal_interval_ms = running.store.seal_interval_ms;

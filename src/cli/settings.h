@@ -15,8 +15,10 @@
 #include "observe/runner.h"
 #include "observe/scrape/config.h"
 #include "observe/scrape/loop.h"
+#include "observe/services.h"
 #include "query/promql/options.h"
 #include "serve/auth.h"
+#include "serve/prometheus/drop_in.h"
 #include "store/metrics/store.h"
 
 namespace qd::cli {
@@ -36,6 +38,8 @@ struct Settings {
   observe::RunnerOptions observe;
   observe::host::HostOptions host;
   observe::scrape::ScrapeOptions scrape;
+  std::map<std::string, observe::ServiceTuning> services;
+  serve::prometheus::ExporterSettings exporters;
   store::metrics::StoreOptions store;
   query::promql::QueryOptions query;
   RuleSettings rules;

@@ -208,8 +208,26 @@ void declare(model::config::Schema& schema, ServeSettings& settings) {
   schema.flag("serve.access_log", settings.access_log, "Log a line for every request.").only_at_start();
 }
 
-base::Status check_exposure(const ServeSettings& settings) {
+base::Status check_reach(const ServeSettings& settings, std::string_view setting, const std::string& address) {
+  if (!is_address(address))
+    return base::fail(ErrorCode::kInvalid, fmt::format("{} \"{}\" is no address: write HOST:PORT, as 127.0.0.1:9090 or "
+                                                       "[::1]:9090",
+                                                       setting, address));
   const bool tls = !settings.tls_cert_file.empty() && !settings.tls_key_file.empty();
+  if (is_loopback(address) || (settings.auth_set() && tls)) return {};
+  return base::fail(
+      ErrorCode::kPermission,
+      fmt::format("{} {} reaches beyond this machine, which needs {}: set {}, or listen on 127.0.0.1", setting, address,
+                  settings.auth_set() ? "serve.tls"
+                  : tls               ? "serve.auth"
+                                      : "serve.auth and serve.tls",
+                  settings.auth_set() ? "serve.tls.cert_file and serve.tls.key_file"
+                  : tls               ? "serve.auth.tokens or serve.auth.users"
+                                      : "serve.auth.tokens (or serve.auth.users), serve.tls.cert_file "
+                                        "and serve.tls.key_file"));
+}
+
+base::Status check_exposure(const ServeSettings& settings) {
   if (settings.tls_cert_file.empty() != settings.tls_key_file.empty())
     return base::fail(ErrorCode::kInvalid, "serve.tls needs both cert_file and key_file");
   for (const auto& user : settings.auth_users)
@@ -218,24 +236,7 @@ base::Status check_exposure(const ServeSettings& settings) {
   if (settings.listen.empty() && settings.unix_socket.empty())
     return base::fail(ErrorCode::kInvalid,
                       "serve.listen names no address and serve.unix_socket no socket: nobody could reach this server");
-  for (const auto& address : settings.listen) {
-    if (!is_address(address))
-      return base::fail(ErrorCode::kInvalid, fmt::format("serve.listen \"{}\" is no address: write HOST:PORT, as "
-                                                         "127.0.0.1:9090 or [::1]:9090",
-                                                         address));
-    if (is_loopback(address) || (settings.auth_set() && tls)) continue;
-    return base::fail(ErrorCode::kPermission,
-                      fmt::format("serve.listen {} reaches beyond this machine, which needs {}: set {}, or listen on "
-                                  "127.0.0.1",
-                                  address,
-                                  settings.auth_set() ? "serve.tls"
-                                  : tls               ? "serve.auth"
-                                                      : "serve.auth and serve.tls",
-                                  settings.auth_set() ? "serve.tls.cert_file and serve.tls.key_file"
-                                  : tls               ? "serve.auth.tokens or serve.auth.users"
-                                                      : "serve.auth.tokens (or serve.auth.users), serve.tls.cert_file "
-                                                        "and serve.tls.key_file"));
-  }
+  for (const auto& address : settings.listen) QD_TRY(check_reach(settings, "serve.listen", address));
   return {};
 }
 

@@ -38,6 +38,8 @@ void declare(model::config::Schema& schema, ServeSettings& settings);
 
 // kPermission, with the cure, when an address in serve.listen reaches beyond loopback without serve.auth and serve.tls.
 base::Status check_exposure(const ServeSettings& settings);
+// The same of one address, "HOST:PORT", that `setting` names.
+base::Status check_reach(const ServeSettings& settings, std::string_view setting, const std::string& address);
 
 class Authenticator {
  public:

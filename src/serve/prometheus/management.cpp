@@ -1,39 +1,17 @@
-#include "model/exposition/format.h"
 #include "serve/prometheus/api.h"
-#include "serve/prometheus/values.h"
+#include "serve/prometheus/exporter_page.h"
 
 namespace qd::serve::prometheus {
 
-namespace {
-
 using connect::http::Response;
-
-void exporter(Call call, const Sources& sources, const std::string& name) {
-  const auto format = model::exposition::negotiate(call.request.headers.get("Accept").value_or(""));
-  const std::string target(call.request.param("target").value_or(""));
-  auto reply = std::make_shared<connect::http::Reply>(std::move(call.reply));
-  sources.collectors.render(name, target, format, [reply, format](base::Result<observe::CollectorRunner::Text> text) {
-    if (!text) {
-      const int status = text.error().code() == base::ErrorCode::kNotFound ? 404 : 503;
-      return reply->send(Response::text(status, text.error().message() + "\n"));
-    }
-    Response response;
-    response.content_type = model::exposition::content_type(format);
-    // A copy, for a text of its own is packed where the client takes that: here, on the pool's thread.
-    response.body = std::string(**text);
-    reply->send(std::move(response));
-  });
-}
-
-}  // namespace
 
 void add_exporter_routes(Router& router, const Sources& sources) {
   router.add({.methods = {"GET"}, .path = "/metrics", .handler = [&sources](Call call) {
-                exporter(std::move(call), sources, "quarterdeck");
+                send_exporter_page(std::move(call), sources.collectors, "quarterdeck");
               }});
   router.add({.methods = {"GET"}, .path = "/exporters/{name}/metrics", .handler = [&sources](Call call) {
                 const auto name = call.path_parameter;
-                exporter(std::move(call), sources, name);
+                send_exporter_page(std::move(call), sources.collectors, name);
               }});
 }
 

@@ -1,0 +1,39 @@
+// The ports of the exporters that the built-in collectors replace, each with their /metrics: existing Prometheus files
+// go on as they are.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "connect/http/server.h"
+#include "model/config/schema.h"
+#include "serve/prometheus/api.h"
+
+namespace qd::serve::prometheus {
+
+struct DropInPort {
+  std::string_view collector;
+  std::uint16_t port;
+  std::string_view replaces;
+};
+std::span<const DropInPort> drop_in_ports();
+
+// The section exporters.
+struct ExporterSettings {
+  std::string ports = "off";  // or "drop-in"
+  std::string bind = "127.0.0.1";
+};
+void declare(model::config::Schema& schema, ExporterSettings& settings);
+
+// Listens on all of the ports, with what `options` says of TLS and the log; requests are judged by `authenticator`.
+// kConflict, with the cure, when one is taken. Everything outlives the servers.
+base::Result<std::vector<std::unique_ptr<connect::http::Server>>> open_drop_in_ports(
+    const ExporterSettings& settings, connect::EventLoop& loop, const connect::http::ServerOptions& options,
+    const Authenticator& authenticator, base::ThreadPool& pool, observe::CollectorRunner& collectors, base::Log& log,
+    base::Registry& registry);
+
+}  // namespace qd::serve::prometheus
