@@ -6,6 +6,8 @@ const backend = process.env.QD_BACKEND ?? "http://127.0.0.1:9090";
 
 export default defineConfig({
   plugins: [react(), licenses()],
+  // The notices of licences are in licenses.txt.
+  esbuild: { legalComments: "none" },
   build: {
     target: "es2022",
     modulePreload: { polyfill: false },

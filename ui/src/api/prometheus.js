@@ -1,4 +1,4 @@
-// The endpoints of Prometheus's HTTP API that the page uses, one function each.
+// The endpoints of Prometheus's HTTP API that the page uses, one function each, and one of Quarterdeck's own.
 import { call } from "./client.js";
 
 // Above this a query goes as POST: proxies cut URLs at some kilobytes.
@@ -29,6 +29,7 @@ export const targets = (options) => call("/api/v1/targets", {}, options);
 export const metadata = (options) => call("/api/v1/metadata", {}, options);
 export const metricNames = (options) => call("/api/v1/label/__name__/values", {}, options);
 export const buildInfo = (options) => call("/api/v1/status/buildinfo", {}, options);
+export const about = (options) => call("/api/platform/v1/about", {}, options);
 export const runtimeInfo = (options) => call("/api/v1/status/runtimeinfo", {}, options);
 export const flags = (options) => call("/api/v1/status/flags", {}, options);
 export const config = (options) => call("/api/v1/status/config", {}, options);

@@ -12,10 +12,11 @@ import { useSize } from "../lib/hooks.js";
 import { useTheme } from "../lib/theme.js";
 import { formatDateTime } from "../lib/time.js";
 import { buildOptions } from "./options.js";
-import { resolveColor } from "./palette.js";
+import { fade, resolveColor } from "./palette.js";
 import { stackColumns } from "./shape.js";
 
 const kTooltipRows = 12;
+const kMarkFont_px = 11;
 
 function drawMarks(u, marks) {
   const { ctx, bbox } = u;
@@ -31,12 +32,18 @@ function drawMarks(u, marks) {
     ctx.moveTo(bbox.left, y);
     ctx.lineTo(bbox.left + bbox.width, y);
     ctx.stroke();
+    // At the old end, on a ground of its own, because any line may run through where it stands.
+    ctx.font = `${kMarkFont_px * devicePixelRatio}px system-ui, sans-serif`;
+    ctx.textAlign = "left";
+    ctx.textBaseline = "middle";
+    const height = 16 * devicePixelRatio;
+    const width = ctx.measureText(label).width + 8 * devicePixelRatio;
+    const below = y - bbox.top < height + 4 * devicePixelRatio;
+    const middle = y + (below ? 1 : -1) * (height / 2 + 2 * devicePixelRatio);
+    ctx.fillStyle = fade(resolveColor("var(--panel)"), 0.86);
+    ctx.fillRect(bbox.left, middle - height / 2, width, height);
     ctx.fillStyle = resolveColor("var(--text-2)");
-    ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-    ctx.textAlign = "right";
-    const below = y - bbox.top < 20 * devicePixelRatio;
-    ctx.textBaseline = below ? "top" : "bottom";
-    ctx.fillText(label, bbox.left + bbox.width - 4, below ? y + 4 : y - 3);
+    ctx.fillText(label, bbox.left + 4 * devicePixelRatio, middle);
   }
   ctx.restore();
 }

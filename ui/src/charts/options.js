@@ -12,6 +12,14 @@ for (let power = 0; power <= 6; power += 1) {
   for (const step of [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]) kBinaryIncrements.push(step * 1024 ** power);
 }
 
+// uPlot's own go from one minute to five, which leaves five minutes on a phone with a single label.
+const kTimeIncrements = [
+  ...[1, 2, 5, 10, 15, 30],
+  ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * 60),
+  ...[1, 2, 3, 4, 6, 8, 12].map((hours) => hours * 3600),
+  ...[1, 2, 3, 5, 7, 10, 15, 30, 60, 90, 180, 365].map((days) => days * 86400),
+];
+
 export function timeLabels(splits, increment) {
   let day = "";
   return splits.map((time) => {
@@ -23,10 +31,12 @@ export function timeLabels(splits, increment) {
   });
 }
 
-// A label centred on the last pixels would be cut off; better none.
+// A label centred on the last pixels would be cut off, and one on the first would meet the lowest of the y axis: better
+// none.
 export function withoutCut(splits, labels, { min, max, width }) {
   const room = (3.2 * (max - min)) / width;
-  return labels.map((label, i) => (splits[i] + label.length * room > max ? "" : label));
+  const fits = (at, half) => at - half >= min && at + half <= max;
+  return labels.map((label, i) => (fits(splits[i], label.length * room) ? label : ""));
 }
 
 function binary(unit) {
@@ -97,6 +107,7 @@ export function buildOptions(model, { width, height, hooks, onZoom }) {
         size: 24,
         gap: 4,
         space: 64,
+        incrs: kTimeIncrements,
         values: (u, splits, _a, _s, increment) =>
           withoutCut(splits, timeLabels(splits, increment), { ...u.scales.x, width: u.width - kAxisWidth }),
       },

@@ -51,6 +51,13 @@ export function combine(fn, ...columns) {
   });
 }
 
+// One column for several that continue each other: where more than one has a value, the one that began last.
+export function joinColumns(columns) {
+  const begin = (values) => values.findIndex((value) => value !== null);
+  const newest = [...columns].sort((a, b) => begin(b) - begin(a));
+  return columns[0]?.map((_, i) => newest.find((values) => values[i] !== null)?.[i] ?? null);
+}
+
 export function lastValue(values) {
   for (let i = values.length - 1; i >= 0; i -= 1) if (values[i] !== null) return values[i];
   return null;

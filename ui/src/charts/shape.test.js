@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { timeLabels, withoutCut, yRange } from "./options.js";
 import { seriesColor, seriesDash } from "./palette.js";
-import { addColumns, alignMatrix, combine, isolated, levelFor, stackColumns, summary } from "./shape.js";
+import { addColumns, alignMatrix, combine, isolated, joinColumns, levelFor, stackColumns, summary } from "./shape.js";
 
 const window = { start: 100, end: 120, step: 5 };
 
@@ -90,7 +90,11 @@ describe("axes", () => {
   });
 
   it("leave out a label that the edge would cut", () => {
-    expect(withoutCut([50, 99], ["10:00", "10:05"], { min: 0, max: 100, width: 300 })).toEqual(["10:00", ""]);
+    expect(withoutCut([1, 50, 99], ["9:55", "10:00", "10:05"], { min: 0, max: 100, width: 300 })).toEqual([
+      "",
+      "10:00",
+      "",
+    ]);
   });
 
   it("start at zero unless all values are far from it", () => {
@@ -100,6 +104,16 @@ describe("axes", () => {
     const [low, high] = yRange({})(null, 0, 0);
     expect(high).toBeGreaterThan(low);
   });
+});
+
+it("columns that continue each other are joined, the later one where both have a value", () => {
+  expect(
+    joinColumns([
+      [1, 1, 1, null, null],
+      [null, null, 2, null, 2],
+    ]),
+  ).toEqual([1, 1, 2, null, 2]);
+  expect(joinColumns([])).toBeUndefined();
 });
 
 it("24 series differ in colour or dash", () => {

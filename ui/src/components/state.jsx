@@ -1,7 +1,8 @@
 // A state as a mark, a colour and a word.
-import { MarkBad, MarkGood, MarkNone, MarkWarn } from "./icons.jsx";
+import { severityOf } from "../lib/rules.js";
+import { Info, MarkBad, MarkGood, MarkNone, MarkWarn } from "./icons.jsx";
 
-const kMarks = { bad: MarkBad, warn: MarkWarn, good: MarkGood, none: MarkNone };
+const kMarks = { bad: MarkBad, warn: MarkWarn, good: MarkGood, info: Info, none: MarkNone };
 
 export function State({ level, children, plain = false }) {
   const Mark = kMarks[level] ?? MarkNone;
@@ -13,8 +14,12 @@ export function State({ level, children, plain = false }) {
   );
 }
 
-export function alertLevel(state) {
-  return { firing: "bad", pending: "warn", inactive: "good" }[state] ?? "none";
+// What fires is as bad as its severity says; what is only pending is never red.
+export function alertLevel(state, labels) {
+  const { level } = severityOf(labels);
+  if (state === "firing") return level;
+  if (state === "pending") return level === "bad" ? "warn" : level;
+  return state === "inactive" ? "good" : "none";
 }
 
 export function alertWord(state) {

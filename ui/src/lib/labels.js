@@ -1,8 +1,5 @@
 // Label sets as text.
-
-export function quote(value) {
-  return `"${String(value).replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
-}
+import { quote } from "./quote.js";
 
 // {a: "x"} -> 'a="x"', sorted, without the name.
 export function labelPairs(metric, without = []) {

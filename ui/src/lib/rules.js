@@ -2,7 +2,32 @@
 
 export const kStateOrder = { firing: 0, pending: 1, inactive: 2 };
 
-// Every active alert, firing before pending, the newest first.
+// By the label `severity`: what must be looked at now, then what can wait, what only tells, and words of the user's own.
+// An alert without the label stands with the first: nobody said that it can wait.
+const kSeverities = new Map([
+  ["critical", { rank: 0, level: "bad" }],
+  ["page", { rank: 0, level: "bad" }],
+  ["", { rank: 1, level: "bad" }],
+  ["warning", { rank: 2, level: "warn" }],
+  ["info", { rank: 3, level: "info" }],
+  ["none", { rank: 3, level: "info" }],
+]);
+const kOwnWord = { rank: 4, level: "info" };
+
+export function severityOf(labels) {
+  return kSeverities.get((labels?.severity ?? "").toLowerCase()) ?? kOwnWord;
+}
+
+// Firing before pending, the most severe first, then the newest.
+export function compareAlerts(a, b) {
+  return (
+    (kStateOrder[a.state] ?? 3) - (kStateOrder[b.state] ?? 3) ||
+    severityOf(a.labels).rank - severityOf(b.labels).rank ||
+    (a.activeAt < b.activeAt ? 1 : a.activeAt > b.activeAt ? -1 : 0)
+  );
+}
+
+// Every active alert, what is worst first.
 export function activeAlerts(groups) {
   const alerts = [];
   for (const group of groups) {
@@ -10,11 +35,7 @@ export function activeAlerts(groups) {
       for (const alert of rule.alerts ?? []) alerts.push({ ...alert, name: rule.name, group: group.name, rule });
     }
   }
-  return alerts.sort(
-    (a, b) =>
-      (kStateOrder[a.state] ?? 3) - (kStateOrder[b.state] ?? 3) ||
-      (a.activeAt < b.activeAt ? 1 : a.activeAt > b.activeAt ? -1 : 0),
-  );
+  return alerts.sort(compareAlerts);
 }
 
 export function countRules(groups) {
@@ -30,30 +51,6 @@ export function countRules(groups) {
     }
   }
   return counts;
-}
-
-function level(rule) {
-  if (rule.state === "firing") return 0;
-  if (rule.health === "err") return 1;
-  if (rule.state === "pending") return 2;
-  return rule.type === "recording" ? 4 : 3;
-}
-
-// Groups with the rules that match, what is wrong first in each and the worst group on top.
-// show: "all", "firing", "pending", "inactive", "failing" or "recording".
-export function filterGroups(groups, show, text) {
-  const wanted = text.trim().toLowerCase();
-  const fits = (rule) => {
-    if (show === "recording" && rule.type !== "recording") return false;
-    if (show === "failing" && rule.health !== "err") return false;
-    if (["firing", "pending", "inactive"].includes(show) && rule.state !== show) return false;
-    if (!wanted) return true;
-    return `${rule.name} ${rule.query} ${Object.values(rule.labels ?? {}).join(" ")}`.toLowerCase().includes(wanted);
-  };
-  return groups
-    .map((group) => ({ ...group, rules: (group.rules ?? []).filter(fits).sort((a, b) => level(a) - level(b)) }))
-    .filter((group) => group.rules.length > 0)
-    .sort((a, b) => level(a.rules[0]) - level(b.rules[0]));
 }
 
 // What an alert is about, in a few words: its summary, else the labels that its rule does not carry anyway.

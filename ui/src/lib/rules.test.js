@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { activeAlerts, alertText, countRules, filterGroups } from "./rules.js";
+import { activeAlerts, alertText, countRules, severityOf } from "./rules.js";
 
 const groups = [
   {
@@ -45,18 +45,37 @@ describe("rules", () => {
     expect(countRules(groups)).toEqual({ alerting: 3, recording: 1, failing: 0, firing: 1, pending: 1, inactive: 1 });
   });
 
-  it("are shown with the worst group and the worst rule on top", () => {
-    const shown = filterGroups(groups, "all", "");
-    expect(shown.map((group) => group.name)).toEqual(["loud", "quiet"]);
-    expect(shown[0].rules.map((rule) => rule.name)).toEqual(["F", "P"]);
+  it("list the most severe first: one without severity before warnings, the user's own words last", () => {
+    const alert = (severity, activeAt, state = "firing") => ({
+      state,
+      activeAt,
+      labels: severity === undefined ? {} : { severity },
+    });
+    const rule = (...alerts) => ({ name: "R", type: "alerting", state: "firing", alerts });
+    const shown = activeAlerts([
+      {
+        rules: [
+          rule(alert("team-b", "9"), alert("info", "8"), alert("Warning", "7")),
+          rule(alert("critical", "1", "pending"), alert(undefined, "6"), alert("page", "4"), alert("critical", "5")),
+        ],
+      },
+    ]);
+    expect(shown.map((one) => one.activeAt)).toEqual(["5", "4", "6", "7", "8", "9", "1"]);
   });
 
-  it("are found by state and by words of name, query or label", () => {
-    expect(filterGroups(groups, "inactive", "").flatMap((group) => group.rules.map((rule) => rule.name))).toEqual([
-      "Q",
+  it("are red only when somebody must look now", () => {
+    const level = (severity) => severityOf({ severity }).level;
+    expect(["critical", "page", undefined, "warning", "info", "none", "team-b", "constructor"].map(level)).toEqual([
+      "bad",
+      "bad",
+      "bad",
+      "warn",
+      "info",
+      "info",
+      "info",
+      "info",
     ]);
-    expect(filterGroups(groups, "all", "CRITICAL")[0].rules).toHaveLength(1);
-    expect(filterGroups(groups, "firing", "up ==")).toEqual([]);
+    expect(severityOf(undefined).level).toBe("bad");
   });
 
   it("say what an alert is about even without annotations", () => {

@@ -25,12 +25,13 @@ export function formatDuration(seconds) {
   return text;
 }
 
-// How long something lasted, for people: two units at most. "3 d 4 h", "12 min", "850 ms".
+// How long something lasted, for people: two units at most. "3 d 4 h", "12 min", "850 ms", "180 µs".
 export function formatSpan(seconds) {
   if (!Number.isFinite(seconds)) return "–";
   const s = Math.abs(seconds);
-  if (s < 0.0005) return "0 s";
-  if (s < 1) return `${Math.round(s * 1000)} ms`;
+  if (s < 0.5e-6) return "0 s";
+  if (s < 0.9995e-3) return `${Math.round(s * 1e6)} µs`;
+  if (s < 0.9995) return `${Math.round(s * 1000)} ms`;
   if (s < 10) return `${trimZeros(s.toFixed(1))} s`;
   if (s < 60) return `${Math.floor(s)} s`;
   if (s < 3600) return `${Math.floor(s / 60)} min`;

@@ -20,6 +20,10 @@ describe("durations", () => {
 
   it("writes them for people with two units at most", () => {
     expect(formatSpan(0.0123)).toBe("12 ms");
+    expect(formatSpan(0.0003)).toBe("300 µs");
+    expect(formatSpan(0.00099999)).toBe("1 ms");
+    expect(formatSpan(0.99999)).toBe("1 s");
+    expect(formatSpan(0)).toBe("0 s");
     expect(formatSpan(5)).toBe("5 s");
     expect(formatSpan(59.9)).toBe("59 s");
     expect(formatSpan(3 * 3600 + 120)).toBe("3 h 2 min");

@@ -21,6 +21,9 @@ function Loading() {
 function NotFound({ path }) {
   return (
     <div className="page">
+      <header className="page-head">
+        <h1>Not found</h1>
+      </header>
       <Empty title={`There is no page at ${path}`}>
         The address may have been cut when it was copied. <A href="/">Go to the overview</A>.
       </Empty>

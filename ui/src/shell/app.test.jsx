@@ -108,6 +108,64 @@ describe("Overview", () => {
     expect(document.title).toBe("(1) Overview · Quarterdeck");
   });
 
+  const other = (metric) => ({ ...metric, metric: { ...metric.metric, instance: "aaa" } });
+  const both = () => {
+    const { result } = facts();
+    return vector(...result.map(other), ...result);
+  };
+  const node = (instance, discoveredLabels) => ({
+    scrapePool: "node",
+    scrapeUrl: "http://127.0.0.1:9090/exporters/node/metrics",
+    labels: { instance, job: "node" },
+    discoveredLabels,
+  });
+  const several = {
+    "/api/v1/query": both,
+    "/api/v1/query_range": matrix(),
+    "/api/v1/rules": noRules,
+    "/api/v1/targets": {
+      activeTargets: [node("aaa", { __address__: "aaa:9090" }), node("deck-01", { job: "node" })],
+    },
+  };
+
+  it("opens on this machine among several, whatever their names", async () => {
+    const requests = open("/", several);
+    const choice = await screen.findByRole("combobox", { name: "Host" });
+    expect(choice.value).toBe("deck-01");
+    await waitFor(() => expect(requests.some((one) => one.path === "/api/v1/query_range")).toBe(true));
+    const asked = requests.filter((one) => one.path === "/api/v1/query_range").map((one) => one.params.get("query"));
+    expect(asked.every((expr) => expr.includes('instance="deck-01"'))).toBe(true);
+    expect(requests.filter((one) => one.path === "/api/v1/targets")).toHaveLength(1);
+  });
+
+  it("stays on the host of the address", async () => {
+    open("/?host=aaa", several);
+    expect((await screen.findByRole("combobox", { name: "Host" })).value).toBe("aaa");
+  });
+
+  it("opens on a host even where the targets cannot be read", async () => {
+    open("/", { ...several, "/api/v1/targets": () => failure("forbidden", "no", 403) });
+    expect((await screen.findByRole("combobox", { name: "Host" })).value).toBe("aaa");
+  });
+
+  it("says from when on there is data while that is less than what is asked for", async () => {
+    open("/?range=7d", { "/api/v1/query": facts, "/api/v1/query_range": matrix(), "/api/v1/rules": noRules });
+    expect(await screen.findByText("Data begins")).toBeTruthy();
+    fireEvent.click(screen.getByRole("radio", { name: "5m" }));
+    await waitFor(() => expect(screen.queryByText("Data begins")).toBeNull());
+  });
+
+  it("does not call for help in red when only something is told", async () => {
+    const told = structuredClone(firingRules);
+    told.groups[0].rules[0].labels.severity = "info";
+    told.groups[0].rules[0].alerts[0].labels.severity = "info";
+    open("/", { "/api/v1/query": facts, "/api/v1/query_range": matrix(), "/api/v1/rules": told });
+    const strip = await screen.findByRole("region", { name: "What fires" });
+    await within(strip).findByText("1 firing");
+    expect(within(strip).getByText("info")).toBeTruthy();
+    expect(document.querySelector(".state-bad, .nav-count-bad, .firing-bad")).toBeNull();
+  });
+
   it("keeps its range in the address", async () => {
     open("/", { "/api/v1/query": facts, "/api/v1/query_range": matrix(), "/api/v1/rules": noRules });
     fireEvent.click(await screen.findByRole("radio", { name: "6h" }));
@@ -170,6 +228,20 @@ describe("Alerts", () => {
   it("says what to do without rules, and what failed", async () => {
     open("/alerts", { "/api/v1/rules": noRules });
     expect(await screen.findByText("No rule is loaded")).toBeTruthy();
+    for (const cure of ["judge.rules.defaults", "judge.rules.files", "--prometheus"]) {
+      expect(screen.getByText(cure)).toBeTruthy();
+    }
+  });
+
+  it("tells alerts from the rules that its filter counts", async () => {
+    const many = structuredClone(firingRules);
+    const [rule] = many.groups[0].rules;
+    rule.alerts.push({ ...rule.alerts[0], labels: { alertname: "DiskFilling", mountpoint: "/log" } });
+    open("/alerts", { "/api/v1/rules": many });
+    expect(await screen.findByText("2 alerts firing, 0 pending")).toBeTruthy();
+    expect(within(screen.getByRole("navigation")).getByTitle("2 alerts firing").textContent).toBe("2 firing");
+    const filter = screen.getByRole("group", { name: "Rules" });
+    expect(within(filter).getByRole("radio", { name: /Firing\s*1/ })).toBeTruthy();
   });
 
   it("shows the server's refusal", async () => {
@@ -208,6 +280,43 @@ describe("Targets", () => {
   });
 });
 
+describe("Status", () => {
+  const answers = {
+    "/api/v1/rules": noRules,
+    "/api/platform/v1/about": { version: "0.1.0", revision: "abc", build: "release", dataDir: "/var/lib/qd" },
+    "/api/v1/status/buildinfo": { version: "3.0.0", revision: "abc", branch: "HEAD", buildDate: "" },
+    "/api/v1/status/runtimeinfo": { startTime: new Date().toISOString(), CWD: "/root", reloadConfigSuccess: true },
+    "/api/v1/status/tsdb": { headStats: { numSeries: 7 }, seriesCountByMetricName: [{ name: "up", value: 3 }] },
+    "/api/v1/status/flags": { listen: "127.0.0.1:9090" },
+    "/api/v1/status/config": { yaml: "serve: {}" },
+  };
+  const told = (name) => screen.getByText(name).nextSibling.textContent;
+
+  it("tells Quarterdeck's version from that of the API, and its data from where it was started", async () => {
+    open("/status", answers);
+    expect(await screen.findByText("the Prometheus API of 3.0.0")).toBeTruthy();
+    expect(["Version", "Commit", "Build"].map(told)).toEqual(["0.1.0", "abc", "release"]);
+    expect(await screen.findByText("/var/lib/qd")).toBeTruthy();
+    expect(["Data directory", "Working directory"].map(told)).toEqual(["/var/lib/qd", "/root"]);
+  });
+
+  it("has every row before its values, and says what is not known", async () => {
+    let answer;
+    const waits = new Promise((resolve) => {
+      answer = resolve;
+    });
+    open("/status", { ...answers, "/api/platform/v1/about": () => waits });
+    await screen.findByText("up");
+    const rows = () => [...document.querySelectorAll(".pairs:not(.pairs-wide) dt")].map((one) => one.textContent);
+    const before = rows();
+    expect(document.querySelector(".skeleton")).toBeTruthy();
+    await act(async () => answer(failure("not_found", "no such address", 404)));
+    expect(await screen.findByText("the Prometheus API of 3.0.0")).toBeTruthy();
+    expect(rows()).toEqual(before);
+    expect(told("Version")).toBe("–");
+  });
+});
+
 describe("Explore", () => {
   const table = "/explore?g0.expr=up&g0.tab=table";
 
@@ -223,6 +332,34 @@ describe("Explore", () => {
     fireEvent.click(screen.getByRole("button", { name: "Value" }));
     const cells = screen.getAllByRole("row").slice(1);
     expect(within(cells[0]).getByText("b")).toBeTruthy();
+  });
+
+  it("gives a narrow window two columns: the series without what all share, and the value", async () => {
+    vi.stubGlobal("matchMedia", (media) => ({
+      media,
+      matches: media === "(max-width: 640px)",
+      addEventListener() {},
+      removeEventListener() {},
+    }));
+    open(table, {
+      "/api/v1/rules": noRules,
+      "/api/v1/query": vector(
+        { metric: { __name__: "up", job: "a", instance: "x" }, value: [1, "1"] },
+        { metric: { __name__: "up", job: "b", instance: "x" }, value: [1, "0"] },
+      ),
+    });
+    expect(await screen.findByText('In all: instance="x"')).toBeTruthy();
+    const [head, first] = screen.getAllByRole("row");
+    expect(
+      within(head)
+        .getAllByRole("columnheader")
+        .map((one) => one.textContent),
+    ).toEqual(["Series", "Value"]);
+    expect(
+      within(first)
+        .getAllByRole("cell")
+        .map((one) => one.textContent.trim()),
+    ).toEqual(['up{job="a"}', "1"]);
   });
 
   it("points at the place of a parse error", async () => {
@@ -276,8 +413,21 @@ describe("the shell", () => {
     expect(await screen.findByText("Dark or light")).toBeTruthy();
   });
 
+  it("gives the focus back to what opened a dialog", async () => {
+    open("/alerts", { "/api/v1/rules": noRules });
+    const opener = await screen.findByRole("button", { name: "Keyboard shortcuts" });
+    opener.focus();
+    fireEvent.click(opener);
+    const close = await screen.findByRole("button", { name: "Close" });
+    close.focus();
+    fireEvent.click(close);
+    await waitFor(() => expect(screen.queryByText("Dark or light")).toBeNull());
+    expect(document.activeElement).toBe(opener);
+  });
+
   it("says so at an address without a page", async () => {
     open("/nowhere", { "/api/v1/rules": noRules });
     expect(await screen.findByText("There is no page at /nowhere")).toBeTruthy();
+    expect(screen.getByRole("heading", { level: 1, name: "Not found" })).toBeTruthy();
   });
 });

@@ -1,18 +1,23 @@
 import { Keyboard, Moon, Sun, Wheel } from "../components/icons.jsx";
 import { A } from "../components/link.jsx";
+import { alertLevel } from "../components/state.jsx";
+import { plural } from "../lib/format.js";
 import { useRules } from "../lib/rules_context.jsx";
 import { toggleTheme, useTheme } from "../lib/theme.js";
 import { kPages } from "./pages.js";
 
 function AlertCount() {
-  const { firing, pending } = useRules();
-  if (firing > 0) {
-    return <span className="nav-count nav-count-bad">{firing} firing</span>;
-  }
-  if (pending > 0) {
-    return <span className="nav-count nav-count-warn">{pending} pending</span>;
-  }
-  return null;
+  const { alerts, firing, pending } = useRules();
+  if (alerts.length === 0) return null;
+  const [count, word] = firing > 0 ? [firing, "firing"] : [pending, "pending"];
+  return (
+    <span
+      className={`nav-count nav-count-${alertLevel(alerts[0].state, alerts[0].labels)}`}
+      title={`${plural(count, "alert")} ${word}`}
+    >
+      {count} {word}
+    </span>
+  );
 }
 
 export function Nav({ page, onHelp }) {

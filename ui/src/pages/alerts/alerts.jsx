@@ -7,13 +7,14 @@ import { Empty, Failure, Skeleton } from "../../components/notice.jsx";
 import { Segments } from "../../components/segments.jsx";
 import { alertLevel, alertWord, State } from "../../components/state.jsx";
 import { serverNow } from "../../lib/clock.js";
+import { exploreHref } from "../../lib/explore_href.js";
 import { formatValue, parseSample, plural } from "../../lib/format.js";
 import { labelPairs } from "../../lib/labels.js";
 import { useParam } from "../../lib/router.js";
-import { filterGroups } from "../../lib/rules.js";
+import { compareAlerts } from "../../lib/rules.js";
 import { useRules } from "../../lib/rules_context.jsx";
 import { formatAgo, formatDateTime, formatSpan, parseStamp } from "../../lib/time.js";
-import { exploreHref } from "../explore/address.js";
+import { filterGroups, worstLabels } from "./groups.js";
 
 function Labels({ labels, without = [] }) {
   const pairs = Object.entries(labels ?? {}).filter(([name]) => !without.includes(name));
@@ -57,7 +58,7 @@ function ActiveAlert({ alert }) {
   return (
     <li className="active-alert">
       <div className="active-line">
-        <State level={alertLevel(alert.state)}>{alertWord(alert.state)}</State>
+        <State level={alertLevel(alert.state, alert.labels)}>{alertWord(alert.state)}</State>
         <Labels labels={alert.labels} without={["alertname"]} />
         <span className="active-side">
           <span>
@@ -75,19 +76,20 @@ function ActiveAlert({ alert }) {
   );
 }
 
-function ruleState(rule) {
+function ruleState(rule, labels) {
   if (rule.health === "err") return { level: "bad", word: "Failing" };
   if (rule.type === "recording") return { level: rule.health === "ok" ? "good" : "none", word: "Recording" };
-  return { level: alertLevel(rule.state), word: alertWord(rule.state) };
+  return { level: alertLevel(rule.state, labels), word: alertWord(rule.state) };
 }
 
 function Rule({ rule, opened }) {
-  const { level, word } = ruleState(rule);
-  const alerts = rule.alerts ?? [];
+  const labels = worstLabels(rule);
+  const { level, word } = ruleState(rule, labels);
+  const alerts = [...(rule.alerts ?? [])].sort(compareAlerts);
   const [open, setOpen] = useState(opened);
   const evaluated = parseStamp(rule.lastEvaluation);
   return (
-    <li className="rule">
+    <li className={alerts.length > 0 ? "rule rule-active" : "rule"}>
       <details open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
         <summary>
           <Right size={12} className="chevron" />
@@ -95,7 +97,7 @@ function Rule({ rule, opened }) {
             {word}
           </State>
           <span className="rule-name">{rule.name}</span>
-          {rule.labels?.severity && <span className="chip">{rule.labels.severity}</span>}
+          {labels?.severity && <span className="chip">{labels.severity}</span>}
           <code className="rule-query">{rule.query}</code>
           <span className="rule-side">{alerts.length > 0 ? plural(alerts.length, "alert") : ""}</span>
         </summary>
@@ -173,7 +175,7 @@ function Group({ group, openAll }) {
 }
 
 export function Alerts() {
-  const { groups, counts, alerts, error, ready } = useRules();
+  const { groups, counts, firing, pending, error, ready } = useRules();
   const [show, setShow] = useParam("state", "all");
   const [text, setText] = useParam("q");
   const found = filterGroups(groups, show, text);
@@ -198,8 +200,9 @@ export function Alerts() {
   } else if (all === 0) {
     body = (
       <Empty title="No rule is loaded">
-        Name rule files under rule_files in the file that you give with --prometheus. The rules that come with
-        Quarterdeck watch this machine while observe.host.enabled is on.
+        The rules for hosts that come with Quarterdeck are off: set <code>judge.rules.defaults</code> to true. Rules of
+        your own are named in <code>judge.rules.files</code>, or under <code>rule_files</code> in the file that you give
+        with <code>--prometheus</code>.
       </Empty>
     );
   } else if (found.length === 0) {
@@ -219,10 +222,13 @@ export function Alerts() {
     <div className="page">
       <header className="page-head">
         <h1>Alerts</h1>
-        <p className="quiet">{ready ? `${plural(alerts.length, "alert")} active, ${plural(all, "rule")}` : ""}</p>
+        <p className="quiet head-note">
+          {ready &&
+            (firing + pending > 0 ? `${plural(firing, "alert")} firing, ${pending} pending` : "No alert is active")}
+        </p>
         <div className="controls">
           <div className="scroll-x">
-            <Segments label="State" options={options} value={show} onChange={setShow} />
+            <Segments label="Rules" labelShown options={options} value={show} onChange={setShow} />
           </div>
           <input
             className="field"

@@ -1,18 +1,11 @@
-// Explore's state as an address that reads well and that Prometheus's own page understands, and back:
-//   /explore?g0.expr=up&g0.tab=graph&g0.range_input=1h&g0.end_input=2024-05-01+12:00:00
-// The range belongs to all queries and is written once, with the first.
+// Explore's state from its address; the way there is lib/explore_href.js.
+import { kDefaultRange } from "../../lib/explore_href.js";
 import { parseDuration } from "../../lib/time.js";
 
 export const kQueriesMax = 8;
-export const kDefaultRange = "1h";
 export const kTabs = ["graph", "table"];
 
 const kQueryIndex = /^g(\d{1,3})\./;
-
-// "2024-05-01 12:00:00", always UTC as Prometheus has it, so that the address means the same everywhere.
-export function formatEnd(time_s) {
-  return new Date(Math.round(time_s) * 1000).toISOString().slice(0, 19).replace("T", " ");
-}
 
 export function parseEnd(text) {
   if (!text) return null;
@@ -49,18 +42,4 @@ export function parseAddress(search) {
   const end = parseEnd(get("end_input") ?? get("moment_input"));
   const step = Number(get("step_input")) > 0 ? Number(get("step_input")) : parseDuration(get("step_input"));
   return { queries: queries.length > 0 ? queries : [{ expr: "", tab: "graph", stacked: false }], range, end, step };
-}
-
-export function exploreHref(queries, { range = kDefaultRange, end = null, step = null } = {}) {
-  const params = new URLSearchParams();
-  for (const [i, one] of queries.entries()) {
-    params.set(`g${i}.expr`, one.expr);
-    params.set(`g${i}.tab`, one.tab ?? "graph");
-    if (one.stacked) params.set(`g${i}.display_mode`, "stacked");
-    if (i > 0) continue;
-    params.set("g0.range_input", range);
-    if (end !== null) params.set("g0.end_input", formatEnd(end));
-    if (step !== null) params.set("g0.step_input", String(step));
-  }
-  return `/explore?${params}`;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { exploreHref, kQueriesMax, parseAddress, parseEnd } from "./address.js";
+import { exploreHref } from "../../lib/explore_href.js";
+import { kQueriesMax, parseAddress, parseEnd } from "./address.js";
 import { queryWindow } from "./query_block.jsx";
 
 const back = (href) => parseAddress(href.slice(href.indexOf("?")));

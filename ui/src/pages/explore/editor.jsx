@@ -8,7 +8,7 @@ import { EditorState, Prec } from "@codemirror/state";
 import { EditorView, keymap, placeholder } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { PromQLExtension } from "@prometheus-io/codemirror-promql";
-import { useEffect, useRef } from "react";
+import { useEffect, useLayoutEffect, useRef } from "react";
 
 const kHighlight = HighlightStyle.define([
   { tag: [tags.variableName, tags.labelName], color: "var(--code-name)" },
@@ -26,10 +26,7 @@ const kTheme = EditorView.theme({
   "&": { fontSize: "13px" },
   "&.cm-focused": { outline: "none" },
   ".cm-content": { padding: "7px 0", caretColor: "var(--text)", fontFamily: "inherit" },
-  ".cm-scroller": {
-    fontFamily: "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace",
-    lineHeight: "20px",
-  },
+  ".cm-scroller": { fontFamily: "inherit", lineHeight: "20px" },
   ".cm-line": { padding: "0 12px" },
   ".cm-placeholder": { color: "var(--text-3)" },
   ".cm-cursor": { borderLeftColor: "var(--text)" },
@@ -62,14 +59,15 @@ function language() {
   return new PromQLExtension().setComplete({ remote: { url: "", lookbackInterval: 3_600_000, httpMethod: "GET" } });
 }
 
-export default function Editor({ value, onChange, onRun, label, shortcut }) {
+export default function Editor({ value, onChange, onRun, label, shortcut, hint }) {
   const place = useRef(null);
   const view = useRef(null);
   const latest = useRef({ onChange, onRun });
   latest.current = { onChange, onRun };
 
+  // Before the first paint, which would show an empty field of one line otherwise.
   // biome-ignore lint/correctness/useExhaustiveDependencies: the editor is made once; later values come by the effect below.
-  useEffect(() => {
+  useLayoutEffect(() => {
     const run = () => {
       latest.current.onRun();
       return true;
@@ -94,7 +92,7 @@ export default function Editor({ value, onChange, onRun, label, shortcut }) {
         EditorView.lineWrapping,
         kTheme,
         language().asExtension(),
-        placeholder("A PromQL query, for example rate(node_cpu_seconds_total[1m])"),
+        placeholder(hint),
         EditorView.contentAttributes.of({ "aria-label": label, ...(shortcut ? { "data-key": "/" } : {}) }),
         EditorView.updateListener.of((update) => {
           if (update.docChanged) latest.current.onChange(update.state.doc.toString());
@@ -111,5 +109,5 @@ export default function Editor({ value, onChange, onRun, label, shortcut }) {
     if (now !== value) view.current.dispatch({ changes: { from: 0, to: now.length, insert: value } });
   }, [value]);
 
-  return <div ref={place} className="editor" />;
+  return <div ref={place} className="editor mono" />;
 }

@@ -1,13 +1,15 @@
 // Any query over any span, as an address that can be sent to a colleague.
 import "../../styles/explore.css";
 import { useEffect, useMemo, useState } from "react";
-import { Link, Pause, Play, Plus } from "../../components/icons.jsx";
+import { Pause, Play } from "../../components/icons.jsx";
 import { serverNow } from "../../lib/clock.js";
+import { exploreHref, formatEnd } from "../../lib/explore_href.js";
 import { useVisible } from "../../lib/hooks.js";
 import { navigate, useLocation } from "../../lib/router.js";
 import { recall, remember } from "../../lib/storage.js";
 import { formatDuration } from "../../lib/time.js";
-import { exploreHref, formatEnd, kQueriesMax, parseAddress } from "./address.js";
+import { kQueriesMax, parseAddress } from "./address.js";
+import { Link } from "./icons.jsx";
 import { QueryBlock } from "./query_block.jsx";
 import { RangePicker } from "./range_picker.jsx";
 
@@ -147,20 +149,15 @@ export function Explore() {
             onTab={(tab) => change(index, { tab })}
             onStacked={(stacked) => change(index, { stacked })}
             onRemove={() => go({ ...state, queries: state.queries.filter((_, i) => i !== index) })}
+            onAdd={
+              index === state.queries.length - 1 && state.queries.length < kQueriesMax
+                ? () => go({ ...state, queries: [...state.queries, { expr: "", tab: "graph", stacked: false }] })
+                : null
+            }
             onZoom={zoom}
           />
         ))}
       </div>
-      {state.queries.length < kQueriesMax && (
-        <button
-          type="button"
-          className="button add-query"
-          onClick={() => go({ ...state, queries: [...state.queries, { expr: "", tab: "graph", stacked: false }] })}
-        >
-          <Plus size={14} />
-          Add a query
-        </button>
-      )}
       {state.end !== null && (
         <p className="page-note">In the address the end of the span is in UTC: {formatEnd(state.end)}.</p>
       )}

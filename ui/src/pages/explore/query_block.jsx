@@ -1,7 +1,7 @@
 // One query of Explore: its field, and what it gave as a graph or a table.
 import { lazy, Suspense, useState } from "react";
 import { query, queryRange } from "../../api/prometheus.js";
-import { Close, List, Play } from "../../components/icons.jsx";
+import { Close, Play } from "../../components/icons.jsx";
 import { Empty } from "../../components/notice.jsx";
 import { Segments } from "../../components/segments.jsx";
 import { serverNow } from "../../lib/clock.js";
@@ -9,6 +9,7 @@ import { useFetch } from "../../lib/hooks.js";
 import { formatDuration, formatSpan, parseDuration, stepFor } from "../../lib/time.js";
 import { unitOf } from "../../lib/units.js";
 import { Graph, kGraphHeight } from "./graph.jsx";
+import { List, Plus } from "./icons.jsx";
 import { MetricBrowser } from "./metric_browser.jsx";
 import { QueryError } from "./query_error.jsx";
 import { ResultTable } from "./result_table.jsx";
@@ -18,6 +19,7 @@ const Editor = lazy(() => import("./editor.jsx"));
 
 const kPoints = 300;
 const kSeriesMax = 2000;
+const kHint = "A PromQL query, for example rate(node_cpu_seconds_total[1m])";
 
 export const kExamples = [
   ["Processor busy, in percent", '100 * (1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[1m])))'],
@@ -61,7 +63,8 @@ function NoResult({ tab, range }) {
   );
 }
 
-// `beat` changes when the query has to be asked again: somebody ran it, or it is live.
+// `beat` changes when the query has to be asked again: somebody ran it, or it is live. `onAdd`, with the last query, adds
+// one below; the button comes when the answer has taken its room, so that it does not move.
 export function QueryBlock({
   index,
   count,
@@ -74,6 +77,7 @@ export function QueryBlock({
   onTab,
   onStacked,
   onRemove,
+  onAdd,
   onZoom,
 }) {
   const { expr, tab, stacked } = state;
@@ -116,80 +120,96 @@ export function QueryBlock({
     );
   else body = <ResultTable answer={shown.answer} />;
 
+  const warnings = shown && !error ? (shown.warnings ?? []) : [];
   return (
-    <section className="panel query" aria-label={name} aria-busy={key !== null && loading}>
-      <div className="query-line">
-        {count > 1 && <span className="query-number">{index + 1}</span>}
-        <div className="query-field">
-          <Suspense fallback={<div className="editor editor-waits mono">{draft}</div>}>
-            <Editor value={draft} onChange={setDraft} onRun={() => onRun(draft)} label={name} shortcut={index === 0} />
-          </Suspense>
-        </div>
-        <button
-          type="button"
-          className="icon-button"
-          aria-label="Browse metrics"
-          title="Browse metrics"
-          onClick={() => setBrowsing(true)}
-        >
-          <List />
-        </button>
-        <button type="button" className="button button-main" onClick={() => onRun(draft)}>
-          <Play size={14} />
-          Run
-        </button>
-        {count > 1 && (
-          <button type="button" className="icon-button" aria-label={`Remove query ${index + 1}`} onClick={onRemove}>
-            <Close />
+    <>
+      <section className="panel query" aria-label={name} aria-busy={key !== null && loading}>
+        <div className="query-line">
+          {count > 1 && <span className="query-number">{index + 1}</span>}
+          <div className="query-field">
+            <Suspense fallback={<div className="editor editor-waits mono">{draft || kHint}</div>}>
+              <Editor
+                value={draft}
+                onChange={setDraft}
+                onRun={() => onRun(draft)}
+                label={name}
+                shortcut={index === 0}
+                hint={kHint}
+              />
+            </Suspense>
+          </div>
+          <button
+            type="button"
+            className="icon-button"
+            aria-label="Browse metrics"
+            title="Browse metrics"
+            onClick={() => setBrowsing(true)}
+          >
+            <List />
           </button>
-        )}
-      </div>
-      <div className="query-bar">
-        <Segments
-          label="Show as"
-          options={[
-            { value: "graph", label: "Graph" },
-            { value: "table", label: "Table" },
-          ]}
-          value={tab}
-          onChange={onTab}
-        />
-        {tab === "graph" && (
-          <label className="check">
-            <input type="checkbox" checked={stacked} onChange={(event) => onStacked(event.target.checked)} />
-            Stacked
-          </label>
-        )}
-        <p className="query-stats">
-          {shown && !error && (
-            <>
-              {tab === "graph" && shown.window && `step ${formatDuration(shown.window.step)} · `}
-              {took !== null && `answered in ${formatSpan(took)}`}
-            </>
+          <button type="button" className="button button-main" onClick={() => onRun(draft)}>
+            <Play size={14} />
+            Run
+          </button>
+          {count > 1 && (
+            <button type="button" className="icon-button" aria-label={`Remove query ${index + 1}`} onClick={onRemove}>
+              <Close />
+            </button>
           )}
-        </p>
-      </div>
-      {shown?.warnings?.length > 0 && !error && (
-        <ul className="warnings">
-          {shown.warnings.map((warning) => (
-            <li key={warning}>Note: {warning}</li>
-          ))}
-        </ul>
+        </div>
+        <div className="query-bar">
+          <Segments
+            label="Show as"
+            options={[
+              { value: "graph", label: "Graph" },
+              { value: "table", label: "Table" },
+            ]}
+            value={tab}
+            onChange={onTab}
+          />
+          {tab === "graph" && (
+            <label className="check">
+              <input type="checkbox" checked={stacked} onChange={(event) => onStacked(event.target.checked)} />
+              Stacked
+            </label>
+          )}
+          <p className="query-stats">
+            {shown && !error && (
+              <>
+                {tab === "graph" && shown.window && `step ${formatDuration(shown.window.step)} · `}
+                {took !== null && `answered in ${formatSpan(took)}`}
+              </>
+            )}
+          </p>
+        </div>
+        <div className="query-result" style={{ minHeight: kGraphHeight }}>
+          {warnings.length > 0 && (
+            <ul className="warnings">
+              {warnings.map((warning) => (
+                <li key={warning}>Note: {warning}</li>
+              ))}
+            </ul>
+          )}
+          {body}
+        </div>
+        {browsing && (
+          <MetricBrowser
+            onClose={() => setBrowsing(false)}
+            onChoose={(metric) => {
+              setBrowsing(false);
+              const both = draft.trim() ? `${draft.trimEnd()} ${metric}` : metric;
+              setDraft(both);
+              if (!draft.trim()) onRun(metric);
+            }}
+          />
+        )}
+      </section>
+      {onAdd && (!key || shown || error) && (
+        <button type="button" className="button add-query" onClick={onAdd}>
+          <Plus size={14} />
+          Add a query
+        </button>
       )}
-      <div className="query-result" style={{ minHeight: kGraphHeight }}>
-        {body}
-      </div>
-      {browsing && (
-        <MetricBrowser
-          onClose={() => setBrowsing(false)}
-          onChoose={(metric) => {
-            setBrowsing(false);
-            const both = draft.trim() ? `${draft.trimEnd()} ${metric}` : metric;
-            setDraft(both);
-            if (!draft.trim()) onRun(metric);
-          }}
-        />
-      )}
-    </section>
+    </>
   );
 }

@@ -1,9 +1,10 @@
 // Which span of time is looked at: a length, and an end that is "now" or fixed.
 import { useState } from "react";
 import { Dialog } from "../../components/dialog.jsx";
-import { Clock, Left, Right, ZoomOut } from "../../components/icons.jsx";
+import { Right } from "../../components/icons.jsx";
 import { serverNow } from "../../lib/clock.js";
 import { formatClock, formatDate, formatDateTime, formatDuration, parseDuration } from "../../lib/time.js";
+import { Clock, Left, ZoomOut } from "./icons.jsx";
 
 export const kPresets = ["5m", "15m", "30m", "1h", "3h", "6h", "12h", "24h", "2d", "7d", "15d"];
 

@@ -4,8 +4,8 @@ import { parseSample } from "../../lib/format.js";
 const kDefaultInterval_s = 5;
 
 // [{instance, nodename, kernel, arch, os, boot_s, cores, memory_bytes, first_s, interval_s, values: {metric: number}}],
-// in order of name.
-export function hostsFrom(result) {
+// in order of name, but the host whose instance is `own` first.
+export function hostsFrom(result, own = "") {
   const hosts = new Map();
   for (const { metric, value } of result) {
     const name = metric.instance ?? "";
@@ -29,7 +29,19 @@ export function hostsFrom(result) {
       first_s: host.values["fact:first"],
       interval_s: intervalFrom(host.values["fact:per_minute"]),
     }))
-    .sort((a, b) => (a.instance < b.instance ? -1 : 1));
+    .sort((a, b) => (b.instance === own) - (a.instance === own) || (a.instance < b.instance ? -1 : 1));
+}
+
+// The instance of this machine among the targets, "" where it is not observed. It is the one that Quarterdeck collects
+// itself: what it scrapes, be it another Quarterdeck, was discovered at an address.
+export function ownInstance(active) {
+  const own = active.find(
+    (target) =>
+      target.scrapePool === "node" &&
+      target.scrapeUrl.endsWith("/exporters/node/metrics") &&
+      !target.discoveredLabels?.__address__,
+  );
+  return own?.labels.instance ?? "";
 }
 
 // How often the host is looked at, from how many samples the last minute holds. In the first minute after the start the

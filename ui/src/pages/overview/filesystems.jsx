@@ -1,14 +1,18 @@
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { query } from "../../api/prometheus.js";
 import { Empty, Failure, Skeleton } from "../../components/notice.jsx";
 import { Panel } from "../../components/panel.jsx";
 import { State } from "../../components/state.jsx";
+import { exploreHref } from "../../lib/explore_href.js";
 import { formatBytes, formatPercent } from "../../lib/format.js";
 import { useFetch } from "../../lib/hooks.js";
-import { exploreHref } from "../explore/address.js";
+import { recall, remember } from "../../lib/storage.js";
 import { filesystemRows } from "./shapes.js";
 
 const kRowsShown = 6;
+const kHead_px = 28;
+const kRow_px = 53;
+const kRowsRemembered = "filesystems";
 
 export function Bar({ percent, level, label }) {
   return (
@@ -59,10 +63,16 @@ export function Filesystems({ expr, beat, explore }) {
   const { data, error } = useFetch(expr ? `${expr} ${beat}` : null, async (signal) =>
     filesystemRows((await query(expr, { signal })).result),
   );
+  // As many rows as there were the last time have their room before they come.
+  const [expected] = useState(() => recall(kRowsRemembered, 2));
+  const rows = Math.min(data?.length ?? expected, kRowsShown);
+  useEffect(() => {
+    if (data) remember(kRowsRemembered, data.length);
+  }, [data]);
   let body = <Skeleton rows={4} height={24} />;
   if (data?.length > 0) {
     body = (
-      <table className="table fs-table">
+      <table className={data.length === 1 ? "table fs-table fs-one" : "table fs-table"}>
         <thead>
           <tr>
             <th scope="col">Mounted at</th>
@@ -106,7 +116,9 @@ export function Filesystems({ expr, beat, explore }) {
       className="panel-wide"
       href={explore && exploreHref([{ expr: explore, tab: "table" }], {})}
     >
-      <div className="fs-space">{body}</div>
+      <div className="fs-space" style={{ minHeight: kHead_px + kRow_px * Math.max(rows, 2) }}>
+        {body}
+      </div>
       {data?.length > kRowsShown && (
         <button type="button" className="button button-quiet" onClick={() => setAll(!all)}>
           {all ? "Show the fullest" : `Show all ${data.length}`}

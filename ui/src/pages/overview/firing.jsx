@@ -1,6 +1,6 @@
-// What is wrong, first and in one line of fixed height: whatever it says, nothing below it moves.
+// What is wrong, first and in a strip of fixed height: whatever it says, nothing below it moves.
 import { A } from "../../components/link.jsx";
-import { State } from "../../components/state.jsx";
+import { alertLevel, State } from "../../components/state.jsx";
 import { serverNow } from "../../lib/clock.js";
 import { plural } from "../../lib/format.js";
 import { alertText } from "../../lib/rules.js";
@@ -13,9 +13,11 @@ function Alert({ alert }) {
   const since = parseStamp(alert.activeAt);
   return (
     <A className="firing-alert" href={`/alerts?state=${alert.state}&q=${encodeURIComponent(alert.name)}`}>
-      <b>{alert.name}</b>
+      <State level={alertLevel(alert.state, alert.labels)} plain>
+        {alert.labels?.severity || "firing"}
+      </State>{" "}
+      <b>{alert.name}</b> {since !== null && <span className="firing-since">{formatSpan(serverNow() - since)}</span>}{" "}
       <span className="firing-text">{alertText(alert)}</span>
-      {since !== null && <span className="firing-since">{formatSpan(serverNow() - since)}</span>}
     </A>
   );
 }
@@ -35,17 +37,17 @@ export function Firing() {
   let level = "none";
   let content = <div className="skeleton firing-skeleton" />;
   if (firing.length > 0) {
-    level = "bad";
+    level = alertLevel("firing", firing[0].labels);
     content = (
       <>
-        <State level="bad">{firing.length} firing</State>
+        <State level={level}>{firing.length} firing</State>
         <div className="firing-alerts">
           {firing.slice(0, kShown).map((alert) => (
             <Alert key={`${alert.group} ${alert.name} ${JSON.stringify(alert.labels)}`} alert={alert} />
           ))}
         </div>
         <A className="firing-more" href="/alerts?state=firing">
-          {firing.length > kShown ? `All ${firing.length}` : "Details"}
+          {firing.length > 1 ? `All ${firing.length}` : "Details"}
         </A>
       </>
     );
@@ -54,11 +56,15 @@ export function Firing() {
       <>
         <State level="none">Nothing is judged</State>
         <span className="firing-quiet">No alerting rule is loaded, so nothing here can fire.</span>
-        {failing}
+        {failing || (
+          <A className="firing-more" href="/alerts">
+            What to do
+          </A>
+        )}
       </>
     );
   } else if (ready) {
-    level = pending > 0 ? "warn" : "good";
+    level = pending > 0 ? alertLevel("pending", alerts[0].labels) : "good";
     content = (
       <>
         <State level={level}>{pending > 0 ? `${pending} pending` : "Nothing fires"}</State>

@@ -1,11 +1,12 @@
 // The clock of Overview. One instant query (the facts) is asked on every beat; its answer carries the server's time, and
 // from that follows the range that all panels draw, so that they share one x axis and ask for whole steps.
 import { useMemo, useRef } from "react";
-import { query } from "../../api/prometheus.js";
+import { isAbort } from "../../api/client.js";
+import { query, targets } from "../../api/prometheus.js";
 import { learnServerTime, serverNow } from "../../lib/clock.js";
 import { usePoll } from "../../lib/hooks.js";
 import { alignedRange, parseDuration, stepFor } from "../../lib/time.js";
-import { hostsFrom } from "./facts.js";
+import { hostsFrom, ownInstance } from "./facts.js";
 import { factsQuery } from "./queries.js";
 
 export const kRanges = ["5m", "15m", "1h", "6h", "24h", "7d"];
@@ -17,13 +18,26 @@ const kBeat_ms = 5000;
 const kYoungBeat_ms = 1000;
 const kYoung_s = 15;
 
+// From which part of the range on the data fills it.
+const kFilled = 0.9;
+
 // What to draw at `now` when the oldest sample is from `first` (undefined: long ago). A machine that has been watched
 // for less than the range gets a picture of what there is, which grows to the range.
 export function liveRange(now, range_s, first, interval_s = 5) {
   const age = first === undefined ? range_s : Math.max(0, now - first);
-  const seconds = age > range_s * 0.9 ? range_s : Math.min(range_s, Math.max(kShortest_s, age * 1.1));
+  const seconds = age > range_s * kFilled ? range_s : Math.min(range_s, Math.max(kShortest_s, age * 1.1));
   const step = seconds <= 60 ? 1 : stepFor(seconds, kPoints, interval_s);
   return alignedRange(now, seconds, step);
+}
+
+// Which of several hosts is this machine; asked for again with the next beat (null) when it cannot be known now.
+async function findOwn(signal) {
+  try {
+    return ownInstance((await targets({ signal })).activeTargets);
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    return null;
+  }
 }
 
 export function useLive(range, wantedHost, paused) {
@@ -32,13 +46,18 @@ export function useLive(range, wantedHost, paused) {
   const known = useRef({ range: "", full: false });
   if (known.current.range !== range) known.current = { range, full: false };
   const beat = useRef(kBeat_ms);
+  const own = useRef(null);
 
   const load = async (signal) => {
     const asked = known.current;
     const answer = await query(factsQuery(asked.full ? null : range), { signal });
     const stamp = answer.result[0]?.value[0];
     learnServerTime(stamp);
-    const hosts = hostsFrom(answer.result);
+    let hosts = hostsFrom(answer.result, own.current);
+    if (hosts.length > 1 && own.current === null) {
+      own.current = await findOwn(signal);
+      hosts = hostsFrom(answer.result, own.current);
+    }
     const now = serverNow();
     const ages = hosts.map((host) => now - (host.first_s ?? 0));
     if (hosts.length > 0 && !asked.full) asked.full = ages.every((age) => age > range_s);
@@ -52,6 +71,7 @@ export function useLive(range, wantedHost, paused) {
     const host = data.hosts.find((one) => one.instance === wantedHost) ?? data.hosts[0] ?? null;
     if (!host) return { hosts: [], host, range: null, error, ready: true };
     const drawn = liveRange(data.now, range_s, host.first_s, host.interval_s);
-    return { hosts: data.hosts, host, range: drawn, error, ready: true, now: data.now };
+    const begins = data.now - host.first_s < range_s * kFilled ? host.first_s : null;
+    return { hosts: data.hosts, host, range: drawn, begins, error, ready: true, now: data.now };
   }, [data, error, wantedHost, range_s]);
 }

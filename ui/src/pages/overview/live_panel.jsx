@@ -6,9 +6,9 @@ import { Chart } from "../../charts/chart.jsx";
 import { lastValue } from "../../charts/shape.js";
 import { Empty, Failure } from "../../components/notice.jsx";
 import { Panel } from "../../components/panel.jsx";
+import { exploreHref } from "../../lib/explore_href.js";
 import { formatValue } from "../../lib/format.js";
 import { useFetch } from "../../lib/hooks.js";
-import { exploreHref } from "../explore/address.js";
 
 export const kChartHeight = 140;
 

@@ -7,7 +7,7 @@ import { Segments } from "../../components/segments.jsx";
 import { clockOffset } from "../../lib/clock.js";
 import { formatBytes, plural } from "../../lib/format.js";
 import { useParam } from "../../lib/router.js";
-import { formatSpan } from "../../lib/time.js";
+import { formatClock, formatDate, formatSpan } from "../../lib/time.js";
 import { Filesystems } from "./filesystems.jsx";
 import { Firing } from "./firing.jsx";
 import { Limits } from "./limits.jsx";
@@ -22,7 +22,7 @@ const kPanels = [
   {
     id: "cpu",
     title: "What the processor does",
-    unitName: "of all cores",
+    unitName: "all cores",
     unit: "percent",
     shape: cpuShape,
     empty: {
@@ -33,7 +33,7 @@ const kPanels = [
   {
     id: "memory",
     title: "Memory in use",
-    unitName: "of all memory",
+    unitName: "all memory",
     unit: "bytes",
     shape: memoryShape,
     empty: { title: "No memory figures", hint: "The host collector could not read /proc/meminfo; its log says why." },
@@ -81,22 +81,28 @@ const kPanels = [
   },
 ];
 
-function Facts({ host, now }) {
-  const facts = host
-    ? [
-        ["System", host.os],
-        ["Kernel", host.kernel && `${host.kernel}${host.arch ? ` ${host.arch}` : ""}`],
-        ["Cores", host.cores],
-        ["Memory", host.memory_bytes && formatBytes(host.memory_bytes)],
-        ["Up for", host.boot_s && formatSpan(now - host.boot_s)],
-      ].filter(([, value]) => value)
-    : [];
+function stamp(time_s, now_s) {
+  const clock = formatClock(time_s, false);
+  return formatDate(time_s) === formatDate(now_s) ? clock : `${formatDate(time_s)} ${clock}`;
+}
+
+// The long ones may be cut where there is no room for all. `begins` is null where the pictures fill their range.
+function Facts({ host, now, begins }) {
+  if (!host) return <div className="facts" />;
+  const facts = [
+    ["System", host.os, "fact-long"],
+    ["Kernel", host.kernel && `${host.kernel}${host.arch ? ` ${host.arch}` : ""}`, "fact-long"],
+    ["Cores", host.cores],
+    ["Memory", host.memory_bytes && formatBytes(host.memory_bytes)],
+    ["Up for", host.boot_s && formatSpan(now - host.boot_s)],
+    ["Data begins", begins && stamp(begins, now)],
+  ].filter(([, value]) => value);
   return (
     <dl className="facts">
-      {facts.map(([name, value]) => (
-        <div key={name}>
+      {facts.map(([name, value, className]) => (
+        <div key={name} className={className}>
           <dt>{name}</dt>
-          <dd>{value}</dd>
+          <dd title={className && value}>{value}</dd>
         </div>
       ))}
     </dl>
@@ -110,6 +116,7 @@ function HostName({ live, onHost }) {
   return (
     <select
       aria-label="Host"
+      title={`${plural(hosts.length, "host")} are observed here`}
       className="host-select"
       value={host.instance}
       onChange={(event) => onHost(event.target.value)}
@@ -173,7 +180,7 @@ export function Overview() {
         <h1>
           <HostName live={live} onHost={setHost} />
         </h1>
-        <Facts host={host} now={live.now} />
+        <Facts host={host} now={live.now} begins={live.begins} />
         <Controls range={range} setRange={setRange} paused={paused} setPaused={setPaused} />
       </header>
       <Firing />
@@ -210,7 +217,6 @@ export function Overview() {
           the server's clock.
         </p>
       )}
-      {live.hosts.length > 1 && <p className="page-note">{plural(live.hosts.length, "host")} are observed here.</p>}
     </div>
   );
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { hostsFrom, limitsFrom } from "./facts.js";
+import { hostsFrom, limitsFrom, ownInstance } from "./facts.js";
 import { liveRange } from "./live.js";
 import { factsQuery, panelQueries, rateOf } from "./queries.js";
 import {
@@ -48,6 +48,12 @@ describe("queries", () => {
     expect(panelQueries({ host: 'a"b', step: 5, interval: 5 }).load).toContain('instance="a\\"b"');
   });
 
+  it("count nothing twice while a host has its series under two sets of external labels", () => {
+    expect(factsQuery("15m")).toContain("count by (instance) (count by (instance, cpu) (node_cpu_seconds_total");
+    expect(factsQuery("15m")).toContain("max by (instance) (count_over_time(");
+    expect(factsQuery("15m")).toContain("min by (instance) (min_over_time(");
+  });
+
   it("ask for the oldest sample only while it matters", () => {
     expect(factsQuery("15m")).toContain("min_over_time");
     expect(factsQuery(null)).not.toContain("min_over_time");
@@ -83,6 +89,27 @@ describe("facts", () => {
     });
   });
 
+  it("have this machine first, whatever its name", () => {
+    expect(hostsFrom(result, "b").map((host) => host.instance)).toEqual(["b", "a"]);
+    expect(hostsFrom(result, "").map((host) => host.instance)).toEqual(["a", "b"]);
+  });
+
+  it("know this machine by what is collected without an address", () => {
+    const target = (scrapePool, path, instance, discoveredLabels) => ({
+      scrapePool,
+      scrapeUrl: `http://127.0.0.1:9090${path}`,
+      labels: { instance },
+      discoveredLabels,
+    });
+    const scraped = [
+      target("node", "/metrics", "a", { __address__: "a:9100" }),
+      target("node", "/exporters/node/metrics", "c", { __address__: "c:9090" }),
+      target("quarterdeck", "/metrics", "b", {}),
+    ];
+    expect(ownInstance([...scraped, target("node", "/exporters/node/metrics", "b", {})])).toBe("b");
+    expect(ownInstance(scraped)).toBe("");
+  });
+
   it("show only limits that exist", () => {
     expect(limitsFrom(hostsFrom(result)[1]).map((limit) => [limit.name, limit.used])).toEqual([["Open files", 50]]);
     expect(limitsFrom(hostsFrom(result)[0])).toEqual([]);
@@ -104,6 +131,23 @@ describe("pictures", () => {
     expect(shape.series.map((one) => one.values[2])).toEqual([400, 500]);
     expect(shape.figure).toBe("40 %");
     expect(memoryShape([memory("MemTotal", 1)], range)).toBeNull();
+  });
+
+  it("of memory, load and waiting go on over a change of external labels", () => {
+    const two = (name, old, later) => [
+      series({ __name__: name, dc: "a" }, ...old),
+      series({ __name__: name }, ...later),
+    ];
+    const memory = ["MemTotal", "MemFree", "MemAvailable"].flatMap((name) =>
+      two(`node_memory_${name}_bytes`, [100, 100, null], [null, 60, 60]),
+    );
+    expect(memoryShape(memory, range).figure).toBe("0 %");
+    expect(loadShape(two("node_load1", [1, 1, null], [null, 3, 3]), range, 4).series[0].values).toEqual([1, 3, 3]);
+    const waits = pressureShape(
+      [series({ way: "io", dc: "a" }, 0.1, null, null), series({ way: "io" }, null, 0.2, 0.2)],
+      range,
+    );
+    expect(waits.series[0].values).toEqual([10, 20, 20]);
   });
 
   it("of load have the cores as a line, in sight once it matters", () => {

@@ -1,5 +1,5 @@
 // What Overview asks the server: one query a panel, every one plain PromQL over node_exporter's names.
-import { quote } from "../../lib/labels.js";
+import { quote } from "../../lib/quote.js";
 
 const kJob = 'job="node"';
 
@@ -19,13 +19,14 @@ const tagged = (expr, tag) => `label_replace(${expr}, "fact", "${tag}", "", "")`
 
 // Every host's facts in one instant query. `first` is when the oldest sample of the range was taken, which
 // node_time_seconds tells by its value; it lets pictures fill a machine's first minutes. Without `range` it is not asked.
+// After a restart with other external labels a host has each series twice for a while: nothing may count them both.
 export function factsQuery(range) {
   const parts = [
     `{__name__=~"${kFacts.join("|")}",${kJob}}`,
-    tagged(`count by (instance) (node_cpu_seconds_total{mode="idle",${kJob}})`, "cores"),
-    tagged(`count_over_time(node_time_seconds{${kJob}}[1m])`, "per_minute"),
+    tagged(`count by (instance) (count by (instance, cpu) (node_cpu_seconds_total{mode="idle",${kJob}}))`, "cores"),
+    tagged(`max by (instance) (count_over_time(node_time_seconds{${kJob}}[1m]))`, "per_minute"),
   ];
-  if (range) parts.push(tagged(`min_over_time(node_time_seconds{${kJob}}[${range}])`, "first"));
+  if (range) parts.push(tagged(`min by (instance) (min_over_time(node_time_seconds{${kJob}}[${range}]))`, "first"));
   return parts.join(" or ");
 }
 

@@ -1,5 +1,5 @@
 // From each panel's answer to what its chart draws: {x, series, figure, note, bounds, marks, empty}. Plain functions.
-import { addColumns, alignMatrix, combine, lastValue, levelFor, summary } from "../../charts/shape.js";
+import { addColumns, alignMatrix, combine, joinColumns, lastValue, levelFor, summary } from "../../charts/shape.js";
 import { formatBytes, formatPercent, formatValue } from "../../lib/format.js";
 
 const kModes = [
@@ -25,6 +25,11 @@ function byLabel(aligned, label) {
     found.get(value).push(values);
   }
   return found;
+}
+
+// The column of a metric; undefined where there is none. After a restart with other external labels it is two series.
+function named(aligned, name) {
+  return joinColumns(aligned.series.filter((one) => one.metric.__name__ === name).map((one) => one.values));
 }
 
 // Shares of all time, so that they hold whatever the number of cores and however few samples there are yet.
@@ -53,7 +58,7 @@ export function cpuShape(result, range) {
 
 export function memoryShape(result, range) {
   const aligned = alignMatrix(result, range);
-  const column = (name) => aligned.series.find((one) => one.metric.__name__ === `node_memory_${name}_bytes`)?.values;
+  const column = (name) => named(aligned, `node_memory_${name}_bytes`);
   const [total, free, available] = [column("MemTotal"), column("MemFree"), column("MemAvailable")];
   if (!total || !free || !available) return null;
   const used = combine((all, left) => all - left, total, available);
@@ -81,8 +86,8 @@ export function loadShape(result, range, cores) {
   ];
   const series = lines
     .map(([name, label, index]) => {
-      const found = aligned.series.find((one) => one.metric.__name__ === name);
-      return found && line(name, label, index, found.values);
+      const values = named(aligned, name);
+      return values && line(name, label, index, values);
     })
     .filter(Boolean);
   if (series.length === 0) return null;
@@ -159,7 +164,7 @@ export function pressureShape(result, range) {
         way,
         label,
         i + 1,
-        ways.get(way)[0].map((value) => (value === null ? null : Math.min(100, value * 100))),
+        joinColumns(ways.get(way)).map((value) => (value === null ? null : Math.min(100, value * 100))),
       ),
     );
   if (series.length === 0) return null;

@@ -99,7 +99,7 @@ export function Targets() {
     body = (
       <Empty title="Nothing is scraped">
         This machine is watched by Quarterdeck itself, without scraping. To scrape others, list them under
-        scrape_configs in a Prometheus file and start with --prometheus prometheus.yml.
+        <code>scrape_configs</code> in a Prometheus file and start with <code>--prometheus prometheus.yml</code>.
       </Empty>
     );
   } else if (pools.length === 0) {
