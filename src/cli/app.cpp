@@ -14,6 +14,8 @@
 #include "base/strings.h"
 #include "base/thread_pool.h"
 #include "cli/data_dir.h"
+#include "cli/observers.h"
+#include "connect/docker/client.h"
 #include "connect/event_loop.h"
 #include "connect/http/client.h"
 #include "connect/http/server.h"
@@ -61,6 +63,14 @@ std::string retention_text(const store::metrics::StoreOptions& options) {
   if (options.retention_bytes > 0)
     text += fmt::format("{}{} bytes", text.empty() ? "" : " or ", options.retention_bytes);
   return text.empty() ? "unlimited" : text;
+}
+
+serve::platform::EngineState engine_state(const observe::discovery::EngineState& engine) {
+  return {.state = engine.connected ? "connected"
+                   : engine.enabled ? "away"
+                                    : "off",
+          .socket = engine.socket,
+          .why = engine.error ? engine.error->message() : ""};
 }
 
 }  // namespace
@@ -112,6 +122,9 @@ struct App::Rooms {
   std::unique_ptr<observe::CollectorRunner> collectors;
   std::unique_ptr<observe::scrape::Manager> scrapes;
   std::unique_ptr<observe::Services> services;
+  std::unique_ptr<observe::discovery::Discovery> discovery;
+  base::Mutex pages_mutex;
+  std::vector<observe::Service> pages QD_GUARDED_BY(pages_mutex);  // that discovery found
   std::unique_ptr<act::notify::Notifier> notifier;
   std::unique_ptr<judge::rules::Manager> rules;
   std::unique_ptr<serve::Authenticator> authenticator;
@@ -131,6 +144,9 @@ struct App::Rooms {
   void build_judges(const Settings& s);
   base::Status build_server(const Settings& s);
   std::vector<std::string> listening(const Settings& s) const;
+  Workbench workbench(const Settings& s);
+  void declare_services(const Settings& s);
+  void scrape(const std::optional<std::vector<observe::Service>>& found);
 };
 
 base::Status App::Rooms::open() {
@@ -157,10 +173,11 @@ base::Status App::Rooms::start() {
   build_judges(*s);
   QD_TRY(build_server(*s));
 
-  QD_ASSIGN(auto plan, observe::scrape::Manager::prepare(s->prometheus));
+  QD_TRY(observe::scrape::Manager::prepare(s->prometheus));
   QD_TRY(loop->start(cores()));
   collectors->start();
-  scrapes->commit(std::move(plan));
+  scrape(std::nullopt);
+  discovery->start();
   notifier->apply(s->notify);
   rules->apply(s->groups, s->rules.evaluation_interval_ms);
   maintain();
@@ -195,14 +212,52 @@ base::Status App::Rooms::build_observers(const Settings& s) {
       registry, observe::BuildInfo{.version = std::string(base::build_version()),
                                    .revision = std::string(base::build_revision()),
                                    .build = std::string(base::build_kind())}));
+  if (s.observers.containers.enabled) {
+    auto containers = s.observers.containers;
+    containers.procfs = s.host.procfs;
+    containers.sysfs = s.host.sysfs;
+    containers.rootfs = s.host.rootfs;
+    collectors->add(std::make_unique<observe::containers::ContainersCollector>(
+        containers, [this] { return discovery->containers(); }, clock, log));
+  }
   services = std::make_unique<observe::Services>(*collectors, log);
-  services->declare({}, s.services);
+  add_kinds(*services, workbench(s));
+  services->on_pages([this](const std::vector<observe::Service>& found) { scrape(found); });
+  auto finding = s.observers.discovery;
+  finding.procfs = s.host.procfs;
+  const auto submit = [this](std::function<void()> task) { return waiting_pool->submit(std::move(task)); };
+  discovery = std::make_unique<observe::discovery::Discovery>(
+      observe::discovery::Surroundings{*loop, submit, connect::docker::fetch_by(*client), log, registry}, finding,
+      [this] { services->found(discovery->services()); });
+  declare_services(s);
   auto scraping = s.scrape;
   scraping.user_agent = fmt::format("Quarterdeck/{}", base::build_version());
   scrapes = std::make_unique<observe::scrape::Manager>(
       *loop, [this](std::function<void()> task) { return work_pool->submit(std::move(task)); },
       observe::scrape::fetch_by(*client), *store, log, registry, scraping);
   return {};
+}
+
+Workbench App::Rooms::workbench(const Settings& s) {
+  return {.client = *client, .clock = clock, .log = log, .legacy_names = s.exporters.legacy_names};
+}
+
+void App::Rooms::declare_services(const Settings& s) {
+  auto declared = declared_services(s.observers, workbench(s));
+  std::vector<observe::Service> known;
+  for (const auto& one : declared) known.push_back(one.service);
+  services->declare(std::move(declared), s.observers.tuning);
+  discovery->set_declared(std::move(known));
+}
+
+// What the Prometheus file in force says, and the pages that were found: other ones from now on, where they are given.
+void App::Rooms::scrape(const std::optional<std::vector<observe::Service>>& found) {
+  base::MutexLock lock(pages_mutex);
+  if (found) pages = *found;
+  const auto s = current();
+  auto plan = observe::scrape::Manager::prepare(with_pages(s->prometheus, pages, s->observe.interval_ms));
+  if (!plan) return log.error("pages that were found cannot be scraped", {{"error", plan.error()}});
+  scrapes->commit(std::move(*plan));
 }
 
 void App::Rooms::build_judges(const Settings& s) {
@@ -275,8 +330,8 @@ base::Status App::Rooms::build_server(const Settings& s) {
   serve::prometheus::add_routes(*router, *sources);
   inventory = std::make_unique<serve::platform::Inventory>(serve::platform::Inventory{
       .services = [this] { return services->statuses(); },
-      .containers = [] { return std::make_shared<const std::vector<observe::Container>>(); },
-      .engine = [] { return serve::platform::EngineState{.state = "off", .socket = {}, .why = {}}; },
+      .containers = [this] { return discovery->containers(); },
+      .engine = [this] { return engine_state(discovery->engine()); },
   });
   serve::platform::add_inventory_routes(*router, *inventory);
   serve::platform::add_about_route(*router, {.data_dir = std::filesystem::absolute(s.data_dir).string()});
@@ -323,7 +378,6 @@ base::Status App::Rooms::reload(const std::string& asked_by) {
   base::MutexLock lock_reload(reload_mutex);
   SettingsPtr next;
   std::vector<std::string> need_restart;
-  std::optional<observe::scrape::Manager::Plan> plan;
   const model::config::Participant participants[] = {
       {.name = "settings",
        .prepare = [&]() -> base::Result<model::config::Participant::Commit> {
@@ -335,8 +389,8 @@ base::Status App::Rooms::reload(const std::string& asked_by) {
       {.name = "scraping",
        .prepare = [&]() -> base::Result<model::config::Participant::Commit> {
          if (!next) return [] {};
-         QD_ASSIGN(plan, observe::scrape::Manager::prepare(next->prometheus));
-         return [&] { scrapes->commit(std::move(*plan)); };
+         QD_TRY(observe::scrape::Manager::prepare(next->prometheus));
+         return [&] { scrape(std::nullopt); };
        }},
       {.name = "certificates",
        .prepare = [&]() -> base::Result<model::config::Participant::Commit> {
@@ -369,7 +423,7 @@ void App::Rooms::commit(const SettingsPtr& next) {
   }
   store->set_options(next->store);
   collectors->set_interval_ms(next->observe.interval_ms);
-  services->declare({}, next->services);
+  declare_services(*next);
   notifier->apply(next->notify);
   rules->apply(next->groups, next->rules.evaluation_interval_ms);
 }
@@ -405,6 +459,7 @@ void App::Rooms::stop() {
   if (server) server->stop();
   for (const auto& port : drop_in_servers) port->stop();
   if (rules) rules->stop();
+  if (discovery) discovery->stop();
   if (scrapes) scrapes->stop();
   if (collectors) collectors->stop();
   if (notifier) notifier->stop();

@@ -29,22 +29,6 @@ void declare_rules(Schema& schema, RuleSettings& rules) {
                      "How often groups that name no interval are evaluated.", 1000);
 }
 
-void declare_services(Schema& schema, std::map<std::string, observe::ServiceTuning>& services) {
-  schema
-      .mapping("observe.services",
-               "How single services are read, by the name of the service, of its Compose service, or by its address.",
-               [&services](std::string_view name, Schema& item) {
-                 auto& tuning = services[std::string(name)];
-                 item.duration_ms("interval", tuning.interval_ms, "How often; `observe.interval` when 0.", 0,
-                                  3'600'000);
-                 item.duration_ms("timeout", tuning.timeout_ms,
-                                  "How long a pass may take: 10s, or the interval where that is shorter, when 0.", 0,
-                                  3'600'000);
-                 item.flag("off", tuning.off, "Do not read it at all.");
-               })
-      .example("{checkout-db: {interval: 15s, timeout: 3s}}");
-}
-
 base::Status check_external_labels(const std::map<std::string, std::string>& labels) {
   for (const auto& [name, value] : labels) {
     if (!model::valid_label_name(name) || name.starts_with("__"))
@@ -102,7 +86,7 @@ void declare(Settings& settings) {
               "A configuration file of Prometheus: what it scrapes and its rules.");
   observe::host::declare(schema, settings.host);
   observe::scrape::declare(schema, settings.scrape);
-  declare_services(schema, settings.services);
+  declare(schema, settings.observers);
   serve::prometheus::declare(schema, settings.exporters);
   store::metrics::declare(schema, settings.store);
   query::promql::declare(schema, settings.query);
@@ -161,6 +145,8 @@ std::vector<std::string> keep_start_only(Settings& next, const Settings& running
   next.serve = running.serve;
   next.host = running.host;
   next.scrape = running.scrape;
+  next.observers.containers = running.observers.containers;
+  next.observers.discovery = running.observers.discovery;
   next.exporters = running.exporters;
   next.observe.instance = running.observe.instance;
   next.observe.external_labels = running.observe.external_labels;

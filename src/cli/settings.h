@@ -9,13 +9,13 @@
 
 #include "act/notify/settings.h"
 #include "base/files.h"
+#include "cli/observers.h"
 #include "judge/rules/rule.h"
 #include "model/config/schema.h"
 #include "observe/host/host.h"
 #include "observe/runner.h"
 #include "observe/scrape/config.h"
 #include "observe/scrape/loop.h"
-#include "observe/services.h"
 #include "query/promql/options.h"
 #include "serve/auth.h"
 #include "serve/prometheus/drop_in.h"
@@ -38,7 +38,7 @@ struct Settings {
   observe::RunnerOptions observe;
   observe::host::HostOptions host;
   observe::scrape::ScrapeOptions scrape;
-  std::map<std::string, observe::ServiceTuning> services;
+  ObserverSettings observers;
   serve::prometheus::ExporterSettings exporters;
   store::metrics::StoreOptions store;
   query::promql::QueryOptions query;

@@ -47,7 +47,8 @@ struct Pending {
   Client::Then then;
   std::int64_t started_ns;
   std::int64_t deadline_ns;
-  base::Scheduler::TimerId queue_timer = 0;  // while it waits for a place
+  // While it waits for a place; while one that streams waits for the header.
+  base::Scheduler::TimerId deadline_timer = 0;
   bool running = false;
 };
 
@@ -182,9 +183,12 @@ class Client::Core : public std::enable_shared_from_this<Core> {
     waiting_.push_back(id);
     counters.waiting.add(1);
     start_waiting();
-    if (one_waits(id)) {
-      one.queue_timer = loop.at(one.deadline_ns, [self = shared_from_this(), id] {
-        asio::post(self->strand_, [self, id] { self->expire_waiting(id); });
+    if (const auto it = pending_.find(id); it != pending_.end() && !(it->second->running && !one.transfer.streams())) {
+      one.deadline_timer = loop.at(one.deadline_ns, [self = shared_from_this(), id] {
+        asio::post(self->strand_, [self, id] {
+          self->expire_waiting(id);
+          self->expire_unanswered(id);
+        });
       });
     }
   }
@@ -200,6 +204,13 @@ class Client::Core : public std::enable_shared_from_this<Core> {
     finish(id, base::fail(transfer.error(
                    ErrorCode::kTimeout,
                    fmt::format("found no place among {} transfers within its deadline", options.concurrent_max))));
+  }
+
+  void expire_unanswered(std::uint64_t id) {
+    const auto it = pending_.find(id);
+    if (it == pending_.end() || !it->second->transfer.streams() || it->second->transfer.answered()) return;
+    finish(id, base::fail(it->second->transfer.timed_out()));
+    start_waiting();
   }
 
   void start_waiting() {
@@ -222,7 +233,7 @@ class Client::Core : public std::enable_shared_from_this<Core> {
     ++running_;
     counters.waiting.add(-1);
     counters.running.add(1);
-    if (one.queue_timer != 0) loop.cancel(one.queue_timer);
+    if (one.deadline_timer != 0 && !one.transfer.streams()) loop.cancel(one.deadline_timer);
     if (curl_multi_add_handle(multi_, one.transfer.easy()) != CURLM_OK)
       finish(id, base::fail(one.transfer.error(ErrorCode::kInternal, "libcurl does not take the transfer")));
   }
@@ -240,7 +251,7 @@ class Client::Core : public std::enable_shared_from_this<Core> {
   void finish(std::uint64_t id, base::Result<ClientResponse> result) {
     auto node = pending_.extract(id);
     Pending& one = *node.mapped();
-    if (one.queue_timer != 0) loop.cancel(one.queue_timer);
+    if (one.deadline_timer != 0) loop.cancel(one.deadline_timer);
     if (EasyHandle easy = one.transfer.release_easy()) {
       ids_.erase(easy.get());
       curl_multi_remove_handle(multi_, easy.get());

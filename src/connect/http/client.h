@@ -7,10 +7,13 @@
 // at once. A response of any status is a success here. Connections are kept and used again; TLS certificates are
 // verified; only http and https are spoken, proxies of the environment are not used.
 //
+// A body that has no end, or is not to be held whole, is taken piece by piece with `on_body`.
+//
 // Errors: kInvalid (the request cannot be right: URL, header, file), kTimeout (deadline_ms is over, wherever the
 // transfer stands), kLimit (body_bytes_max, header bytes, redirects, a full queue), kPermission (the peer's certificate
-// does not verify), kCancelled, kUnavailable (name, connection, or the peer's answer broke). Each names the URL
-// (without user, password and query) and the cure where there is one.
+// does not verify, or this process may not use the Unix socket), kNotFound (there is no such Unix socket), kCancelled,
+// kUnavailable (name, connection, or the peer's answer broke). Each names the URL (without user, password and query)
+// and the cure where there is one.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +22,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/counters.h"
 #include "base/result.h"
@@ -53,6 +57,12 @@ struct ClientRequest {
   bool follow_redirects = true;  // credentials are not taken to another host
   bool accept_gzip = true;
   std::string unix_socket_path = {};  // connects there instead of to the URL's host
+
+  // Takes the body of a 2xx answer as it comes, unpacked; ClientResponse::body stays empty then. Called on a loop
+  // thread, never twice at once and never after `then`; it must not block. False ends the transfer with kCancelled.
+  // deadline_ms is then the time until the answer's header has come, and neither the time nor the size of the body has
+  // a bound. A server that packs may hold pieces back: without accept_gzip they come at once.
+  std::function<bool(std::string_view piece)> on_body = {};
 };
 
 struct ClientResponse {

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <cstring>
+#include <exception>
 
 #include "base/strings.h"
 
@@ -100,7 +102,7 @@ base::Status EasyTransfer::prepare(EasyHandle easy, std::int64_t remaining_ms, s
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(remaining_ms));
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, streams() ? 0L : static_cast<long>(remaining_ms));
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(connect_timeout_ms));
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, request_.follow_redirects ? 1L : 0L);
   curl_easy_setopt(curl, CURLOPT_MAXREDIRS, kRedirectsMax);
@@ -199,6 +201,11 @@ base::Status EasyTransfer::set_headers() {
 
 std::size_t EasyTransfer::take_body(char* bytes, std::size_t size, std::size_t n, void* self) {
   auto& transfer = *static_cast<EasyTransfer*>(self);
+  if (transfer.streams()) {
+    long status = 0;
+    curl_easy_getinfo(transfer.easy_.get(), CURLINFO_RESPONSE_CODE, &status);
+    if (status / 100 == 2) return transfer.take_piece({bytes, size * n}) ? size * n : 0;
+  }
   auto& body = transfer.response_.body;
   if (body.size() + size * n > transfer.request_.body_bytes_max) {
     transfer.body_too_large_ = true;
@@ -206,6 +213,16 @@ std::size_t EasyTransfer::take_body(char* bytes, std::size_t size, std::size_t n
   }
   body.append(bytes, size * n);
   return size * n;
+}
+
+bool EasyTransfer::take_piece(std::string_view piece) {
+  // Nothing may be thrown through curl.
+  try {
+    stopped_ = !request_.on_body(piece);
+  } catch (const std::exception&) {
+    stopped_ = true;
+  }
+  return !stopped_;
 }
 
 std::size_t EasyTransfer::take_header(char* bytes, std::size_t size, std::size_t n, void* self) {
@@ -219,7 +236,13 @@ std::size_t EasyTransfer::take_header(char* bytes, std::size_t size, std::size_t
   const std::string_view line(bytes, size * n);
   if (line.starts_with("HTTP/")) {
     response.headers = {};
+    transfer.answered_ = false;
     return line.size();
+  }
+  if (base::trim(line).empty()) {
+    long status = 0;
+    curl_easy_getinfo(transfer.easy_.get(), CURLINFO_RESPONSE_CODE, &status);
+    transfer.answered_ = status / 100 != 1 && status / 100 != 3;
   }
   const auto colon = line.find(':');
   if (colon != std::string_view::npos)
@@ -251,20 +274,10 @@ base::Error EasyTransfer::explain(CURLcode code) const {
   }
   if (header_too_large_)
     return error(ErrorCode::kLimit, fmt::format("the answer's header has more than {} bytes", kHeaderBytesMax));
+  if (stopped_) return error(ErrorCode::kCancelled, "stopped by whoever takes the answer");
   switch (code) {
-    case CURLE_OPERATION_TIMEDOUT: {
-      // Zero as well on a connection that was there already: then the request has gone out.
-      curl_off_t connected_us = 0;
-      long sent_bytes = 0;
-      curl_easy_getinfo(easy_.get(), CURLINFO_CONNECT_TIME_T, &connected_us);
-      curl_easy_getinfo(easy_.get(), CURLINFO_REQUEST_SIZE, &sent_bytes);
-      if (connected_us == 0 && sent_bytes == 0) {
-        return error(ErrorCode::kTimeout, fmt::format("no connection within {} ms; does the host answer?",
-                                                      std::min(connect_timeout_ms_, request_.deadline_ms)));
-      }
-      return error(ErrorCode::kTimeout, fmt::format("no whole answer within {} ms ({} bytes came)",
-                                                    request_.deadline_ms, response_.body.size()));
-    }
+    case CURLE_OPERATION_TIMEDOUT:
+      return timed_out();
     case CURLE_TOO_MANY_REDIRECTS:
       return error(ErrorCode::kLimit, fmt::format("redirected more than {} times", kRedirectsMax));
     case CURLE_PEER_FAILED_VERIFICATION:
@@ -283,9 +296,42 @@ base::Error EasyTransfer::explain(CURLcode code) const {
     case CURLE_COULDNT_RESOLVE_HOST:
       return error(ErrorCode::kUnavailable, fmt::format("{}; check the name, or the name server", said));
     case CURLE_COULDNT_CONNECT:
-      return error(ErrorCode::kUnavailable, fmt::format("{}; does anything listen there?", said));
+      return explain_unconnected(said);
     default:
       return error(ErrorCode::kUnavailable, said);
+  }
+}
+
+base::Error EasyTransfer::timed_out() const {
+  // Zero as well on a connection that was there already: then the request has gone out.
+  curl_off_t connected_us = 0;
+  long sent_bytes = 0;
+  curl_easy_getinfo(easy_.get(), CURLINFO_CONNECT_TIME_T, &connected_us);
+  curl_easy_getinfo(easy_.get(), CURLINFO_REQUEST_SIZE, &sent_bytes);
+  if (connected_us == 0 && sent_bytes == 0) {
+    return error(ErrorCode::kTimeout, fmt::format("no connection within {} ms; does the host answer?",
+                                                  std::min(connect_timeout_ms_, request_.deadline_ms)));
+  }
+  return error(ErrorCode::kTimeout,
+               fmt::format("no whole {} within {} ms ({} bytes came)", streams() ? "header" : "answer",
+                           request_.deadline_ms, response_.body.size()));
+}
+
+base::Error EasyTransfer::explain_unconnected(std::string_view said) const {
+  const std::string& path = request_.unix_socket_path;
+  if (path.empty()) return error(ErrorCode::kUnavailable, fmt::format("{}; does anything listen there?", said));
+  long reason = 0;
+  curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &reason);
+  switch (reason) {
+    case EACCES:
+    case EPERM:
+      return error(ErrorCode::kPermission, fmt::format("this process may not write to the socket {}", path));
+    case ENOENT:
+      return error(ErrorCode::kNotFound, fmt::format("there is no socket {}", path));
+    default:
+      return error(ErrorCode::kUnavailable,
+                   fmt::format("no connection to the socket {}: {}; does anything listen there?", path,
+                               reason == 0 ? said : std::strerror(static_cast<int>(reason))));
   }
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "connect/http/client.h"
@@ -40,11 +41,17 @@ class EasyTransfer {
   base::Result<ClientResponse> result(CURLcode code);
   base::Error error(base::ErrorCode code, std::string_view happened) const;
   std::uint64_t received_bytes() const { return received_bytes_; }
+  // Goes on beyond its deadline once the header is there.
+  bool streams() const { return static_cast<bool>(request_.on_body); }
+  bool answered() const { return answered_; }
+  base::Error timed_out() const;
 
  private:
   static std::size_t take_body(char* bytes, std::size_t size, std::size_t n, void* self);
   static std::size_t take_header(char* bytes, std::size_t size, std::size_t n, void* self);
   base::Error explain(CURLcode code) const;
+  base::Error explain_unconnected(std::string_view said) const;
+  bool take_piece(std::string_view piece);
   base::Status set_target();
   void set_tls();
   base::Status set_headers();
@@ -59,6 +66,8 @@ class EasyTransfer {
   ClientResponse response_;
   std::uint64_t header_bytes_ = 0;
   std::uint64_t received_bytes_ = 0;
+  bool answered_ = false;  // the header of the last response is whole
+  bool stopped_ = false;   // by on_body
   bool body_too_large_ = false;
   bool header_too_large_ = false;
 };

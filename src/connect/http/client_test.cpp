@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 #include <openssl/ssl.h>
+#include <sys/un.h>
 
 #include <atomic>
 #include <future>
 #include <mutex>
+#include <new>
 #include <thread>
 
 #include "base/temp_directory.h"
@@ -406,6 +408,113 @@ TEST(Client, the_server_speaks_no_tls_before_1_2_and_drops_clients_that_speak_no
   SSL_CTX_free(context);
   EXPECT_TRUE(
       eventually([&] { return metric(test.registry, "quarterdeck_http_refused_total", "tls_handshake") == 2; }));
+}
+
+// What the transfer's own callbacks saw.
+struct Stream {
+  std::mutex mutex;
+  std::string body;
+  std::promise<base::Result<ClientResponse>> end;
+
+  std::string seen() {
+    const std::lock_guard lock(mutex);
+    return body;
+  }
+  std::function<bool(std::string_view)> until(std::string last) {
+    return [this, last = std::move(last)](std::string_view piece) {
+      const std::lock_guard lock(mutex);
+      body += piece;
+      return last.empty() || body.find(last) == std::string::npos;
+    };
+  }
+  Client::Then then() {
+    return [this](auto result) { end.set_value(std::move(result)); };
+  }
+};
+
+TEST(Client, a_stream_gives_pieces_as_they_come_and_passes_its_deadline) {
+  std::atomic<int> told{0};
+  Pair pair([&](const Request&, Reply reply) {
+    reply.send({.content_type = "application/json", .body = [&, sent = 0](std::string& out) mutable {
+                  if (sent < told) out = fmt::format("event {}\n", ++sent);
+                  return sent < 3;
+                }});
+  });
+  Stream stream;
+  pair.client->fetch({.url = pair.url("/"),
+                      .deadline_ms = 300,
+                      .body_bytes_max = 4,
+                      .accept_gzip = false,
+                      .on_body = stream.until("")},
+                     stream.then());
+  told = 1;
+  EXPECT_TRUE(eventually([&] { return stream.seen() == "event 1\n"; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(400));
+  told = 3;
+  const auto response = stream.end.get_future().get();
+  ASSERT_TRUE(response) << response.error().message();
+  EXPECT_EQ(response->status, 200);
+  EXPECT_EQ(response->body, "");
+  EXPECT_EQ(stream.seen(), "event 1\nevent 2\nevent 3\n");
+}
+
+TEST(Client, a_stream_ends_when_its_taker_has_enough_or_throws) {
+  Pair pair(drip);
+  Stream stream;
+  pair.client->fetch({.url = pair.url("/"), .on_body = stream.until("xxx")}, stream.then());
+  const auto stopped = stream.end.get_future().get();
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code(), ErrorCode::kCancelled);
+  EXPECT_TRUE(stream.seen().starts_with("xxx"));
+  Stream throws;
+  pair.client->fetch({.url = pair.url("/"), .on_body = [](std::string_view) -> bool { throw std::bad_alloc(); }},
+                     throws.then());
+  EXPECT_FALSE(throws.end.get_future().get());
+  EXPECT_TRUE(eventually([&] { return metric(pair.registry, "quarterdeck_http_connections") == 0; }));
+}
+
+TEST(Client, a_stream_that_is_refused_gives_the_refusal_whole) {
+  Pair pair([](const Request&, Reply reply) { reply.send(Response::json(400, R"({"message":"no"})")); });
+  Stream stream;
+  pair.client->fetch({.url = pair.url("/"), .on_body = stream.until("")}, stream.then());
+  const auto response = stream.end.get_future().get();
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->status, 400);
+  EXPECT_EQ(response->body, R"({"message":"no"})");
+  EXPECT_EQ(stream.seen(), "");
+}
+
+TEST(Client, a_stream_whose_header_does_not_come_meets_its_deadline) {
+  std::vector<Reply> held;
+  Pair pair([&](const Request&, Reply reply) { held.push_back(std::move(reply)); }, {}, {.concurrent_max = 1});
+  Stream running, waiting;
+  pair.client->fetch({.url = pair.url("/"), .deadline_ms = 200, .on_body = running.until("")}, running.then());
+  pair.client->fetch({.url = pair.url("/"), .deadline_ms = 100, .on_body = waiting.until("")}, waiting.then());
+  for (Stream* stream : {&waiting, &running}) {
+    const auto response = stream->end.get_future().get();
+    ASSERT_FALSE(response);
+    EXPECT_EQ(response.error().code(), ErrorCode::kTimeout) << response.error().message();
+  }
+}
+
+TEST(Client, says_what_is_wrong_with_a_unix_socket) {
+  Pair pair(reflect);
+  base::TempDirectory dir;
+  const std::string path = dir / "engine.sock";
+  const auto absent = pair.fetch(ClientRequest{.url = "http://engine/", .unix_socket_path = path});
+  ASSERT_FALSE(absent);
+  EXPECT_EQ(absent.error().code(), ErrorCode::kNotFound) << absent.error().message();
+  EXPECT_NE(absent.error().message().find(path), std::string::npos) << absent.error().message();
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un where{};
+  where.sun_family = AF_UNIX;
+  path.copy(where.sun_path, sizeof where.sun_path - 1);
+  ASSERT_EQ(::bind(fd, reinterpret_cast<const sockaddr*>(&where), sizeof where), 0);
+  ::close(fd);
+  const auto silent = pair.fetch(ClientRequest{.url = "http://engine/", .unix_socket_path = path});
+  ASSERT_FALSE(silent);
+  EXPECT_EQ(silent.error().code(), ErrorCode::kUnavailable) << silent.error().message();
+  EXPECT_NE(silent.error().message().find(path), std::string::npos) << silent.error().message();
 }
 
 }  // namespace

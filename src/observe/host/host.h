@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "observe/collector.h"
-#include "observe/host/kept_file.h"
+#include "observe/kept_file.h"
 
 namespace qd::observe::host {
 

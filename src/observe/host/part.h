@@ -14,8 +14,9 @@
 
 #include "base/clock.h"
 #include "observe/collector.h"
-#include "observe/host/kept_file.h"
-#include "observe/host/scan.h"
+#include "observe/kept_file.h"
+#include "observe/scan.h"
+#include "observe/utf8.h"
 
 namespace qd::observe::host {
 
@@ -85,10 +86,6 @@ class NamedFields {
 
 // Replaces what a metric name cannot hold by '_'.
 void append_name_part(std::string& name, std::string_view text);
-
-// Label values are UTF-8; names of files and devices are any bytes. Replaces what is not ASCII in a text that is not
-// UTF-8 by U+FFFD.
-void make_utf8(std::string& text);
 
 // Rows of a table that keep their strings from pass to pass.
 template <typename Row>

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "observe/host/kept_file.h"
+#include "observe/kept_file.h"
 
 namespace qd::observe::host {
 

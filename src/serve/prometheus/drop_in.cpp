@@ -55,6 +55,10 @@ void declare(model::config::Schema& schema, ExporterSettings& settings) {
       .text("exporters.bind", settings.bind,
             "The address of these ports; beyond loopback `serve.auth` and `serve.tls` must be set.")
       .only_at_start();
+  schema
+      .flag("exporters.legacy_names", settings.legacy_names,
+            "Also give the names that older exporters gave to what newer ones call otherwise.")
+      .only_at_start();
 }
 
 base::Result<std::vector<std::unique_ptr<connect::http::Server>>> open_drop_in_ports(

@@ -26,6 +26,7 @@ std::span<const DropInPort> drop_in_ports();
 struct ExporterSettings {
   std::string ports = "off";  // or "drop-in"
   std::string bind = "127.0.0.1";
+  bool legacy_names = false;
 };
 void declare(model::config::Schema& schema, ExporterSettings& settings);
 

@@ -1,0 +1,184 @@
+#include "cli/observers.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "observe/containers/config.h"
+#include "observe/discovery/config.h"
+#include "observe/memcached/config.h"
+#include "observe/mysql/config.h"
+#include "observe/nginx/config.h"
+#include "observe/nginx/fetch.h"
+#include "observe/postgres/config.h"
+#include "observe/redis/config.h"
+
+namespace qd::cli {
+namespace {
+
+using model::config::Schema;
+using observe::Collector;
+using observe::DeclaredService;
+using observe::Service;
+
+constexpr std::int64_t kIntervalMsMax = 60 * 60 * 1000;
+constexpr std::int64_t kPageTimeoutMs = 10'000;
+
+void declare_tuning(Schema& schema, std::map<std::string, observe::ServiceTuning>& services) {
+  schema
+      .mapping("observe.services",
+               "How single services are read, by the name of the service, of its Compose service, or by its address.",
+               [&services](std::string_view name, Schema& item) {
+                 auto& tuning = services[std::string(name)];
+                 item.duration_ms("interval", tuning.interval_ms, "How often; `observe.interval` when 0.", 0,
+                                  kIntervalMsMax);
+                 item.duration_ms("timeout", tuning.timeout_ms,
+                                  "How long a pass may take: 10s, or the interval where that is shorter, when 0.", 0,
+                                  kIntervalMsMax);
+                 item.flag("off", tuning.off, "Do not read it at all.");
+               })
+      .example("{checkout-db: {interval: 15s, timeout: 3s}}");
+}
+
+// The options of its kind from what discovery found; `legacy_names` where the kind has them.
+observe::postgres::Options postgres_of(const Service& found, bool legacy_names) {
+  observe::postgres::Options options;
+  options.address = found.address;
+  if (!found.user.empty()) options.user = found.user;
+  options.password = found.password;
+  if (!found.database.empty()) options.database = found.database;
+  options.legacy_names = legacy_names;
+  return options;
+}
+
+observe::mysql::Options mysql_of(const Service& found, bool legacy_names) {
+  observe::mysql::Options options;
+  options.address = found.address;
+  options.user = found.user;
+  options.password = found.password;
+  options.legacy_names = legacy_names;
+  return options;
+}
+
+observe::redis::Options redis_of(const Service& found) {
+  observe::redis::Options options;
+  options.address = found.address;
+  options.user = found.user;
+  options.password = found.password;
+  return options;
+}
+
+observe::nginx::Options nginx_of(const Service& found, bool legacy_names) {
+  observe::nginx::Options options;
+  options.status_url = "http://" + found.address + "/stub_status";
+  options.legacy_names = legacy_names;
+  return options;
+}
+
+// A declared service: `options` as they are, and a maker of collectors from them.
+template <typename Options, typename Make>
+DeclaredService declared(std::string kind, std::string address, const Options& options, Make make) {
+  Service service;
+  service.kind = std::move(kind);
+  service.address = std::move(address);
+  service.name = service.address;
+  service.origin = observe::Origin::kDeclared;
+  service.found_by = "observe." + service.kind + " in the configuration";
+  return {.service = std::move(service),
+          .options = options,
+          .same_options =
+              [options](const std::any& other) {
+                const auto* there = std::any_cast<Options>(&other);
+                return there != nullptr && *there == options;
+              },
+          .make = [options, make]() -> std::unique_ptr<Collector> { return make(options); }};
+}
+
+}  // namespace
+
+void declare(Schema& schema, ObserverSettings& settings) {
+  observe::containers::declare(schema, settings.containers);
+  observe::discovery::declare(schema, settings.discovery);
+  declare_tuning(schema, settings.tuning);
+  observe::postgres::declare_instances(schema, settings.postgres);
+  observe::mysql::declare_instances(schema, settings.mysql);
+  observe::redis::declare_instances(schema, settings.redis);
+  observe::memcached::declare_instances(schema, settings.memcached);
+  observe::nginx::declare_instances(schema, settings.nginx);
+}
+
+void add_kinds(observe::Services& services, const Workbench& bench) {
+  services.add_kind("postgres", [bench](const Service& found) {
+    return std::make_unique<observe::postgres::PostgresCollector>(postgres_of(found, bench.legacy_names), bench.clock,
+                                                                  bench.log);
+  });
+  services.add_kind("mysql", [bench](const Service& found) {
+    return std::make_unique<observe::mysql::MysqlCollector>(mysql_of(found, bench.legacy_names), bench.clock,
+                                                            bench.log);
+  });
+  services.add_kind("redis", [bench](const Service& found) {
+    return std::make_unique<observe::redis::RedisCollector>(redis_of(found), bench.clock, bench.log);
+  });
+  services.add_kind("memcached", [bench](const Service& found) {
+    return std::make_unique<observe::memcached::MemcachedCollector>(
+        observe::memcached::Options{.address = found.address}, bench.clock, bench.log);
+  });
+  services.add_kind("nginx", [bench](const Service& found) {
+    return std::make_unique<observe::nginx::NginxCollector>(nginx_of(found, bench.legacy_names),
+                                                            observe::nginx::fetch_by(bench.client), bench.clock);
+  });
+}
+
+std::vector<DeclaredService> declared_services(const ObserverSettings& settings, const Workbench& bench) {
+  std::vector<DeclaredService> all;
+  for (auto options : settings.postgres) {
+    options.legacy_names = bench.legacy_names;
+    all.push_back(declared("postgres", options.address, options, [bench](const auto& o) {
+      return std::make_unique<observe::postgres::PostgresCollector>(o, bench.clock, bench.log);
+    }));
+  }
+  for (auto options : settings.mysql) {
+    options.legacy_names = bench.legacy_names;
+    all.push_back(declared("mysql", options.address, options, [bench](const auto& o) {
+      return std::make_unique<observe::mysql::MysqlCollector>(o, bench.clock, bench.log);
+    }));
+  }
+  for (const auto& options : settings.redis) {
+    all.push_back(declared("redis", options.address, options, [bench](const auto& o) {
+      return std::make_unique<observe::redis::RedisCollector>(o, bench.clock, bench.log);
+    }));
+  }
+  for (const auto& options : settings.memcached) {
+    all.push_back(declared("memcached", options.address, options, [bench](const auto& o) {
+      return std::make_unique<observe::memcached::MemcachedCollector>(o, bench.clock, bench.log);
+    }));
+  }
+  for (auto options : settings.nginx) {
+    options.legacy_names = bench.legacy_names;
+    all.push_back(declared("nginx", observe::nginx::instance(options), options, [bench](const auto& o) {
+      return std::make_unique<observe::nginx::NginxCollector>(o, observe::nginx::fetch_by(bench.client), bench.clock);
+    }));
+  }
+  return all;
+}
+
+observe::scrape::PrometheusFile with_pages(observe::scrape::PrometheusFile file, const std::vector<Service>& pages,
+                                           std::int64_t interval_ms) {
+  for (const auto& page : pages) {
+    observe::scrape::ScrapeConfig job;
+    job.job_name = page.service.empty() ? page.name : page.service;
+    job.interval_ms = interval_ms;
+    job.timeout_ms = std::min(interval_ms, kPageTimeoutMs);
+    if (!page.metrics_path.empty()) job.metrics_path = page.metrics_path;
+    if (!page.scheme.empty()) job.scheme = page.scheme;
+    auto& group = job.static_configs.emplace_back();
+    group.targets.push_back(page.address);
+    for (const auto& [name, value] :
+         {std::pair("project", page.project), std::pair("service", page.service), std::pair("replica", page.replica)}) {
+      if (!value.empty()) group.labels[name] = value;
+    }
+    file.scrape_configs.push_back(std::move(job));
+  }
+  return file;
+}
+
+}  // namespace qd::cli

@@ -1,0 +1,57 @@
+// What is observed beside the host and the targets of a Prometheus file: the settings of all kinds of services, and who
+// reads a service of each.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "connect/http/client.h"
+#include "model/config/schema.h"
+#include "observe/containers/containers.h"
+#include "observe/discovery/discovery.h"
+#include "observe/memcached/memcached.h"
+#include "observe/mysql/mysql.h"
+#include "observe/nginx/nginx.h"
+#include "observe/postgres/postgres.h"
+#include "observe/redis/redis.h"
+#include "observe/scrape/config.h"
+#include "observe/services.h"
+
+namespace qd::cli {
+
+struct ObserverSettings {
+  std::vector<observe::postgres::Options> postgres;
+  std::vector<observe::mysql::Options> mysql;
+  std::vector<observe::redis::Options> redis;
+  std::vector<observe::memcached::Options> memcached;
+  std::vector<observe::nginx::Options> nginx;
+  observe::containers::Options containers;
+  observe::discovery::DiscoveryOptions discovery;
+  std::map<std::string, observe::ServiceTuning> tuning;
+};
+
+// observe.postgres, .mysql, .redis, .memcached, .nginx, .containers, .docker, .discovery, .services.
+void declare(model::config::Schema& schema, ObserverSettings& settings);
+
+// What collectors are made with; all of it outlives them.
+struct Workbench {
+  connect::http::Client& client;
+  const base::Clock& clock;
+  base::Log& log;
+  bool legacy_names = false;
+};
+
+// A collector for what discovery finds of each kind.
+void add_kinds(observe::Services& services, const Workbench& bench);
+// What the configuration declares. No two of one kind and address: the first counts.
+std::vector<observe::DeclaredService> declared_services(const ObserverSettings& settings, const Workbench& bench);
+
+// The Prometheus file, and behind its jobs one for each page that was found.
+observe::scrape::PrometheusFile with_pages(observe::scrape::PrometheusFile file,
+                                           const std::vector<observe::Service>& pages, std::int64_t interval_ms);
+
+}  // namespace qd::cli

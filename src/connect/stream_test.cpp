@@ -1,0 +1,304 @@
+#include "connect/stream.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <sys/un.h>
+
+#include <future>
+#include <memory>
+
+#include "base/temp_directory.h"
+#include "connect/fake_server_for_test.h"
+
+namespace qd::connect {
+namespace {
+
+using base::ErrorCode;
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr std::int64_t kMs = 1'000'000;
+const base::SystemClock kClock;
+
+std::int64_t in_ms(std::int64_t ms) {
+  return kClock.monotonic_ns() + ms * kMs;
+}
+
+struct Failure {
+  ErrorCode code;
+  std::string message;
+};
+template <typename T>
+Failure failure(const base::Result<T>& result) {
+  if (result) return {ErrorCode::kInternal, "it did not fail"};
+  return {result.error().code(), result.error().message()};
+}
+
+std::unique_ptr<Stream> open(const std::string& address) {
+  auto stream = Stream::open({address, {}}, kClock, in_ms(5000));
+  EXPECT_TRUE(stream) << stream.error().message();
+  return stream ? std::move(*stream) : nullptr;
+}
+
+TEST(Stream, lines_and_counted_bytes_come_in_turn) {
+  FakeServer server([](FakePeer& peer) {
+    std::string line;
+    while (peer.read_line(line)) peer.send("+" + line + "\r\n$5\nabcde");
+  });
+  const auto stream = open(server.address());
+  for (const std::string word : {"one", "two"}) {
+    ASSERT_TRUE(stream->write_all(word + "\r\n", in_ms(5000)));
+    EXPECT_EQ(stream->read_line(100, in_ms(5000)), "+" + word);
+    EXPECT_EQ(stream->read_line(100, in_ms(5000)), "$5");
+    EXPECT_EQ(stream->read_exact(5, in_ms(5000)), "abcde");
+  }
+}
+
+TEST(Stream, a_silent_server_costs_the_deadline_and_no_more) {
+  FakeServer server([](FakePeer& peer) { peer.wait_for_end(); });
+  const auto stream = open(server.address());
+  const std::int64_t from_ns = kClock.monotonic_ns();
+  const auto [code, message] = failure(stream->read_line(100, in_ms(80)));
+  EXPECT_EQ(code, ErrorCode::kTimeout);
+  EXPECT_THAT(message, AllOf(HasSubstr(server.address()), HasSubstr("in time")));
+  EXPECT_GE(kClock.monotonic_ns() - from_ns, 80 * kMs);
+  EXPECT_LT(kClock.monotonic_ns() - from_ns, 3000 * kMs);
+}
+
+TEST(Stream, a_server_that_never_ends_its_answer_costs_the_deadline) {
+  FakeServer server([](FakePeer& peer) {
+    while (peer.send("x")) {
+    }
+  });
+  const auto stream = open(server.address());
+  EXPECT_EQ(failure(stream->read_exact(std::size_t{1} << 40, in_ms(100))).code, ErrorCode::kTimeout);
+}
+
+TEST(Stream, a_line_past_its_limit_is_refused_before_it_ends) {
+  FakeServer server([](FakePeer& peer) {
+    const std::string part(64 * 1024, 'x');
+    while (peer.send(part)) {
+    }
+  });
+  const auto stream = open(server.address());
+  const auto [code, message] = failure(stream->read_line(1000, in_ms(5000)));
+  EXPECT_EQ(code, ErrorCode::kLimit);
+  EXPECT_THAT(message, HasSubstr("more than 1000 bytes"));
+  EXPECT_LT(stream->received_bytes(), 200'000U);
+}
+
+TEST(Stream, a_line_of_just_the_limit_is_read) {
+  FakeServer server([](FakePeer& peer) { peer.send("12345\r\n12345\n"); });
+  const auto stream = open(server.address());
+  EXPECT_EQ(stream->read_line(5, in_ms(5000)), "12345");
+  EXPECT_EQ(stream->read_line(5, in_ms(5000)), "12345");
+}
+
+TEST(Stream, an_answer_cut_in_the_middle_is_unavailable) {
+  FakeServer server([](FakePeer& peer) { peer.send("half of a li"); });
+  const auto stream = open(server.address());
+  const auto [code, message] = failure(stream->read_line(100, in_ms(5000)));
+  EXPECT_EQ(code, ErrorCode::kUnavailable);
+  EXPECT_THAT(message, AllOf(HasSubstr(server.address()), HasSubstr("closed")));
+}
+
+TEST(Stream, a_server_that_reads_nothing_stops_a_write_at_the_deadline) {
+  std::promise<void> enough;
+  FakeServer server([&, until = enough.get_future().share()](FakePeer&) { until.wait(); });
+  const auto stream = open(server.address());
+  EXPECT_EQ(failure(stream->write_all(std::string(64 << 20, 'x'), in_ms(200))).code, ErrorCode::kTimeout);
+  enough.set_value();
+}
+
+TEST(Stream, nobody_there_is_unavailable) {
+  std::string address;
+  {
+    FakeServer server([](FakePeer&) {});
+    address = server.address();
+  }
+  const auto [code, message] = failure(Stream::open({address, {}}, kClock, in_ms(5000)));
+  EXPECT_EQ(code, ErrorCode::kUnavailable);
+  EXPECT_THAT(message, AllOf(HasSubstr(address), HasSubstr("refused")));
+}
+
+TEST(Stream, names_are_looked_up) {
+  FakeServer server([](FakePeer& peer) { peer.send("hello\n"); });
+  const auto stream = open("localhost:" + std::to_string(server.port()));
+  ASSERT_TRUE(stream);
+  EXPECT_EQ(stream->read_line(100, in_ms(5000)), "hello");
+  const auto [code, message] = failure(Stream::open({"nowhere.invalid:1", {}}, kClock, in_ms(5000)));
+  EXPECT_TRUE(code == ErrorCode::kUnavailable || code == ErrorCode::kTimeout);
+  EXPECT_THAT(message, HasSubstr("nowhere.invalid"));
+}
+
+TEST(Stream, a_look_up_is_not_waited_for_past_the_deadline) {
+  const auto [code, message] = failure(resolve({"nowhere.invalid", 1, ""}, kClock, kClock.monotonic_ns() - 1));
+  EXPECT_TRUE(code == ErrorCode::kTimeout || code == ErrorCode::kUnavailable) << message;
+}
+
+TEST(Stream, a_unix_socket_is_a_path) {
+  base::TempDirectory dir;
+  const std::string path = (dir.path() / "s").string();
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un where{};
+  where.sun_family = AF_UNIX;
+  path.copy(where.sun_path, sizeof(where.sun_path) - 1);
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&where), sizeof(where)), 0);
+  ASSERT_EQ(::listen(listener, 1), 0);
+  const auto stream = open(path);
+  ASSERT_TRUE(stream);
+  FakePeer peer(::accept(listener, nullptr, nullptr));
+  peer.send("hello\n");
+  EXPECT_EQ(stream->read_line(100, in_ms(5000)), "hello");
+  ::close(peer.socket());
+  ::close(listener);
+  EXPECT_EQ(failure(Stream::open({path + "x", {}}, kClock, in_ms(5000))).code, ErrorCode::kUnavailable);
+  EXPECT_EQ(failure(Stream::open({"/" + std::string(200, 'x'), {}}, kClock, in_ms(5000))).code, ErrorCode::kInvalid);
+}
+
+TEST(Stream, addresses_are_read_or_refused_with_the_form) {
+  EXPECT_EQ(parse_server_address("db:5432")->host, "db");
+  EXPECT_EQ(parse_server_address("[::1]:80")->host, "::1");
+  EXPECT_EQ(parse_server_address("[::1]:80")->port, 80);
+  EXPECT_EQ(parse_server_address("/run/x.sock")->path, "/run/x.sock");
+  for (const char* text : {"", "db", "db:", "db:0", "db:65536", "db:x", ":1", "::1:80", "db:1x", "[]:1"}) {
+    const auto [code, message] = failure(parse_server_address(text));
+    EXPECT_EQ(code, ErrorCode::kInvalid) << text;
+    EXPECT_THAT(message, HasSubstr("host:port")) << text;
+  }
+}
+
+// A certificate for 127.0.0.1 and "db.example" that signed itself, in files.
+struct Certificate {
+  base::TempDirectory dir;
+  std::string cert = (dir.path() / "cert.pem").string();
+  std::string key = (dir.path() / "key.pem").string();
+
+  Certificate() {
+    EVP_PKEY* pair = EVP_EC_gen("P-256");
+    X509* x = X509_new();
+    X509_set_version(x, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+    X509_gmtime_adj(X509_getm_notBefore(x), -3600);
+    X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+    X509_set_pubkey(x, pair);
+    X509_NAME* name = X509_get_subject_name(x);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("test"), -1, -1, 0);
+    X509_set_issuer_name(x, name);
+    X509_EXTENSION* names = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "IP:127.0.0.1,DNS:db.example");
+    X509_add_ext(x, names, -1);
+    X509_sign(x, pair, EVP_sha256());
+    FILE* file = ::fopen(cert.c_str(), "w");
+    PEM_write_X509(file, x);
+    ::fclose(file);
+    file = ::fopen(key.c_str(), "w");
+    PEM_write_PrivateKey(file, pair, nullptr, nullptr, 0, nullptr, nullptr);
+    ::fclose(file);
+    X509_EXTENSION_free(names);
+    X509_free(x);
+    EVP_PKEY_free(pair);
+  }
+};
+
+// Says "hello" and gives back each line, in TLS.
+struct TlsServer {
+  Certificate certificate;
+  SSL_CTX* context = SSL_CTX_new(TLS_server_method());
+  std::unique_ptr<FakeServer> server;
+
+  explicit TlsServer(bool wants_certificate = false) {
+    SSL_CTX_use_certificate_chain_file(context, certificate.cert.c_str());
+    SSL_CTX_use_PrivateKey_file(context, certificate.key.c_str(), SSL_FILETYPE_PEM);
+    if (wants_certificate) {
+      SSL_CTX_load_verify_file(context, certificate.cert.c_str());
+      SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+    }
+    server = std::make_unique<FakeServer>([this](FakePeer& peer) {
+      SSL* session = SSL_new(context);
+      // A peer that went away must not kill the test by a signal.
+      BIO* bio = BIO_new_socket(peer.socket(), BIO_NOCLOSE);
+      SSL_set_bio(session, bio, bio);
+      if (SSL_accept(session) == 1 && SSL_write(session, "hello\n", 6) == 6) {
+        char bytes[64 * 1024];
+        for (int got = 0; (got = SSL_read(session, bytes, sizeof(bytes))) > 0;) SSL_write(session, bytes, got);
+      }
+      SSL_free(session);
+    });
+  }
+  ~TlsServer() {
+    server.reset();
+    SSL_CTX_free(context);
+  }
+  base::Result<std::unique_ptr<Stream>> open(TlsOptions tls, std::string address = {}) {
+    tls.enabled = true;
+    return Stream::open({address.empty() ? server->address() : address, tls}, kClock, in_ms(5000));
+  }
+};
+
+TEST(StreamTls, a_server_of_a_known_authority_is_talked_to) {
+  TlsServer server;
+  auto stream = server.open({.ca_file = server.certificate.cert});
+  ASSERT_TRUE(stream) << stream.error().message();
+  EXPECT_EQ((*stream)->read_line(100, in_ms(5000)), "hello");
+  const std::string much(300'000, 'y');
+  ASSERT_TRUE((*stream)->write_all(much + "\n", in_ms(5000)));
+  EXPECT_EQ((*stream)->read_line(much.size(), in_ms(5000)), much);
+}
+
+TEST(StreamTls, a_server_of_an_unknown_authority_is_refused_unless_told_otherwise) {
+  TlsServer server;
+  const auto [code, message] = failure(server.open({}));
+  EXPECT_EQ(code, ErrorCode::kPermission);
+  EXPECT_THAT(message, AllOf(HasSubstr(server.server->address()), HasSubstr("ca_file")));
+  EXPECT_TRUE(server.open({.insecure_skip_verify = true}));
+}
+
+TEST(StreamTls, the_certificate_must_be_for_the_host_or_the_name_given) {
+  TlsServer server;
+  const std::string& ca = server.certificate.cert;
+  EXPECT_TRUE(server.open({.ca_file = ca, .server_name = "db.example"}));
+  EXPECT_EQ(failure(server.open({.ca_file = ca, .server_name = "other.example"})).code, ErrorCode::kPermission);
+  EXPECT_EQ(failure(server.open({.ca_file = ca}, "localhost:" + std::to_string(server.server->port()))).code,
+            ErrorCode::kPermission);
+}
+
+TEST(StreamTls, a_server_that_wants_a_certificate_gets_one) {
+  TlsServer server(true);
+  const Certificate& own = server.certificate;
+  auto stream = server.open({.ca_file = own.cert, .cert_file = own.cert, .key_file = own.key});
+  ASSERT_TRUE(stream) << stream.error().message();
+  EXPECT_EQ((*stream)->read_line(100, in_ms(5000)), "hello");
+  // In TLS 1.3 the refusal comes after the client's handshake is done.
+  auto without = server.open({.ca_file = own.cert});
+  const auto failed = without ? failure((*without)->read_line(100, in_ms(5000))) : failure(without);
+  EXPECT_EQ(failed.code, ErrorCode::kPermission);
+  EXPECT_THAT(failed.message, HasSubstr("certificate required"));
+}
+
+TEST(StreamTls, a_server_without_tls_is_told_apart) {
+  FakeServer plain([](FakePeer& peer) {
+    std::string bytes;
+    peer.read_exact(5, bytes);
+    peer.send("-ERR what is this\r\n");
+  });
+  const auto [code, message] = failure(Stream::open({plain.address(), {.enabled = true}}, kClock, in_ms(5000)));
+  EXPECT_EQ(code, ErrorCode::kUnavailable);
+  EXPECT_THAT(message, HasSubstr("does not speak TLS"));
+  FakeServer silent([](FakePeer& peer) { peer.wait_for_end(); });
+  EXPECT_EQ(failure(Stream::open({silent.address(), {.enabled = true}}, kClock, in_ms(100))).code, ErrorCode::kTimeout);
+}
+
+TEST(StreamTls, files_that_cannot_be_used_are_named) {
+  TlsServer server;
+  const auto [code, message] = failure(server.open({.ca_file = "/nowhere/ca.pem"}));
+  EXPECT_EQ(code, ErrorCode::kInvalid);
+  EXPECT_THAT(message, HasSubstr("/nowhere/ca.pem"));
+}
+
+}  // namespace
+}  // namespace qd::connect

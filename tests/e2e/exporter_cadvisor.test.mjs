@@ -1,0 +1,203 @@
+// The container collector beside Debian's Docker engine: the figures of /exporters/cadvisor/metrics against those that
+// the engine gives for the same container, names and labels against cAdvisor's, and containers that come and go.
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import test from "node:test";
+import { atEnd, conformance, request, scratch, sleep, start, until } from "./lib.mjs";
+
+const kBusybox = "/usr/bin/busybox";
+const kImage = "qd-test:1";
+
+function missing() {
+  if (process.getuid() !== 0) return "a Docker engine needs root";
+  for (const program of ["dockerd", "docker", "containerd"]) {
+    try {
+      execFileSync("sh", ["-c", `command -v ${program}`], { stdio: "ignore", env: { PATH: kPath } });
+    } catch {
+      return `${program} is not installed`;
+    }
+  }
+  return existsSync(kBusybox) ? false : "busybox-static is not installed";
+}
+
+// Debian has the engine where only root's PATH looks.
+const kPath = `${process.env.PATH}:/usr/sbin:/sbin`;
+
+/** An engine of the test's own, without networks; gives null and says why where it cannot start. */
+async function startEngine(t) {
+  const dir = scratch(t);
+  const socket = path.join(dir, "docker.sock");
+  const args = ["--host", `unix://${socket}`, "--data-root", `${dir}/data`, "--exec-root", `${dir}/exec`];
+  args.push("--pidfile", `${dir}/docker.pid`, "--bridge", "none", "--iptables=false", "--ip6tables=false");
+  const child = spawn("dockerd", args, { env: { ...process.env, PATH: kPath } });
+  let log = "";
+  child.stdout.on("data", (part) => (log += part));
+  child.stderr.on("data", (part) => (log += part));
+  const closed = new Promise((resolve) => child.on("close", resolve));
+  atEnd(t, async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
+    await closed;
+  });
+  const docker = (...command) =>
+    execFileSync("docker", ["--host", `unix://${socket}`, ...command], {
+      encoding: "utf8",
+      env: { ...process.env, PATH: kPath },
+      stdio: ["ignore", "pipe", "pipe"],
+    }).trim();
+  for (let i = 0; i < 300; ++i) {
+    if (child.exitCode !== null) break;
+    try {
+      docker("version");
+      return { socket, docker, dir };
+    } catch {
+      await sleep(100);
+    }
+  }
+  t.skip(`the Docker engine does not start here: ${log.trim().split("\n").at(-1)}`);
+  return null;
+}
+
+function importImage({ docker, dir }) {
+  const root = path.join(dir, "root");
+  mkdirSync(path.join(root, "bin"), { recursive: true });
+  mkdirSync(path.join(root, "tmp"));
+  copyFileSync(kBusybox, path.join(root, "bin/busybox"));
+  execFileSync("chroot", [root, "/bin/busybox", "--install", "-s", "/bin"], { env: { PATH: kPath } });
+  execFileSync("tar", ["-C", root, "-cf", path.join(dir, "image.tar"), "."]);
+  docker("import", path.join(dir, "image.tar"), kImage);
+}
+
+/** Samples as [{name, labels, value}], and families with type and help. */
+function parseText(text) {
+  const samples = [];
+  const types = new Map();
+  for (const line of text.split("\n")) {
+    const type = line.match(/^# TYPE (\S+) (\S+)$/);
+    if (type) types.set(type[1], type[2]);
+    if (line === "" || line.startsWith("#")) continue;
+    const [, name, , inner = "", value] = line.match(/^([^{ ]+)(\{(.*)\})? (\S+)$/);
+    const labels = Object.fromEntries(
+      [...inner.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, label, text]) => [label, text]),
+    );
+    samples.push({ name, labels, value: Number(value) });
+  }
+  return { samples, types };
+}
+
+const page = async (quarterdeck) => {
+  const answer = await request(`${quarterdeck.url}/exporters/cadvisor/metrics`);
+  assert.equal(answer.status, 200, answer.text);
+  return parseText(answer.text);
+};
+
+/** What the engine says of a container, asked over its socket. */
+function engineStats({ socket }, id) {
+  const url = `http://docker/containers/${id}/stats?stream=false&one-shot=true`;
+  return JSON.parse(execFileSync("curl", ["-sS", "--unix-socket", socket, url], { encoding: "utf8" }));
+}
+
+test("containers are told as the engine tells them", { skip: missing() }, async (t) => {
+  const engine = await startEngine(t);
+  if (engine === null) return;
+  importImage(engine);
+  const limits = ["--memory", "128m", "--cpus", "0.5", "--pids-limit", "50", "--ulimit", "nofile=2048:4096"];
+  const names = ["--name", "web", "--label", "com.docker.compose.project=shop", "--label", "other=hidden"];
+  const work = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; exec sleep 3600";
+  const id = engine.docker("run", "-d", "--network", "none", ...limits, ...names, kImage, "/bin/sh", "-c", work);
+  atEnd(t, () => engine.docker("rm", "-f", id));
+  const quarterdeck = await start(t, { args: ["--set", `observe.docker.socket=${engine.socket}`] });
+
+  const mine = ({ labels }) => labels.id?.includes(id) ?? false;
+  const find = (told, name, more = {}) =>
+    told.samples.find(
+      (sample) =>
+        sample.name === name &&
+        mine(sample) &&
+        Object.entries(more).every(([key, text]) => sample.labels[key] === text),
+    );
+  await until(async () => find(await page(quarterdeck), "container_last_seen")?.labels.name === "web", "the name");
+  // The loop has ended: figures stand still.
+  await until(() => engineStats(engine, id).pids_stats.current === 1, "the end of the work", 60_000);
+  await sleep(1000);
+  const told = await page(quarterdeck);
+  const expected = engineStats(engine, id);
+
+  const { labels } = find(told, "container_memory_usage_bytes");
+  assert.deepEqual(labels, {
+    container_label_com_docker_compose_project: "shop",
+    id: labels.id,
+    image: kImage,
+    name: "web",
+  });
+  assert.match(labels.id, new RegExp(`^/(docker/${id}|system.slice/docker-${id}\\.scope)$`));
+
+  const value = (name, more) => find(told, name, more)?.value;
+  assert.equal(value("container_memory_usage_bytes"), expected.memory_stats.usage);
+  assert.equal(value("container_spec_memory_limit_bytes"), 128 << 20);
+  assert.equal(value("container_spec_cpu_quota"), 50_000);
+  assert.equal(value("container_spec_cpu_period"), 100_000);
+  assert.equal(value("container_threads"), expected.pids_stats.current);
+  assert.equal(value("container_threads_max"), 50);
+  assert.equal(value("container_processes"), 1);
+  assert.equal(value("container_ulimits_soft", { ulimit: "max_open_files" }), 2048);
+  assert.equal(value("container_health_state"), -1);
+  const cpu = expected.cpu_stats;
+  const near = (seconds, nanoseconds) => assert.ok(Math.abs(seconds - nanoseconds / 1e9) < 0.02, `${seconds}`);
+  near(value("container_cpu_usage_seconds_total", { cpu: "total" }), cpu.cpu_usage.total_usage);
+  near(value("container_cpu_user_seconds_total"), cpu.cpu_usage.usage_in_usermode);
+  near(value("container_cpu_system_seconds_total"), cpu.cpu_usage.usage_in_kernelmode);
+  assert.equal(value("container_cpu_cfs_periods_total"), cpu.throttling_data.periods);
+  assert.equal(value("container_cpu_cfs_throttled_periods_total"), cpu.throttling_data.throttled_periods);
+  const inspected = JSON.parse(engine.docker("inspect", id))[0];
+  assert.equal(value("container_start_time_seconds"), Math.floor(Date.parse(inspected.State.StartedAt) / 1000));
+
+  const root = (name) => told.samples.find((sample) => sample.name === name && sample.labels.id === "/")?.value;
+  assert.ok(root("container_memory_usage_bytes") > 0);
+  assert.ok(root("container_cpu_usage_seconds_total") > 0);
+  assert.equal(told.samples.find(({ name }) => name === "container_scrape_error").value, 0);
+  assert.ok(told.samples.find(({ name }) => name === "machine_memory_bytes").value > 1 << 20);
+
+  // As the store has it.
+  await until(async () => {
+    const found = await quarterdeck.query('container_memory_usage_bytes{name="web"}');
+    return found.length === 1 && found[0].metric.job === "cadvisor";
+  }, "the container in the store");
+
+  const second = engine.docker("run", "-d", "--network", "none", "--name", "two", kImage, "/bin/sleep", "3600");
+  await until(
+    async () => (await page(quarterdeck)).samples.some(({ labels }) => labels.name === "two"),
+    "the second container",
+  );
+  engine.docker("rm", "-f", second);
+  await until(
+    async () => !(await page(quarterdeck)).samples.some(({ labels }) => labels.id?.includes(second)),
+    "its end",
+  );
+});
+
+test("names, types and labels are cAdvisor's", {
+  skip: !existsSync(conformance) && "no conformance data",
+}, async (t) => {
+  const quarterdeck = await start(t);
+  const told = await page(quarterdeck);
+  const known = new Map(
+    readFileSync(path.join(conformance, "exporters/cadvisor.tsv"), "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => line.split("\t"))
+      .map(([name, labels, type]) => [name, { labels: new Set(labels.split(",")), type }]),
+  );
+  // Of the limits of memory the list's container has none.
+  const unlisted = /^container_spec_memory_(limit|reservation_limit|swap_limit)_bytes$/;
+  for (const { name, labels } of told.samples) {
+    if (unlisted.test(name)) continue;
+    assert.ok(known.has(name), `${name} is not cAdvisor's`);
+    assert.equal(told.types.get(name), known.get(name).type, name);
+    for (const label of Object.keys(labels)) {
+      const form = label.replace(/^container_label_.*/, "container_label_foo_label");
+      assert.ok(known.get(name).labels.has(form), `${name} has no label ${label}`);
+    }
+  }
+});
