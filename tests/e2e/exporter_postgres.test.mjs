@@ -140,7 +140,10 @@ test("the PostgreSQL collector tells what the exporter tells", { skip: missing()
       async () => port === ports.replica || (await ours()).text.includes("pg_stat_archiver_last_archive_age"),
       "an archived segment",
     );
-    assert.deepEqual(compare(await page(), (await ours()).text), []);
+    // A standby archives nothing, so its archiver has no last age; the exporter of 0.11 gives NaN there.
+    const faults = compare(await page(), (await ours()).text);
+    const ofStandby = "pg_stat_archiver_last_archive_age is missing";
+    assert.deepEqual(port === ports.replica ? faults.filter((fault) => fault !== ofStandby) : faults, []);
   }
   const replica = (await quarterdeck.get(`/exporters/postgres/metrics?target=127.0.0.1:${ports.replica}`)).text;
   assert.match(replica, /^pg_replication_is_replica 1$/m);

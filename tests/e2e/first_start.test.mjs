@@ -27,7 +27,7 @@ function cpuTime() {
 test("the machine is known within seconds of the very first start, and truly", async (t) => {
   const before = cpuTime();
   const spawned = Date.now();
-  const quarterdeck = await start(t);
+  const quarterdeck = await start(t, { discovery: true });
   assert.equal((await quarterdeck.get("/-/ready")).status, 200);
 
   const live = {

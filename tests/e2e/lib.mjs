@@ -148,14 +148,15 @@ export class Quarterdeck {
 
 /**
  * Starts the program on a free port and waits until it is ready.
- * Settings of the test come last, so they override.
+ * Settings of the test come last, so they override. What else runs on this machine is not looked for, unless asked to.
  */
 export async function start(
   t,
-  { args = [], dataDir, env = {}, listen = "127.0.0.1:0", wrapper = [], ready = true } = {},
+  { args = [], dataDir, env = {}, listen = "127.0.0.1:0", wrapper = [], ready = true, discovery = false } = {},
 ) {
   const dir = dataDir ?? path.join(scratch(t), "data");
-  const command = [...wrapper, binary, "run", "--data-dir", dir, "--log-format", "json", ...args];
+  const alone = discovery ? [] : ["--set", "observe.discovery.enabled=false"];
+  const command = [...wrapper, binary, "run", "--data-dir", dir, "--log-format", "json", ...alone, ...args];
   if (listen) command.push("--listen", listen);
   const child = spawn(command[0], command.slice(1), { env: { ...process.env, ...env } });
   const quarterdeck = new Quarterdeck(child, dir);

@@ -37,7 +37,7 @@ const kPanels = [
 test("Overview shows this machine within five seconds of the very first start", { skip }, async (t) => {
   const { page, seen } = await window(t);
   const spawned = Date.now();
-  const quarterdeck = await start(t);
+  const quarterdeck = await start(t, { discovery: true });
   await page.goto(quarterdeck.url);
   await until(async () => (await quarterdeck.query("node_load1")).length === 1, "a first sample");
   const drawn = [];

@@ -1,0 +1,134 @@
+// What runs on this machine is found without a word of configuration: servers by process and port, containers by the
+// engine, pages by a container's labels; and what is gone, goes.
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import test from "node:test";
+import { importImage, kImage, missingEngine, startEngine } from "./engine.mjs";
+import { atEnd, freePort, runCommand, start, until } from "./lib.mjs";
+
+function missing(...programs) {
+  const lacking = programs.filter((program) => {
+    try {
+      execFileSync("sh", ["-c", `command -v ${program}`], { stdio: "ignore" });
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  return lacking.length > 0 ? `${lacking.join(" and ")} is not installed` : false;
+}
+
+function launch(t, program, ...args) {
+  const child = spawn(program, args, { stdio: "ignore" });
+  const closed = new Promise((resolve) => child.on("close", resolve));
+  const stop = () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+    return closed;
+  };
+  atEnd(t, stop);
+  return { child, stop };
+}
+
+const services = async (quarterdeck) => (await quarterdeck.api("/api/platform/v1/services")).data.services;
+const at = async (quarterdeck, address) => (await services(quarterdeck)).find((one) => one.address === address);
+
+test("servers outside of containers are found, measured, and gone when they end", {
+  skip: missing("redis-server", "memcached"),
+}, async (t) => {
+  const [cache, locked, memory] = [await freePort(), await freePort(), await freePort()];
+  const redis = launch(t, "redis-server", "--port", `${cache}`, "--save", "", "--bind", "127.0.0.1");
+  launch(t, "redis-server", "--port", `${locked}`, "--save", "", "--bind", "127.0.0.1", "--requirepass", "sesame");
+  launch(t, "memcached", "-u", "nobody", "-l", "127.0.0.1", "-p", `${memory}`);
+  const quarterdeck = await start(t, { discovery: true });
+  const found = await until(() => at(quarterdeck, `127.0.0.1:${cache}`), "the first Redis", 20_000);
+  assert.equal(found.kind, "redis");
+  assert.match(found.foundBy, new RegExp(`port ${cache} of process redis-server \\(pid ${redis.child.pid}\\)`));
+  await until(async () => (await at(quarterdeck, `127.0.0.1:${cache}`)).state === "up", "a pass");
+  await until(async () => (await at(quarterdeck, `127.0.0.1:${memory}`))?.state === "up", "memcached");
+  const shut = await until(async () => {
+    const one = await at(quarterdeck, `127.0.0.1:${locked}`);
+    return one?.state === "unreadable" && one;
+  }, "the locked one");
+  assert.match(shut.why, /observe\.redis\[\]\.password/);
+  assert.equal(await quarterdeck.value(`redis_up{instance="127.0.0.1:${cache}", job="redis"}`), 1);
+  assert.equal(await quarterdeck.value(`redis_up{instance="127.0.0.1:${locked}", job="redis"}`), 0);
+
+  const listed = await runCommand(["targets", "--url", quarterdeck.url]);
+  assert.equal(listed.code, 0, listed.stderr);
+  assert.match(listed.stdout, new RegExp(`up +redis +redis-server +127.0.0.1:${cache} `));
+  assert.match(listed.stdout, new RegExp(`unreadable +redis .*:${locked} .*\\n +.*password`));
+  const json = JSON.parse((await runCommand(["targets", "--url", quarterdeck.url, "--output", "json"])).stdout);
+  assert.ok(json.services.some((one) => one.address === `127.0.0.1:${memory}`));
+  assert.ok(json.targets.some((one) => one.labels.job === "node"));
+
+  await redis.stop();
+  await until(async () => !(await at(quarterdeck, `127.0.0.1:${cache}`)), "the end of the first Redis", 25_000);
+  await until(
+    async () => (await quarterdeck.query(`redis_up{instance="127.0.0.1:${cache}"}`)).length === 0,
+    "the end of its series",
+  );
+});
+
+test("a container appears and goes within a second, and its labelled page is scraped", {
+  skip: missingEngine() || missing("busybox"),
+}, async (t) => {
+  const engine = await startEngine(t);
+  if (engine === null) return;
+  importImage(engine);
+  const quarterdeck = await start(t, {
+    discovery: true,
+    args: ["--set", `observe.docker.socket=${engine.socket}`, "--set", "observe.interval=1s"],
+  });
+  const containers = async () => (await quarterdeck.api("/api/platform/v1/containers")).data;
+  await until(async () => (await containers()).engine.state === "connected", "the engine");
+  const port = await freePort();
+  const labels = [
+    "--label=com.docker.compose.project=shop",
+    "--label=com.docker.compose.service=checkout",
+    "--label=prometheus.io/scrape=true",
+    `--label=prometheus.io/port=${port}`,
+    "--label=prometheus.io/path=/stats.txt",
+  ];
+  const page = "mkdir -p /tmp/www; echo checkout_orders_total 7 > /tmp/www/stats.txt";
+  const serve = `${page}; exec httpd -f -p 127.0.0.1:${port} -h /tmp/www`;
+  const secret = ["--env", "API_KEY=sesame"];
+  const id = engine.docker(
+    "run",
+    "-d",
+    "--network=host",
+    "--name=checkout",
+    ...labels,
+    ...secret,
+    kImage,
+    "/bin/sh",
+    "-c",
+    serve,
+  );
+  atEnd(t, () => engine.docker("rm", "-f", id));
+  const seen = await until(
+    async () => (await containers()).containers.find((one) => one.id === id),
+    "the container",
+    1_500,
+  );
+  assert.equal(seen.name, "checkout");
+  assert.equal(seen.project, "shop");
+  assert.equal(seen.state, "running");
+  const scraped = `checkout_orders_total{instance="127.0.0.1:${port}", job="checkout", project="shop"}`;
+  await until(async () => (await quarterdeck.value(scraped)) === 7, "the page", 20_000);
+  assert.ok(
+    !(await quarterdeck.get("/api/platform/v1/containers")).text.includes("sesame"),
+    "environments are not shown",
+  );
+  assert.ok(!quarterdeck.raw.includes("sesame"), "nor logged");
+  await until(
+    async () => (await quarterdeck.value('container_memory_usage_bytes{name="checkout"}')) > 0,
+    "the container's figures",
+  );
+  engine.docker("kill", id);
+  await until(
+    async () => (await containers()).containers.find((one) => one.id === id)?.state !== "running",
+    "its end",
+    1_500,
+  );
+  await until(async () => (await quarterdeck.query(scraped)).length === 0, "the end of its series", 15_000);
+});
