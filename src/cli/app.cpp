@@ -218,7 +218,7 @@ base::Status App::Rooms::build_observers(const Settings& s) {
     containers.sysfs = s.host.sysfs;
     containers.rootfs = s.host.rootfs;
     collectors->add(std::make_unique<observe::containers::ContainersCollector>(
-        containers, [this] { return discovery->containers(); }, clock, log));
+        containers, [this] { return discovery->containers(); }, clock));
   }
   services = std::make_unique<observe::Services>(*collectors, log);
   add_kinds(*services, workbench(s));
@@ -332,6 +332,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .services = [this] { return services->statuses(); },
       .containers = [this] { return discovery->containers(); },
       .engine = [this] { return engine_state(discovery->engine()); },
+      .complaints = [this] { return discovery->complaints(); },
   });
   serve::platform::add_inventory_routes(*router, *inventory);
   serve::platform::add_about_route(*router, {.data_dir = std::filesystem::absolute(s.data_dir).string()});

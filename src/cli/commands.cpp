@@ -10,6 +10,7 @@
 #include "base/build.h"
 #include "base/strings.h"
 #include "cli/command.h"
+#include "cli/metrics_reference.h"
 #include "model/config/render.h"
 
 namespace qd::cli {
@@ -61,8 +62,14 @@ void add_config(CLI::App& app, int& exit_code) {
   flags->add_to(*command);
   auto reference = std::make_shared<bool>(false);
   command->add_flag("--reference", *reference, "print docs/configuration.md instead");
-  command->callback([flags, reference, &exit_code] {
+  auto metrics = std::make_shared<bool>(false);
+  command->add_flag("--metrics", *metrics, "print docs/exporters.md instead: every metric of the built-in collectors");
+  command->callback([flags, reference, metrics, &exit_code] {
     exit_code = kExitYes;
+    if (*metrics) {
+      fmt::print("{}", metrics_reference());
+      return;
+    }
     if (*reference) {
       Settings settings;
       declare(settings);

@@ -112,15 +112,14 @@ void add_kinds(observe::Services& services, const Workbench& bench) {
                                                                   bench.log);
   });
   services.add_kind("mysql", [bench](const Service& found) {
-    return std::make_unique<observe::mysql::MysqlCollector>(mysql_of(found, bench.legacy_names), bench.clock,
-                                                            bench.log);
+    return std::make_unique<observe::mysql::MysqlCollector>(mysql_of(found, bench.legacy_names), bench.clock);
   });
   services.add_kind("redis", [bench](const Service& found) {
-    return std::make_unique<observe::redis::RedisCollector>(redis_of(found), bench.clock, bench.log);
+    return std::make_unique<observe::redis::RedisCollector>(redis_of(found), bench.clock);
   });
   services.add_kind("memcached", [bench](const Service& found) {
     return std::make_unique<observe::memcached::MemcachedCollector>(
-        observe::memcached::Options{.address = found.address}, bench.clock, bench.log);
+        observe::memcached::Options{.address = found.address}, bench.clock);
   });
   services.add_kind("nginx", [bench](const Service& found) {
     return std::make_unique<observe::nginx::NginxCollector>(nginx_of(found, bench.legacy_names),
@@ -139,17 +138,17 @@ std::vector<DeclaredService> declared_services(const ObserverSettings& settings,
   for (auto options : settings.mysql) {
     options.legacy_names = bench.legacy_names;
     all.push_back(declared("mysql", options.address, options, [bench](const auto& o) {
-      return std::make_unique<observe::mysql::MysqlCollector>(o, bench.clock, bench.log);
+      return std::make_unique<observe::mysql::MysqlCollector>(o, bench.clock);
     }));
   }
   for (const auto& options : settings.redis) {
     all.push_back(declared("redis", options.address, options, [bench](const auto& o) {
-      return std::make_unique<observe::redis::RedisCollector>(o, bench.clock, bench.log);
+      return std::make_unique<observe::redis::RedisCollector>(o, bench.clock);
     }));
   }
   for (const auto& options : settings.memcached) {
     all.push_back(declared("memcached", options.address, options, [bench](const auto& o) {
-      return std::make_unique<observe::memcached::MemcachedCollector>(o, bench.clock, bench.log);
+      return std::make_unique<observe::memcached::MemcachedCollector>(o, bench.clock);
     }));
   }
   for (auto options : settings.nginx) {

@@ -103,9 +103,12 @@ int targets(const TargetFlags& flags) {
       rows.push_back(row_of_target(target.as_object()));
     }
     if (flags.output.json()) {
-      fmt::print("{}\n", json::serialize(json::object{{"services", list}, {"targets", others}}));
+      fmt::print("{}\n",
+                 json::serialize(json::object{
+                     {"services", list}, {"targets", others}, {"complaints", services->as_object().at("complaints")}}));
     } else {
       print_table(rows);
+      for (const auto& text : services->as_object().at("complaints").as_array()) fmt::print("\n{}\n", text_of(text));
     }
     return kExitYes;
   } catch (const std::exception& error) {

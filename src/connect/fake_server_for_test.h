@@ -81,10 +81,10 @@ class FakeServer {
     sockaddr_in where{};
     where.sin_family = AF_INET;
     where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ::bind(listener_, reinterpret_cast<sockaddr*>(&where), sizeof(where));
-    ::listen(listener_, 16);
+    (void)::bind(listener_, reinterpret_cast<sockaddr*>(&where), sizeof(where));
+    (void)::listen(listener_, 16);
     socklen_t size = sizeof(where);
-    ::getsockname(listener_, reinterpret_cast<sockaddr*>(&where), &size);
+    (void)::getsockname(listener_, reinterpret_cast<sockaddr*>(&where), &size);
     port_ = ntohs(where.sin_port);
     acceptor_ = std::thread([this] { accept_all(); });
   }

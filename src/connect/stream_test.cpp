@@ -145,6 +145,7 @@ TEST(Stream, a_unix_socket_is_a_path) {
   base::TempDirectory dir;
   const std::string path = (dir.path() / "s").string();
   const int listener = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  ASSERT_GE(listener, 0);
   sockaddr_un where{};
   where.sun_family = AF_UNIX;
   path.copy(where.sun_path, sizeof(where.sun_path) - 1);
@@ -193,12 +194,12 @@ struct Certificate {
     X509_EXTENSION* names = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "IP:127.0.0.1,DNS:db.example");
     X509_add_ext(x, names, -1);
     X509_sign(x, pair, EVP_sha256());
-    FILE* file = ::fopen(cert.c_str(), "w");
-    PEM_write_X509(file, x);
-    ::fclose(file);
-    file = ::fopen(key.c_str(), "w");
-    PEM_write_PrivateKey(file, pair, nullptr, nullptr, 0, nullptr, nullptr);
-    ::fclose(file);
+    BIO* file = BIO_new_file(cert.c_str(), "w");
+    PEM_write_bio_X509(file, x);
+    BIO_free(file);
+    file = BIO_new_file(key.c_str(), "w");
+    PEM_write_bio_PrivateKey(file, pair, nullptr, nullptr, 0, nullptr, nullptr);
+    BIO_free(file);
     X509_EXTENSION_free(names);
     X509_free(x);
     EVP_PKEY_free(pair);
@@ -234,7 +235,7 @@ struct TlsServer {
     server.reset();
     SSL_CTX_free(context);
   }
-  base::Result<std::unique_ptr<Stream>> open(TlsOptions tls, std::string address = {}) {
+  base::Result<std::unique_ptr<Stream>> open(TlsOptions tls, const std::string& address = {}) {
     tls.enabled = true;
     return Stream::open({address.empty() ? server->address() : address, tls}, kClock, in_ms(5000));
   }

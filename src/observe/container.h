@@ -28,7 +28,7 @@ struct Container {
   std::map<std::string, std::string> environment;  // holds secrets: never shown, never logged
   std::map<std::string, std::string> addresses;    // network name to IP address
   std::vector<ContainerPort> ports;
-  std::vector<std::string> command;
+  std::vector<std::string> command;  // may hold secrets as well
   std::string network_mode;  // "host", "none", "bridge", "container:<id>", or a network's name
   std::string state;         // "running", "paused", "restarting", "exited", …
   std::string health;        // "healthy", "unhealthy", "starting"; empty without a health check

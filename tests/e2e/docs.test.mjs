@@ -16,15 +16,16 @@ function commandsIn(text, prefix) {
   return [...new Set([...words].map((found) => found[1]))];
 }
 
-test("docs/configuration.md is what the program declares", async () => {
-  const { code, stdout } = await runCommand(["config", "--reference"]);
-  assert.equal(code, 0);
-  assert.equal(
-    read("docs/configuration.md"),
-    stdout,
-    "write it anew: build/release/quarterdeck config --reference > docs/configuration.md",
-  );
-});
+for (const [flag, document] of [
+  ["--reference", "docs/configuration.md"],
+  ["--metrics", "docs/exporters.md"],
+]) {
+  test(`${document} is what the program declares`, async () => {
+    const { code, stdout } = await runCommand(["config", flag]);
+    assert.equal(code, 0);
+    assert.equal(read(document), stdout, `write it anew: build/release/quarterdeck config ${flag} > ${document}`);
+  });
+}
 
 test("every ./dev command in the documents exists, and ./dev run and ./dev test are in the README", () => {
   const script = read("dev");

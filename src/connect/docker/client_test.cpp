@@ -66,6 +66,11 @@ struct Engine {
     return result.get_future().get();
   }
 
+  std::vector<std::string> targets() {
+    const std::lock_guard lock(mutex);
+    return asked;
+  }
+
   base::TempDirectory dir;
   std::string socket = dir / "engine.sock";
   std::mutex mutex;
@@ -84,7 +89,7 @@ TEST(Engine, is_asked_in_the_newest_version_that_both_know) {
     const auto client = engine.connected();
     EXPECT_EQ(client.api_version(), used);
     EXPECT_TRUE(engine.list(client));
-    EXPECT_EQ(engine.asked.back(), fmt::format("/v{}/containers/json?all=true", used));
+    EXPECT_EQ(engine.targets().back(), fmt::format("/v{}/containers/json?all=true", used));
   }
   for (const std::string theirs : {"1.23", "2.1", "1.", "1.x", "1.-5", "1.99999999999"}) {
     Engine engine([&](const Request&, Reply reply) { reply.send(pong(theirs)); });
@@ -195,11 +200,11 @@ TEST(Events, come_as_they_happen_however_they_are_cut) {
   listener.listen(engine.connected());
   const auto start = event("start");
   feed.send(start.substr(0, 10));
-  EXPECT_TRUE(eventually([&] { return engine.asked.size() == 2; }));
+  EXPECT_TRUE(eventually([&] { return engine.targets().size() == 2; }));
   feed.send(start.substr(10) + "\n" + event("die") + "\r\n\n" + R"({"Type":"image","Action":"pull"})" + "\n" +
             event("health_status: healthy") + "\n");
   EXPECT_TRUE(eventually([&] { return listener.text() == "start die health_status "; })) << listener.text();
-  EXPECT_EQ(engine.asked.back(), "/v1.41/events?since=1700&filters=%7B%22type%22%3A%5B%22container%22%5D%7D");
+  EXPECT_EQ(engine.targets().back(), "/v1.41/events?since=1700&filters=%7B%22type%22%3A%5B%22container%22%5D%7D");
   feed.end();
   EXPECT_EQ(listener.end.get_future().get().code(), ErrorCode::kUnavailable);
 }

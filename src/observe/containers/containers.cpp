@@ -207,24 +207,13 @@ class ContainersCollector::Machinery {
 };
 
 ContainersCollector::ContainersCollector(const Options& options, std::function<ContainerList()> containers,
-                                         const base::Clock& clock, base::Log& log)
-    : machinery_(std::make_unique<Machinery>(options, std::move(containers), clock)), log_(log) {}
+                                         const base::Clock& clock)
+    : machinery_(std::make_unique<Machinery>(options, std::move(containers), clock)) {}
 
 ContainersCollector::~ContainersCollector() = default;
 
 base::Status ContainersCollector::collect(std::int64_t deadline_ns, Sink& sink) {
-  std::optional<base::Error> trouble = machinery_->pass(deadline_ns, sink);
-  const auto code_of = [](const std::optional<base::Error>& error) {
-    return error ? std::optional(error->code()) : std::nullopt;
-  };
-  if (code_of(trouble) != code_of(trouble_)) {
-    if (trouble) {
-      log_.warn("not all of the containers' figures can be told", {{"error", *trouble}});
-    } else {
-      log_.info("all of the containers' figures are told again");
-    }
-  }
-  trouble_ = std::move(trouble);
+  trouble_ = machinery_->pass(deadline_ns, sink);
   return {};
 }
 

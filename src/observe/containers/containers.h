@@ -21,7 +21,6 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "observe/collector.h"
 #include "observe/container.h"
 
@@ -46,9 +45,8 @@ struct Options {
 
 class ContainersCollector final : public Collector {
  public:
-  // `containers` is called once a pass, on its thread. `clock` and `log` outlive the collector.
-  ContainersCollector(const Options& options, std::function<ContainerList()> containers, const base::Clock& clock,
-                      base::Log& log);
+  // `containers` is called once a pass, on its thread. `clock` outlives the collector.
+  ContainersCollector(const Options& options, std::function<ContainerList()> containers, const base::Clock& clock);
   ~ContainersCollector() override;
   ContainersCollector(const ContainersCollector&) = delete;
   ContainersCollector& operator=(const ContainersCollector&) = delete;
@@ -62,7 +60,6 @@ class ContainersCollector final : public Collector {
 
   std::unique_ptr<Machinery> machinery_;
   std::optional<base::Error> trouble_;
-  base::Log& log_;
 };
 
 }  // namespace qd::observe::containers

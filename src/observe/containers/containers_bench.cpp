@@ -45,7 +45,7 @@ void run_passes(benchmark::State& state, const Options& options, std::size_t con
   // Passes come five seconds apart, as limits and open files are spread over time.
   base::ManualClock clock;
   const ContainerList list = engine_list(containers);
-  ContainersCollector collector(options, [&] { return list; }, clock, base::Log::silent());
+  ContainersCollector collector(options, [&] { return list; }, clock);
   CountingSink sink;
   const auto pass = [&] {
     sink.samples = 0;

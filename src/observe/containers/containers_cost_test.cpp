@@ -51,7 +51,7 @@ TEST(ContainersCost, a_pass_over_unchanged_containers_allocates_little) {
   for (std::size_t i = 0; i < kContainers; ++i) tree.write_version_2("docker/" + test_id(i));
   tree.write("proc/4242/net/dev", Tree::network("eth0", 1));
   base::ManualClock clock;
-  ContainersCollector collector(tree.options(), {}, clock, base::Log::silent());
+  ContainersCollector collector(tree.options(), {}, clock);
   CountingSink sink;
   const auto pass = [&] {
     clock.advance_ms(100);
@@ -76,7 +76,7 @@ TEST(ContainersCost, descriptors_are_kept_and_given_back) {
   const std::size_t at_first = open_descriptors();
   {
     base::SystemClock clock;
-    ContainersCollector collector({}, {}, clock, base::Log::silent());
+    ContainersCollector collector({}, {}, clock);
     CountingSink sink;
     for (int i = 0; i < 3; ++i) ASSERT_TRUE(collector.collect(clock.monotonic_ns() + 5'000'000'000, sink));
     EXPECT_LE(open_descriptors(), at_first + 4096);

@@ -13,7 +13,6 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/temp_directory.h"
 #include "observe/containers/containers.h"
 #include "observe/recording_sink.h"
@@ -215,8 +214,7 @@ inline Container test_container(const std::string& id, const std::string& name) 
 // A collector over a tree, on a manual clock. Each pass comes five seconds after the last.
 class TreeMachine {
  public:
-  explicit TreeMachine(const Options& options)
-      : collector_(options, [this] { return containers_; }, clock_, base::Log::silent()) {}
+  explicit TreeMachine(const Options& options) : collector_(options, [this] { return containers_; }, clock_) {}
   explicit TreeMachine(const Tree& tree) : TreeMachine(tree.options()) {}
 
   RecordingSink collect() {

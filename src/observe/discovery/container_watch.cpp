@@ -101,8 +101,8 @@ class ContainerWatch::Core : public std::enable_shared_from_this<Core> {
     int failures = 0;
   };
 
-  static void run(Todo todo) {
-    for (auto& call : todo) call();
+  static void run(const Todo& todo) {
+    for (const auto& call : todo) call();
   }
 
   std::int64_t now_ns() const { return around_.scheduler.clock().monotonic_ns(); }
@@ -253,7 +253,7 @@ class ContainerWatch::Core : public std::enable_shared_from_this<Core> {
       resync_timer_ = after_ms(kResyncMs, &Core::resync);
       pump(todo);
     }
-    run(std::move(todo));
+    run(todo);
   }
 
   // Keeps those that run, then those that are known, up to the limit.
@@ -327,7 +327,7 @@ class ContainerWatch::Core : public std::enable_shared_from_this<Core> {
         pump(todo);
       }
     }
-    run(std::move(todo));
+    run(todo);
   }
 
   void want(const std::string& id) QD_REQUIRES(mutex_) {
@@ -399,7 +399,7 @@ class ContainerWatch::Core : public std::enable_shared_from_this<Core> {
       count();
       pump(todo);
     }
-    run(std::move(todo));
+    run(todo);
   }
 
   void requeue(const std::string& id, Wish& wish) QD_REQUIRES(mutex_) {
@@ -424,7 +424,7 @@ class ContainerWatch::Core : public std::enable_shared_from_this<Core> {
         self->requeue(id, found->second);
         self->pump(todo);
       }
-      run(std::move(todo));
+      run(todo);
     });
   }
 

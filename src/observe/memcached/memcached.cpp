@@ -50,8 +50,8 @@ std::optional<double> number(const StatTable& table, std::string_view key) {
 
 }  // namespace
 
-MemcachedCollector::MemcachedCollector(Options options, const base::Clock& clock, base::Log& log)
-    : options_(std::move(options)), clock_(clock), log_(log) {}
+MemcachedCollector::MemcachedCollector(Options options, const base::Clock& clock)
+    : options_(std::move(options)), clock_(clock) {}
 
 MemcachedCollector::~MemcachedCollector() = default;
 
@@ -62,9 +62,6 @@ base::Status MemcachedCollector::collect(std::int64_t deadline_ns, Sink& sink) {
     stream_.reset();
     note(status.error());
   }
-  if (was_up_ && !status) log_.warn("memcached cannot be read", {{"error", status.error()}});
-  if (!was_up_ && status) log_.info("memcached can be read again", {{"address", options_.address}});
-  was_up_ = status.has_value();
   begin(sink, kUp);
   sink.sample(status ? 1 : 0);
   if (status) tell(sink);

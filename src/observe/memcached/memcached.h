@@ -13,7 +13,6 @@
 #include <string_view>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "connect/stream.h"
 #include "observe/collector.h"
 #include "observe/memcached/stat_table.h"
@@ -28,8 +27,8 @@ struct Options {
 
 class MemcachedCollector final : public Collector {
  public:
-  // `clock` and `log` outlive it.
-  MemcachedCollector(Options options, const base::Clock& clock, base::Log& log);
+  // `clock` outlives it.
+  MemcachedCollector(Options options, const base::Clock& clock);
   ~MemcachedCollector() override;
 
   std::string_view name() const override { return "memcached"; }
@@ -49,12 +48,10 @@ class MemcachedCollector final : public Collector {
 
   const Options options_;
   const base::Clock& clock_;
-  base::Log& log_;
   std::unique_ptr<connect::Stream> stream_;
   std::array<StatTable, kAnswers> answers_;
   std::optional<base::Error> trouble_;
   std::string version_;
-  bool was_up_ = true;
 };
 
 }  // namespace qd::observe::memcached

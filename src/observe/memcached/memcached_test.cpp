@@ -24,7 +24,6 @@ using connect::FakeServer;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::Optional;
 
 const base::SystemClock kClock;
 
@@ -63,7 +62,7 @@ void collect(MemcachedCollector& collector, Told& told, std::int64_t ms = 5000) 
 }
 
 Told collect_from(const FakeServer& server, std::int64_t ms = 5000) {
-  MemcachedCollector collector({server.address()}, kClock, base::Log::silent());
+  MemcachedCollector collector({server.address()}, kClock);
   Told told;
   collect(collector, told, ms);
   return told;
@@ -143,7 +142,7 @@ TEST(Memcached, the_connection_is_kept_and_opened_anew_when_the_server_closed_it
       if (line == "stats slabs" && ++passes == 2) return;
     }
   });
-  MemcachedCollector collector({server.address()}, kClock, base::Log::silent());
+  MemcachedCollector collector({server.address()}, kClock);
   for (int pass = 0; pass < 4; ++pass) {
     Told told;
     collect(collector, told);
@@ -158,7 +157,7 @@ TEST(Memcached, a_server_that_is_not_there_is_down_with_the_reason) {
     FakeServer server([](FakePeer&) {});
     address = server.address();
   }
-  MemcachedCollector collector({address}, kClock, base::Log::silent());
+  MemcachedCollector collector({address}, kClock);
   Told told;
   collect(collector, told);
   EXPECT_EQ(told.sink.value("memcached_up"), 0);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -154,6 +155,23 @@ inline Answers mysql_8_4() {
                   "3000000000"}}}},
   };
 }
+
+// What a fake server was asked, kept for the test's own thread.
+class Statements {
+ public:
+  void add(std::string_view sql) {
+    const std::lock_guard lock(mutex_);
+    text_ += std::string(sql) + '\n';
+  }
+  std::string text() const {
+    const std::lock_guard lock(mutex_);
+    return text_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::string text_;
+};
 
 class MysqlCollectorTest : public testing::Test {
  protected:

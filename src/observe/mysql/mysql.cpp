@@ -26,10 +26,9 @@ double seconds(std::int64_t ns) {
 
 }  // namespace
 
-MysqlCollector::MysqlCollector(const Options& options, const base::Clock& clock, base::Log& log)
+MysqlCollector::MysqlCollector(const Options& options, const base::Clock& clock)
     : options_(options),
       clock_(clock),
-      log_(log),
       session_(std::make_unique<Session>(
           connect::mysql::Target{options.address, options.user, options.password, options.tls}, clock)) {
   for (const PartInfo& info : parts()) {
@@ -63,16 +62,6 @@ base::Status MysqlCollector::collect(std::int64_t deadline_ns, Sink& sink) {
     } else if (failure_) {
       trouble_ = failure_;
     }
-  }
-
-  const std::string& now = trouble_ ? trouble_->message() : std::string();
-  if (now != logged_trouble_) {
-    if (trouble_) {
-      log_.warn("mysql is not seen as it could be", {{"server", options_.address}, {"error", now}});
-    } else {
-      log_.info("mysql is seen in full again", {{"server", options_.address}});
-    }
-    logged_trouble_ = now;
   }
   return {};
 }

@@ -45,8 +45,8 @@ class Session;
 
 class MysqlCollector final : public Collector {
  public:
-  // `clock` and `log` outlive it.
-  MysqlCollector(const Options& options, const base::Clock& clock, base::Log& log);
+  // `clock` outlives it.
+  MysqlCollector(const Options& options, const base::Clock& clock);
   ~MysqlCollector() override;
   MysqlCollector(const MysqlCollector&) = delete;
   MysqlCollector& operator=(const MysqlCollector&) = delete;
@@ -70,11 +70,9 @@ class MysqlCollector final : public Collector {
 
   const Options options_;
   const base::Clock& clock_;
-  base::Log& log_;
   std::unique_ptr<Session> session_;
   std::vector<Entry> entries_;
   std::optional<base::Error> trouble_;
-  std::string logged_trouble_;
   std::uint64_t passes_ = 0;
   // Of the pass that runs.
   std::string denied_;  // labels of the parts that lack a right

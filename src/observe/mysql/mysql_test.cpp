@@ -48,7 +48,7 @@ std::vector<std::string> all_parts() {
 
 TEST_F(MysqlCollectorTest, mysql_8_4_is_told_under_the_exporters_names) {
   FakeServer server(fake_mysql("8.4.3", [](std::string_view sql) { return answer_of(mysql_8_4(), sql); }));
-  MysqlCollector collector(options(server), clock_, base::Log::silent());
+  MysqlCollector collector(options(server), clock_);
   for (int times = 0; times < 2; ++times) {
     const RecordingSink sink = pass(collector);
     EXPECT_EQ(trouble(collector), "");
@@ -150,7 +150,7 @@ TEST_F(MysqlCollectorTest, every_family_that_is_told_stands_in_the_table) {
   Options made = options(server);
   made.collect = all_parts();
   made.legacy_names = true;
-  MysqlCollector collector(made, clock_, base::Log::silent());
+  MysqlCollector collector(made, clock_);
   const RecordingSink sink = pass(collector);
   EXPECT_EQ(trouble(collector), "");
 
@@ -222,12 +222,12 @@ TEST_F(MysqlCollectorTest, mariadb_is_asked_in_its_own_words) {
   answers["SHOW ALL SLAVES STATUS"] = {
       .columns = {"Connection_name", "Master_Host", "Slave_IO_Running", "Seconds_Behind_Master"},
       .rows = {{"", "db1", "Yes", "0"}, {"two", "db1", "No", std::nullopt}}};
-  std::string asked;
+  Statements asked;
   FakeServer server(fake_mysql("5.5.5-10.11.6-MariaDB-log", [&](std::string_view sql) {
-    asked += std::string(sql) + '\n';
+    asked.add(sql);
     return answer_of(answers, sql);
   }));
-  MysqlCollector collector(options(server), clock_, base::Log::silent());
+  MysqlCollector collector(options(server), clock_);
   const RecordingSink sink = pass(collector);
   EXPECT_EQ(sink.value("mysql_slave_status_slave_io_running{channel_name=\"\",connection_name=\"two\",master_host="
                        "\"db1\",master_uuid=\"\"}"),
@@ -235,17 +235,17 @@ TEST_F(MysqlCollectorTest, mariadb_is_asked_in_its_own_words) {
   EXPECT_EQ(sink.value("mysql_slave_status_seconds_behind_master{channel_name=\"\",connection_name=\"\",master_host="
                        "\"db1\",master_uuid=\"\"}"),
             0);
-  EXPECT_THAT(asked, HasSubstr("innodb_metrics WHERE enabled = 1"));
-  EXPECT_THAT(asked, HasSubstr("max_statement_time"));
-  EXPECT_THAT(asked, Not(HasSubstr("quantile_95")));
-  EXPECT_THAT(asked, Not(HasSubstr("QUERY_RESPONSE_TIME_READ")));
+  EXPECT_THAT(asked.text(), HasSubstr("innodb_metrics WHERE enabled = 1"));
+  EXPECT_THAT(asked.text(), HasSubstr("max_statement_time"));
+  EXPECT_THAT(asked.text(), Not(HasSubstr("quantile_95")));
+  EXPECT_THAT(asked.text(), Not(HasSubstr("QUERY_RESPONSE_TIME_READ")));
 }
 
 TEST_F(MysqlCollectorTest, legacy_names_are_told_beside_the_new_ones) {
   FakeServer server(fake_mysql("8.4.3", [](std::string_view sql) { return answer_of(mysql_8_4(), sql); }));
   Options made = options(server);
   made.legacy_names = true;
-  MysqlCollector collector(made, clock_, base::Log::silent());
+  MysqlCollector collector(made, clock_);
   const RecordingSink sink = pass(collector);
   const std::string labels = "{channel_name=\"east\",connection_name=\"\",master_host=\"db1\",master_uuid=\"uuid-1\"}";
   EXPECT_EQ(sink.value("mysql_slave_status_seconds_behind_source" + labels), 17);
@@ -256,41 +256,41 @@ TEST_F(MysqlCollectorTest, legacy_names_are_told_beside_the_new_ones) {
 }
 
 TEST_F(MysqlCollectorTest, parts_are_added_and_taken_away_by_name) {
-  std::string asked;
+  Statements asked;
   FakeServer server(fake_mysql("8.4.3", [&](std::string_view sql) {
-    asked += std::string(sql) + '\n';
+    asked.add(sql);
     return answer_of(mysql_8_4(), sql);
   }));
   Options made = options(server);
   made.collect = {"heartbeat", "info_schema.rocksdb_perf_context", "-engine_innodb_status"};
   made.heartbeat_table = "a`b.beat";
   made.digests_limit = 7;
-  MysqlCollector collector(made, clock_, base::Log::silent());
+  MysqlCollector collector(made, clock_);
   const RecordingSink sink = pass(collector);
   EXPECT_TRUE(sink.value("mysql_exporter_collector_success{collector=\"collect.heartbeat\"}"));
   EXPECT_FALSE(sink.value("mysql_exporter_collector_success{collector=\"collect.engine_innodb_status\"}"));
-  EXPECT_THAT(asked, HasSubstr("FROM `a``b`.`beat`"));
-  EXPECT_THAT(asked, HasSubstr("LIMIT 7\n"));
-  EXPECT_THAT(asked, HasSubstr("MAX(IF(stat_type = 'block_read_count', value, NULL)) AS block_read_count"));
-  EXPECT_THAT(asked, Not(HasSubstr("ENGINE INNODB STATUS")));
+  EXPECT_THAT(asked.text(), HasSubstr("FROM `a``b`.`beat`"));
+  EXPECT_THAT(asked.text(), HasSubstr("LIMIT 7\n"));
+  EXPECT_THAT(asked.text(), HasSubstr("MAX(IF(stat_type = 'block_read_count', value, NULL)) AS block_read_count"));
+  EXPECT_THAT(asked.text(), Not(HasSubstr("ENGINE INNODB STATUS")));
 }
 
 TEST_F(MysqlCollectorTest, what_the_server_has_off_is_not_asked_for) {
   Answers answers = mysql_8_4();
   answers["SHOW GLOBAL VARIABLES"] = {.columns = {"Variable_name", "Value"},
                                       .rows = {{"performance_schema", "OFF"}, {"log_bin", "OFF"}}};
-  std::string asked;
+  Statements asked;
   FakeServer server(fake_mysql("8.4.3", [&](std::string_view sql) {
-    asked += std::string(sql) + '\n';
+    asked.add(sql);
     return answer_of(answers, sql);
   }));
   Options made = options(server);
   made.collect = {"perf_schema.tableiowaits", "info_schema.tablestats"};
-  MysqlCollector collector(made, clock_, base::Log::silent());
+  MysqlCollector collector(made, clock_);
   const RecordingSink sink = pass(collector);
   EXPECT_EQ(sink.value("mysql_exporter_collector_success{collector=\"collect.perf_schema.tableiowaits\"}"), 1);
   for (const char* text : {"performance_schema.", "BINARY LOGS", "_statistics", "QUERY_RESPONSE_TIME"}) {
-    EXPECT_THAT(asked, Not(HasSubstr(text)));
+    EXPECT_THAT(asked.text(), Not(HasSubstr(text)));
   }
 }
 

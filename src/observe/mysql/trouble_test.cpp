@@ -17,15 +17,15 @@ using testing::StartsWith;
 constexpr std::int64_t kGraceNs = 1'000'000'000;
 
 TEST_F(MysqlCollectorTest, a_wrong_password_is_said_with_the_cure) {
-  std::string version = "8.4.3";
+  std::atomic<bool> is_mariadb = false;
   FakeServer server([&](FakePeer& peer) {
     FakeMysql mysql(peer);
     std::string reply;
-    if (mysql.greet(version) && mysql.read_packet(reply)) {
+    if (mysql.greet(is_mariadb ? "5.5.5-10.11.6-MariaDB" : "8.4.3") && mysql.read_packet(reply)) {
       mysql.error(1045, "Access denied for user 'monitor'@'10.0.0.9' (using password: YES)");
     }
   });
-  MysqlCollector collector(options(server), clock_, base::Log::silent());
+  MysqlCollector collector(options(server), clock_);
   const RecordingSink sink = pass(collector);
   EXPECT_EQ(sink.values().size(), 1u);
   EXPECT_EQ(sink.value("mysql_up"), 0);
@@ -39,8 +39,8 @@ TEST_F(MysqlCollectorTest, a_wrong_password_is_said_with_the_cure) {
   pass(collector);
   EXPECT_EQ(server.connections(), 3);  // the greeting is read apart once
 
-  version = "5.5.5-10.11.6-MariaDB";
-  MysqlCollector other(options(server), clock_, base::Log::silent());
+  is_mariadb = true;
+  MysqlCollector other(options(server), clock_);
   pass(other);
   EXPECT_THAT(trouble(other), HasSubstr("GRANT PROCESS, REPLICATION CLIENT, SLAVE MONITOR, SELECT ON"));
 }
@@ -49,7 +49,7 @@ TEST_F(MysqlCollectorTest, a_missing_right_hides_its_part_alone_and_is_said_with
   Answers answers = mysql_8_4();
   answers["SHOW REPLICA STATUS"] = {.error = 1227, .message = "Access denied; you need REPLICATION CLIENT"};
   FakeServer server(fake_mysql("8.4.3", [&](std::string_view sql) { return answer_of(answers, sql); }));
-  MysqlCollector collector(options(server), clock_, base::Log::silent());
+  MysqlCollector collector(options(server), clock_);
   const RecordingSink sink = pass(collector);
   EXPECT_EQ(sink.value("mysql_up"), 1);
   EXPECT_EQ(sink.value("mysql_global_status_threads_connected"), 5);
@@ -63,7 +63,7 @@ TEST_F(MysqlCollectorTest, connections_hidden_without_an_error_are_noticed) {
   Answers answers = mysql_8_4();
   answers["SHOW GRANTS"] = {.columns = {"g"}, .rows = {{"GRANT SELECT ON *.* TO `monitor`@`10.0.%`"}}};
   FakeServer server(fake_mysql("8.4.3", [&](std::string_view sql) { return answer_of(answers, sql); }));
-  MysqlCollector collector(options(server), clock_, base::Log::silent());
+  MysqlCollector collector(options(server), clock_);
   pass(collector);
   EXPECT_THAT(trouble(collector), HasSubstr("sees no connections but its own"));
   EXPECT_THAT(trouble(collector), HasSubstr("GRANT PROCESS"));
@@ -75,7 +75,7 @@ TEST_F(MysqlCollectorTest, a_server_that_says_nothing_is_down_after_the_deadline
     if (silent) return peer.wait_for_end();
     FakeMysql(peer).serve("8.4.3", [](std::string_view sql) { return answer_of(mysql_8_4(), sql); });
   });
-  MysqlCollector collector(options(server), clock_, base::Log::silent());
+  MysqlCollector collector(options(server), clock_);
   const std::int64_t from = clock_.monotonic_ns();
   const RecordingSink down = pass(collector, 300);
   EXPECT_LT(clock_.monotonic_ns() - from, 300'000'000 + kGraceNs);
@@ -97,7 +97,7 @@ TEST_F(MysqlCollectorTest, a_statement_that_hangs_takes_the_rest_of_the_pass_and
       return answer_of(mysql_8_4(), sql);
     });
   });
-  MysqlCollector collector(options(server), clock_, base::Log::silent());
+  MysqlCollector collector(options(server), clock_);
   const std::int64_t from = clock_.monotonic_ns();
   const RecordingSink sink = pass(collector, 500);
   EXPECT_LT(clock_.monotonic_ns() - from, 500'000'000 + kGraceNs);
@@ -112,7 +112,7 @@ TEST_F(MysqlCollectorTest, an_answer_that_breaks_off_costs_its_part_and_a_connec
   Answers answers = mysql_8_4();
   answers["SHOW ENGINE INNODB STATUS"].hangs_up = true;
   FakeServer server(fake_mysql("8.4.3", [&](std::string_view sql) { return answer_of(answers, sql); }));
-  MysqlCollector collector(options(server), clock_, base::Log::silent());
+  MysqlCollector collector(options(server), clock_);
   const RecordingSink sink = pass(collector);
   EXPECT_EQ(sink.value("mysql_exporter_collector_success{collector=\"collect.engine_innodb_status\"}"), 0);
   EXPECT_EQ(sink.value("mysql_exporter_collector_success{collector=\"collect.binlog_size\"}"), 1);
@@ -132,7 +132,7 @@ TEST_F(MysqlCollectorTest, a_server_that_was_started_anew_is_seen_in_the_same_pa
       if (!(command[0] == '\x03' ? mysql.answer(answer_of(mysql_8_4(), command.substr(1))) : mysql.ok())) return;
     }
   });
-  MysqlCollector collector(options(server), clock_, base::Log::silent());
+  MysqlCollector collector(options(server), clock_);
   EXPECT_EQ(pass(collector).value("mysql_up"), 1);
   EXPECT_EQ(server.connections(), 1);
   const RecordingSink sink = pass(collector);
@@ -161,7 +161,7 @@ TEST_F(MysqlCollectorTest, hostile_names_and_values_make_no_fault) {
     answers[few] = {.columns = {bad}, .rows = {{bad}, {large}}};
   }
   FakeServer server(fake_mysql("8.4.3", [&](std::string_view sql) { return answer_of(answers, sql); }));
-  MysqlCollector collector(options(server), clock_, base::Log::silent());
+  MysqlCollector collector(options(server), clock_);
   const RecordingSink sink = pass(collector);
   EXPECT_EQ(sink.value("mysql_up"), 1);
   EXPECT_EQ(sink.value("mysql_global_status_e"), std::numeric_limits<double>::infinity());
@@ -171,7 +171,7 @@ TEST_F(MysqlCollectorTest, hostile_names_and_values_make_no_fault) {
 TEST_F(MysqlCollectorTest, nobody_there_is_down) {
   Options made;
   made.address = "127.0.0.1:1";
-  MysqlCollector collector(made, clock_, base::Log::silent());
+  MysqlCollector collector(made, clock_);
   EXPECT_EQ(pass(collector).value("mysql_up"), 0);
   EXPECT_THAT(trouble(collector), HasSubstr("127.0.0.1:1: connecting"));
 }

@@ -83,7 +83,6 @@ struct PostgresCollector::State {
   void tell_custom_queries(Sink& sink);
   void tell_up(bool up, Sink& sink);
   void finish_parts(Sink& sink);
-  void note_connection(bool up);
 
   const Options options;
   const base::Clock& clock;
@@ -106,7 +105,6 @@ struct PostgresCollector::State {
   const Session* speaker = nullptr;  // who answered last
   std::optional<base::Error> trouble;
   std::uint64_t passes = 0;
-  bool was_up = true;
 };
 
 std::int64_t PostgresCollector::State::share_ns() const {
@@ -320,16 +318,6 @@ void PostgresCollector::State::tell_up(bool up, Sink& sink) {
   tell("pg_up", up ? 1 : 0);
 }
 
-void PostgresCollector::State::note_connection(bool up) {
-  if (up == was_up) return;
-  was_up = up;
-  if (up) {
-    log.info("a PostgreSQL server is read again", {{"server", options.address}});
-  } else {
-    log.warn("a PostgreSQL server is not read", {{"error", *trouble}});
-  }
-}
-
 PostgresCollector::PostgresCollector(Options options, const base::Clock& clock, base::Log& log)
     : state_(std::make_unique<State>(std::move(options), clock, log)) {}
 
@@ -348,7 +336,6 @@ base::Status PostgresCollector::collect(std::int64_t deadline_ns, Sink& sink) {
   ++state.passes;
   const base::Status begun = state.main.begin(deadline_ns);
   if (!begun) state.trouble = no_connection(state.asker, begun.error(), state.main.said());
-  state.note_connection(begun.has_value());
   if (begun) {
     if (!state.main.sees_everything()) state.trouble = no_rights(state.asker);
     state.find_databases();

@@ -9,8 +9,8 @@
 
 namespace qd::observe::redis {
 
-RedisCollector::RedisCollector(Options options, const base::Clock& clock, base::Log& log)
-    : options_(std::move(options)), clock_(clock), log_(log), session_(options_, clock), streams_(options_.streams) {}
+RedisCollector::RedisCollector(Options options, const base::Clock& clock)
+    : options_(std::move(options)), clock_(clock), session_(options_, clock), streams_(options_.streams) {}
 
 RedisCollector::~RedisCollector() = default;
 
@@ -30,10 +30,7 @@ base::Status RedisCollector::collect(std::int64_t deadline_ns, Sink& sink) {
   if (status && !trouble_) trouble_ = session_.missing_rights();
   if (status && !trouble_) trouble_ = session_.note();
 
-  if (was_up_ && !status) log_.warn("Redis cannot be read", {{"error", status.error()}});
-  if (!was_up_ && status) log_.info("Redis can be read again", {{"address", options_.address}});
-  was_up_ = status.has_value();
-  tell_pass(sink, was_up_, from_ns);
+  tell_pass(sink, status.has_value(), from_ns);
   if (!status) return {};
   info_.tell(sink, extras_.databases(), clock_.wall_ms() / 1000, start_s_);
   extras_.tell(sink, info_);

@@ -12,7 +12,6 @@
 #include <string_view>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "observe/collector.h"
 #include "observe/redis/extras.h"
 #include "observe/redis/info.h"
@@ -25,8 +24,8 @@ namespace qd::observe::redis {
 
 class RedisCollector final : public Collector {
  public:
-  // `clock` and `log` outlive it.
-  RedisCollector(Options options, const base::Clock& clock, base::Log& log);
+  // `clock` outlives it.
+  RedisCollector(Options options, const base::Clock& clock);
   ~RedisCollector() override;
 
   std::string_view name() const override { return "redis"; }
@@ -42,7 +41,6 @@ class RedisCollector final : public Collector {
 
   const Options options_;
   const base::Clock& clock_;
-  base::Log& log_;
   Session session_;
   Replies replies_;
   std::string info_text_;
@@ -56,7 +54,6 @@ class RedisCollector final : public Collector {
   double start_s_ = 0;
   double pass_seconds_ = 0;
   double passes_ = 0;
-  bool was_up_ = true;
 };
 
 }  // namespace qd::observe::redis

@@ -108,7 +108,7 @@ void collect(RedisCollector& collector, Told& told, std::int64_t ms = 5000) {
 
 Told collect_from(const FakeServer& server, Options options = {}, std::int64_t ms = 5000) {
   options.address = server.address();
-  RedisCollector collector(options, kClock, base::Log::silent());
+  RedisCollector collector(options, kClock);
   Told told;
   collect(collector, told, ms);
   return told;
@@ -372,8 +372,7 @@ TEST(Redis, rights_that_are_missing_are_named_together_and_not_asked_for_each_pa
       peer.send(reply_to(script, command));
     }
   });
-  RedisCollector collector({.address = server.address(), .user = {}, .password = {}, .tls = {}, .streams = {}}, kClock,
-                           base::Log::silent());
+  RedisCollector collector({.address = server.address(), .user = {}, .password = {}, .tls = {}, .streams = {}}, kClock);
   for (int pass = 0; pass < 3; ++pass) {
     Told told;
     collect(collector, told);
@@ -395,8 +394,7 @@ TEST(Redis, the_connection_is_kept_and_opened_anew_when_the_server_closed_it) {
       if (command == "SLOWLOG GET 1" && ++logs == 2) return;
     }
   });
-  RedisCollector collector({.address = server.address(), .user = {}, .password = {}, .tls = {}, .streams = {}}, kClock,
-                           base::Log::silent());
+  RedisCollector collector({.address = server.address(), .user = {}, .password = {}, .tls = {}, .streams = {}}, kClock);
   for (int pass = 0; pass < 4; ++pass) {
     Told told;
     collect(collector, told);

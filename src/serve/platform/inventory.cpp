@@ -74,6 +74,8 @@ Response services(const Inventory& inventory) {
   JsonWriter json(body);
   json.begin_object().field("status", "success").key("data").begin_object().key("services").begin_array();
   for (const auto& status : inventory.services()) write_service(json, status);
+  json.end_array().key("complaints").begin_array();
+  for (const auto& text : *inventory.complaints()) json.text(text);
   json.end_array().end_object().end_object();
   return Response::json(200, std::move(body));
 }
