@@ -246,7 +246,7 @@ class Checks(unittest.TestCase):
         )
 
     def test_readme_commands_must_exist(self):
-        dev = {"dev": "command_test() {\n:\n}\n", "src/cli/a.cpp": 'app.add_subcommand("run", "");\n'}
+        dev = {"dev": "command_test() {\n:\n}\n", "src/cli/a.cpp": 'root.add_command("run", "");\n'}
         self.assert_caught(
             "readme",
             {**dev, "README.md": "`./dev fly`\n"},

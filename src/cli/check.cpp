@@ -122,20 +122,17 @@ int check_all(const std::vector<std::string>& names, bool experimental, const Ou
 
 }  // namespace
 
-void add_check(CLI::App& app, int& exit_code) {
-  auto* command =
-      app.add_subcommand("check", "Find what is wrong in configuration and rule files before anything starts");
-  command->footer("Example: quarterdeck check quarterdeck.yaml prometheus.yml rules/*.yaml");
+void add_check(CommandLine& root) {
+  auto command = root.add_command("check", "Find what is wrong in configuration and rule files before anything starts",
+                                  "Example: quarterdeck check quarterdeck.yaml prometheus.yml rules/*.yaml");
   auto names = std::make_shared<std::vector<std::string>>();
   auto output = std::make_shared<Output>();
-  command->add_option("FILE", *names, "quarterdeck.yaml, a Prometheus configuration, or a rule file")->required();
+  command.option("FILE", *names, "quarterdeck.yaml, a Prometheus configuration, or a rule file", {.required = true});
   auto experimental = std::make_shared<bool>(false);
-  command->add_flag(
-      "--experimental", *experimental,
-      "let rules use experimental PromQL, as query.experimental does (a quarterdeck.yaml says it itself)");
-  output->add_to(*command);
-  command->callback(
-      [names, experimental, output, &exit_code] { exit_code = check_all(*names, *experimental, *output); });
+  command.flag("--experimental", *experimental,
+               "let rules use experimental PromQL, as query.experimental does (a quarterdeck.yaml says it itself)");
+  output->add_to(command);
+  command.action([names, experimental, output] { return check_all(*names, *experimental, *output); });
 }
 
 }  // namespace qd::cli

@@ -1,11 +1,11 @@
 // What the commands share.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 
 #include "base/result.h"
+#include "cli/command_line.h"
 #include "cli/settings.h"
 
 namespace qd::cli {
@@ -18,7 +18,7 @@ inline constexpr int kExitFailed = 2;
 struct Output {
   std::string format = "table";
   bool json() const { return format == "json"; }
-  void add_to(CLI::App& command);
+  void add_to(CommandLine& command);
 };
 
 // The flags that stand for settings, wherever a command reads them: --config, --data-dir, --set.
@@ -26,7 +26,7 @@ struct SettingFlags {
   std::string config_file;
   std::optional<std::string> data_dir;
   std::vector<std::string> sets;
-  void add_to(CLI::App& command);
+  void add_to(CommandLine& command);
   // With the environment of this process.
   Invocation invocation() const;
 };
@@ -34,14 +34,14 @@ struct SettingFlags {
 // Prints what went wrong to standard error; gives kExitFailed.
 int failed(const base::Error& error);
 
-// Each adds its command; when it is chosen, `exit_code` is what it ended with.
-void add_run(CLI::App& app, int& exit_code);
-void add_check(CLI::App& app, int& exit_code);
-void add_query(CLI::App& app, int& exit_code);
-void add_targets(CLI::App& app, int& exit_code);
-void add_token(CLI::App& app, int& exit_code);
-void add_promql(CLI::App& app, int& exit_code);
-void add_config(CLI::App& app, int& exit_code);
-void add_version(CLI::App& app, int& exit_code);
+// Each adds its command.
+void add_run(CommandLine& root);
+void add_check(CommandLine& root);
+void add_query(CommandLine& root);
+void add_targets(CommandLine& root);
+void add_token(CommandLine& root);
+void add_promql(CommandLine& root);
+void add_config(CommandLine& root);
+void add_version(CommandLine& root);
 
 }  // namespace qd::cli

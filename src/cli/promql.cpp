@@ -47,17 +47,16 @@ int test(const std::vector<std::string>& names, const Output& output) {
 
 }  // namespace
 
-void add_promql(CLI::App& app, int& exit_code) {
-  auto* promql = app.add_subcommand("promql", "Work on PromQL without a server");
-  promql->require_subcommand(1);
-  promql->footer("Example: quarterdeck promql test tests/scenarios/promql/rates.test");
-  auto* command = promql->add_subcommand("test", "Run test scripts: load series, evaluate queries, compare");
-  command->footer("Example: quarterdeck promql test tests/scenarios/promql/*.test");
+void add_promql(CommandLine& root) {
+  auto promql = root.add_command("promql", "Work on PromQL without a server",
+                                 "Example: quarterdeck promql test tests/scenarios/promql/rates.test");
+  auto command = promql.add_command("test", "Run test scripts: load series, evaluate queries, compare",
+                                    "Example: quarterdeck promql test tests/scenarios/promql/*.test");
   auto names = std::make_shared<std::vector<std::string>>();
   auto output = std::make_shared<Output>();
-  command->add_option("FILE", *names, "test scripts, in the reference engine's language")->required();
-  output->add_to(*command);
-  command->callback([names, output, &exit_code] { exit_code = test(*names, *output); });
+  command.option("FILE", *names, "test scripts, in the reference engine's language", {.required = true});
+  output->add_to(command);
+  command.action([names, output] { return test(*names, *output); });
 }
 
 }  // namespace qd::cli

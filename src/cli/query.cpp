@@ -116,20 +116,20 @@ int query(const QueryFlags& flags) {
 
 }  // namespace
 
-void add_query(CLI::App& app, int& exit_code) {
-  auto* command = app.add_subcommand("query", "Ask a running Quarterdeck (or Prometheus) a PromQL query");
-  command->footer(
-      "Examples:\n"
-      "  quarterdeck query 'node_load1'\n"
-      "  quarterdeck query 'rate(node_cpu_seconds_total[1m])' --range 10m --step 30s --output json");
+void add_query(CommandLine& root) {
+  auto command =
+      root.add_command("query", "Ask a running Quarterdeck (or Prometheus) a PromQL query",
+                       "Examples:\n"
+                       "  quarterdeck query 'node_load1'\n"
+                       "  quarterdeck query 'rate(node_cpu_seconds_total[1m])' --range 10m --step 30s --output json");
   auto flags = std::make_shared<QueryFlags>();
-  command->add_option("EXPR", flags->expr, "the expression")->required();
-  flags->remote.add_to(*command);
-  command->add_option("--time", flags->time, "as of when: RFC 3339 or seconds; now by default");
-  command->add_option("--range", flags->range, "a range query over this long before --time");
-  command->add_option("--step", flags->step, "the range query's resolution")->capture_default_str();
-  flags->output.add_to(*command);
-  command->callback([flags, &exit_code] { exit_code = query(*flags); });
+  command.option("EXPR", flags->expr, "the expression", {.required = true});
+  flags->remote.add_to(command);
+  command.option("--time", flags->time, "as of when: RFC 3339 or seconds; now by default");
+  command.option("--range", flags->range, "a range query over this long before --time");
+  command.option("--step", flags->step, "the range query's resolution", {.shows_default = true});
+  flags->output.add_to(command);
+  command.action([flags] { return query(*flags); });
 }
 
 }  // namespace qd::cli

@@ -11,10 +11,10 @@ namespace qd::cli {
 using base::ErrorCode;
 namespace json = boost::json;
 
-void Remote::add_to(CLI::App& command) {
-  command.add_option("--url", url, "where the server is")->capture_default_str();
-  command.add_option("--token", token, "an access token (or QUARTERDECK_TOKEN)")->envname("QUARTERDECK_TOKEN");
-  command.add_option("--ca-file", ca_file, "the authority of the server's certificate, as PEM");
+void Remote::add_to(CommandLine& command) {
+  command.option("--url", url, "where the server is", {.shows_default = true});
+  command.option("--token", token, "an access token (or QUARTERDECK_TOKEN)", {.environment = "QUARTERDECK_TOKEN"});
+  command.option("--ca-file", ca_file, "the authority of the server's certificate, as PEM");
 }
 
 base::Result<connect::http::ClientResponse> ask(const Remote& remote, const std::string& path, std::string form) {

@@ -1,11 +1,11 @@
 // Asking a running Quarterdeck (or Prometheus) over its API.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 #include <string>
 
 #include "base/result.h"
+#include "cli/command_line.h"
 #include "connect/http/client.h"
 
 namespace qd::cli {
@@ -15,7 +15,7 @@ struct Remote {
   std::string token;
   std::string ca_file;
   // --url, --token, --ca-file.
-  void add_to(CLI::App& command);
+  void add_to(CommandLine& command);
 };
 
 // GET, or POST where there is a form. Any status is a success.

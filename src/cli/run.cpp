@@ -39,23 +39,21 @@ int run(const RunFlags& flags) {
 
 }  // namespace
 
-void add_run(CLI::App& app, int& exit_code) {
-  auto* command = app.add_subcommand("run", "Watch, store, judge and serve until stopped");
-  command->footer(
+void add_run(CommandLine& root) {
+  auto command = root.add_command(
+      "run", "Watch, store, judge and serve until stopped",
       "Examples:\n"
       "  quarterdeck run\n"
       "  quarterdeck run --listen 127.0.0.1:9090 --prometheus prometheus.yml --set store.metrics.retention=30d");
   auto flags = std::make_shared<RunFlags>();
-  flags->settings.add_to(*command);
-  command->add_option("--listen", flags->listen, "an address to serve on (serve.listen), 127.0.0.1:9090 by default")
-      ->allow_extra_args(false)
-      ->type_name("HOST:PORT");
-  command->add_option("--prometheus", flags->prometheus, "a Prometheus file to take over (observe.prometheus_file)")
-      ->type_name("FILE");
-  command->add_option("--log-level", flags->log_level, "debug, info, warn or error")->capture_default_str();
-  command->add_option("--log-format", flags->log_format, "json, text, or auto: text on a terminal")
-      ->capture_default_str();
-  command->callback([flags, &exit_code] { exit_code = run(*flags); });
+  flags->settings.add_to(command);
+  command.option("--listen", flags->listen, "an address to serve on (serve.listen), 127.0.0.1:9090 by default",
+                 {.value_name = "HOST:PORT"});
+  command.option("--prometheus", flags->prometheus, "a Prometheus file to take over (observe.prometheus_file)",
+                 {.value_name = "FILE"});
+  command.option("--log-level", flags->log_level, "debug, info, warn or error", {.shows_default = true});
+  command.option("--log-format", flags->log_format, "json, text, or auto: text on a terminal", {.shows_default = true});
+  command.action([flags] { return run(*flags); });
 }
 
 }  // namespace qd::cli

@@ -119,17 +119,15 @@ int targets(const TargetFlags& flags) {
 
 }  // namespace
 
-void add_targets(CLI::App& app, int& exit_code) {
-  auto* command =
-      app.add_subcommand("targets", "List what a running Quarterdeck watches, how it was found, and how it is");
-  command->footer(
-      "Examples:\n"
-      "  quarterdeck targets\n"
-      "  quarterdeck targets --output json --url https://deck.example.org:9090");
+void add_targets(CommandLine& root) {
+  auto command = root.add_command("targets", "List what a running Quarterdeck watches, how it was found, and how it is",
+                                  "Examples:\n"
+                                  "  quarterdeck targets\n"
+                                  "  quarterdeck targets --output json --url https://deck.example.org:9090");
   auto flags = std::make_shared<TargetFlags>();
-  flags->remote.add_to(*command);
-  flags->output.add_to(*command);
-  command->callback([flags, &exit_code] { exit_code = targets(*flags); });
+  flags->remote.add_to(command);
+  flags->output.add_to(command);
+  command.action([flags] { return targets(*flags); });
 }
 
 }  // namespace qd::cli

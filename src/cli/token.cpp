@@ -58,37 +58,35 @@ base::Result<int> list(store::state::Tokens& tokens, bool as_json) {
 
 }  // namespace
 
-void add_token(CLI::App& app, int& exit_code) {
-  auto* token = app.add_subcommand("token", "Access tokens: who may act through the API");
-  token->require_subcommand(1);
-  token->footer("Example: quarterdeck token add deploy --data-dir /var/lib/quarterdeck");
+void add_token(CommandLine& root) {
+  auto token = root.add_command("token", "Access tokens: who may act through the API",
+                                "Example: quarterdeck token add deploy --data-dir /var/lib/quarterdeck");
   auto flags = std::make_shared<SettingFlags>();
   auto name = std::make_shared<std::string>();
   auto output = std::make_shared<Output>();
   const auto add = [&](const char* command, const char* help, const char* example) {
-    auto* made = token->add_subcommand(command, help);
-    made->footer(example);
-    flags->add_to(*made);
+    auto made = token.add_command(command, help, example);
+    flags->add_to(made);
     return made;
   };
-  auto* make = add("add", "Make a token and print it, once", "Example: quarterdeck token add deploy");
-  make->add_option("NAME", *name, "what it is for")->required();
-  make->callback([=, &exit_code] {
-    exit_code = with_tokens(*flags, true, [&](store::state::Tokens& tokens) -> base::Result<int> {
+  auto make = add("add", "Make a token and print it, once", "Example: quarterdeck token add deploy");
+  make.option("NAME", *name, "what it is for", {.required = true});
+  make.action([=] {
+    return with_tokens(*flags, true, [&](store::state::Tokens& tokens) -> base::Result<int> {
       QD_ASSIGN(const auto secret, tokens.add(*name, base::SystemClock().wall_ms()));
       fmt::print("{}\n", secret);
       return kExitYes;
     });
   });
-  auto* show = add("list", "Show all tokens, without their secrets", "Example: quarterdeck token list --output json");
-  output->add_to(*show);
-  show->callback([=, &exit_code] {
-    exit_code = with_tokens(*flags, false, [&](store::state::Tokens& tokens) { return list(tokens, output->json()); });
+  auto show = add("list", "Show all tokens, without their secrets", "Example: quarterdeck token list --output json");
+  output->add_to(show);
+  show.action([=] {
+    return with_tokens(*flags, false, [&](store::state::Tokens& tokens) { return list(tokens, output->json()); });
   });
-  auto* revoke = add("revoke", "Make a token worthless, at once", "Example: quarterdeck token revoke deploy");
-  revoke->add_option("NAME", *name, "its name or id")->required();
-  revoke->callback([=, &exit_code] {
-    exit_code = with_tokens(*flags, false, [&](store::state::Tokens& tokens) -> base::Result<int> {
+  auto revoke = add("revoke", "Make a token worthless, at once", "Example: quarterdeck token revoke deploy");
+  revoke.option("NAME", *name, "its name or id", {.required = true});
+  revoke.action([=] {
+    return with_tokens(*flags, false, [&](store::state::Tokens& tokens) -> base::Result<int> {
       QD_TRY(tokens.revoke(*name, base::SystemClock().wall_ms()));
       fmt::print("revoked\n");
       return kExitYes;

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <chrono>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -26,6 +27,8 @@ namespace {
 using base::ErrorCode;
 
 constexpr std::size_t kStackBytes = std::size_t{256} * 1024;
+// For the statements of a kept connection, whose deadlines are what counts.
+constexpr unsigned kLibraryTimeoutS = 600;
 constexpr int kStepsLateMax = 100;              // in which a call notices that its socket is dead
 constexpr std::size_t kRowsBetweenLooks = 256;  // at the clock, while rows come without a wait
 constexpr unsigned kClientErrorFirst = 2000;    // errmsg.h: the library's own errors are 2000 to 2999 and from 5000 on
@@ -280,8 +283,8 @@ base::Status Client::connect_to(const ServerAddress& server, std::int64_t deadli
 
   set(MYSQL_OPT_NONBLOCK, kStackBytes);
   set(MYSQL_OPT_CONNECT_TIMEOUT, left_s);
-  set(MYSQL_OPT_READ_TIMEOUT, left_s);
-  set(MYSQL_OPT_WRITE_TIMEOUT, left_s);
+  set(MYSQL_OPT_READ_TIMEOUT, kLibraryTimeoutS);
+  set(MYSQL_OPT_WRITE_TIMEOUT, kLibraryTimeoutS);
   set(MYSQL_OPT_RECONNECT, no);
   set(MYSQL_OPT_MAX_ALLOWED_PACKET, kPacketBytesMax);
   // A server may otherwise ask for any file that this process can read.
@@ -299,7 +302,13 @@ base::Status Client::connect_to(const ServerAddress& server, std::int64_t deadli
 
   MYSQL* connected = nullptr;
   std::optional<Cutter> cutter;
-  if (target_.tls.enabled) cutter.emplace(deadline_ns, clock_);
+  try {
+    if (target_.tls.enabled) cutter.emplace(deadline_ns, clock_);
+  } catch (const std::system_error& error) {
+    drop();
+    return base::fail(ErrorCode::kUnavailable,
+                      fmt::format("{}: connecting: no thread to watch it: {}", target_.address, error.what()));
+  }
   const auto outcome = drive(
       deadline_ns,
       [&] {

@@ -2,7 +2,7 @@
 //
 // Every call comes back by its deadline, whatever the server does. The library's non-blocking interface is driven by
 // poll here. It does not cover the TLS handshake, in which the library reads blockingly: there a thread cuts the
-// connection at the deadline, and the library's own time-outs (whole seconds, rounded up, for each read) stand behind.
+// connection at the deadline, and the library's own time-out (whole seconds, rounded up, for each read) stands behind.
 // Not bounded: the second look-up of a name whose certificate is checked (the library makes it, right after our own has
 // been answered), and loading the library's plug-in for how the server checks passwords.
 //

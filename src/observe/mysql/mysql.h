@@ -2,9 +2,8 @@
 // mysqld_exporter.
 //
 // One object watches one server over one connection, which is kept. A pass asks one statement after the other; each
-// part fails alone: mysql_exporter_collector_success{collector} is 0 then, and what changed is logged once. A server
-// that is down, hangs or refuses gives mysql_up 0 and nothing else; trouble() says why, with the statement that cures
-// it.
+// part fails alone: mysql_exporter_collector_success{collector} is 0 then. A server that is down, hangs or refuses
+// gives mysql_up 0 and nothing else; trouble() says why, with the statement that cures it.
 //
 // What an answer may hold is bounded (connect/mysql/client.h: Limits); digests of statements by Options::digests_limit.
 #pragma once
@@ -17,7 +16,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/result.h"
 #include "connect/mysql/client.h"
 #include "observe/collector.h"
 
