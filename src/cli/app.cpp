@@ -65,10 +65,12 @@ std::string retention_text(const store::metrics::StoreOptions& options) {
   return text.empty() ? "unlimited" : text;
 }
 
-serve::platform::EngineState engine_state(const observe::discovery::EngineState& engine) {
-  return {.state = engine.connected ? "connected"
-                   : engine.enabled ? "away"
-                                    : "off",
+// An engine that is nowhere is a fault only where one is asked for.
+serve::platform::EngineState engine_state(const observe::discovery::EngineState& engine, bool required) {
+  const bool none = engine.error && engine.error->code() == base::ErrorCode::kNotFound && !required;
+  return {.state = engine.connected          ? "connected"
+                   : engine.enabled && !none ? "away"
+                                             : "off",
           .socket = engine.socket,
           .why = engine.error ? engine.error->message() : ""};
 }
@@ -331,7 +333,8 @@ base::Status App::Rooms::build_server(const Settings& s) {
   inventory = std::make_unique<serve::platform::Inventory>(serve::platform::Inventory{
       .services = [this] { return services->statuses(); },
       .containers = [this] { return discovery->containers(); },
-      .engine = [this] { return engine_state(discovery->engine()); },
+      .engine = [this, required = s.observers.discovery.docker ==
+                                  "on"] { return engine_state(discovery->engine(), required); },
       .complaints = [this] { return discovery->complaints(); },
   });
   serve::platform::add_inventory_routes(*router, *inventory);

@@ -249,6 +249,9 @@ const kPages = [
   "/alerts",
   "/targets",
   "/status",
+  "/services",
+  "/services/redis/127.0.0.1%3A1",
+  "/containers",
   "/nowhere",
 ];
 
@@ -368,9 +371,11 @@ test("everything can be reached and done with the keyboard", { skip }, async (t)
     assert.ok(stop.visible && (stop.marked || stop.tag === "INPUT"), `focus is seen on ${stop.name}`);
     stops.push(stop.name.replace(/\d+ (firing|pending)$/, ""));
   }
-  assert.deepEqual(stops.slice(1, 9), [
+  assert.deepEqual(stops.slice(1, 11), [
     "Quarterdeck, overview",
     "Overview",
+    "Services",
+    "Containers",
     "Explore",
     "Alerts",
     "Targets",

@@ -13,7 +13,8 @@ using connect::http::Response;
 using connect::http::SharedBody;
 
 // Where the page has views, as ui/src/shell/pages.js has them; what stands below such an address belongs to it.
-constexpr std::string_view kViews[] = {"/", "/explore", "/alerts", "/targets", "/status", "/graph", "/query"};
+constexpr std::string_view kViews[] = {"/",        "/services", "/containers", "/explore", "/alerts",
+                                       "/targets", "/status",   "/graph",      "/query"};
 
 constexpr std::string_view kPolicy =
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'self'; "

@@ -1,4 +1,4 @@
-// The endpoints of Prometheus's HTTP API that the page uses, one function each, and one of Quarterdeck's own.
+// The endpoints of Prometheus's HTTP API that the page uses, one function each.
 import { call } from "./client.js";
 
 // Above this a query goes as POST: proxies cut URLs at some kilobytes.
@@ -28,8 +28,10 @@ export const rules = (options) => call("/api/v1/rules", {}, options);
 export const targets = (options) => call("/api/v1/targets", {}, options);
 export const metadata = (options) => call("/api/v1/metadata", {}, options);
 export const metricNames = (options) => call("/api/v1/label/__name__/values", {}, options);
+// Names of metrics that have a sample since `start` in a series that `match` selects.
+export const metricNamesOf = (match, { start, signal }) =>
+  call("/api/v1/label/__name__/values", { "match[]": match, start }, { signal });
 export const buildInfo = (options) => call("/api/v1/status/buildinfo", {}, options);
-export const about = (options) => call("/api/platform/v1/about", {}, options);
 export const runtimeInfo = (options) => call("/api/v1/status/runtimeinfo", {}, options);
 export const flags = (options) => call("/api/v1/status/flags", {}, options);
 export const config = (options) => call("/api/v1/status/config", {}, options);

@@ -2,6 +2,7 @@
 //
 // x: times in s. series: [{key, label, color, values, dash?, area?, hidden?}], bottom first when stacked.
 // range: {start, end}. bounds: {min?, max?, floor?} of the y axis. marks: [{value, label}] horizontal lines.
+// compact: no axes, for pictures beside their figure; a line at the bottom stands for the axis.
 // onCursor(index or null) follows the pointer (and that of charts with the same syncKey); onZoom(start, end) a drag.
 import { useEffect, useMemo, useRef } from "react";
 import uPlot from "uplot";
@@ -18,7 +19,7 @@ import { stackColumns } from "./shape.js";
 const kTooltipRows = 12;
 const kMarkFont_px = 11;
 
-function drawMarks(u, marks) {
+function drawMarks(u, marks, compact) {
   const { ctx, bbox } = u;
   const [low, high] = [u.scales.y.min, u.scales.y.max];
   ctx.save();
@@ -32,6 +33,7 @@ function drawMarks(u, marks) {
     ctx.moveTo(bbox.left, y);
     ctx.lineTo(bbox.left + bbox.width, y);
     ctx.stroke();
+    if (compact) continue;
     // At the old end, on a ground of its own, because any line may run through where it stands.
     ctx.font = `${kMarkFont_px * devicePixelRatio}px system-ui, sans-serif`;
     ctx.textAlign = "left";
@@ -127,7 +129,7 @@ export function Chart({ label, height, ...model }) {
           placeTooltip(tooltip.current, u);
         },
       ],
-      draw: [(u) => drawMarks(u, now().marks ?? [])],
+      draw: [(u) => drawMarks(u, now().marks ?? [], model.compact)],
       setSelect: [
         (u) => {
           if (u.select.width < 6) return;
@@ -144,6 +146,7 @@ export function Chart({ label, height, ...model }) {
       unit,
       syncKey,
       mirrored: model.mirrored,
+      compact: model.compact,
       xRange: () => [now().range.start, now().range.end],
       yBounds: () => now().bounds ?? {},
     };
@@ -192,7 +195,7 @@ export function Chart({ label, height, ...model }) {
 
   return (
     <div
-      className="chart"
+      className={model.compact ? "chart chart-compact" : "chart"}
       style={{ height }}
       role="img"
       aria-label={label}

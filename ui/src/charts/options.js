@@ -88,7 +88,7 @@ export function buildOptions(model, { width, height, hooks, onZoom }) {
   return {
     width,
     height,
-    padding: [8, 8, 0, 0],
+    padding: model.compact ? [4, 0, 2, 0] : [8, 8, 0, 0],
     legend: { show: false },
     cursor: {
       points: { size: 6, width: 1.5 },
@@ -104,6 +104,7 @@ export function buildOptions(model, { width, height, hooks, onZoom }) {
     axes: [
       {
         ...axis,
+        show: !model.compact,
         size: 24,
         gap: 4,
         space: 64,
@@ -113,6 +114,7 @@ export function buildOptions(model, { width, height, hooks, onZoom }) {
       },
       {
         ...axis,
+        show: !model.compact,
         size: kAxisWidth,
         gap: 6,
         space: 26,

@@ -39,6 +39,22 @@ export const Search = (props) => (
     <path d="m10.5 10.5 3.5 3.5" />
   </Icon>
 );
+export const Layers = (props) => (
+  <Icon {...props}>
+    <ellipse cx="8" cy="4" rx="5" ry="2.2" />
+    <path d="M3 4v8c0 1.2 2.2 2.2 5 2.2s5-1 5-2.2V4M3 8c0 1.2 2.2 2.2 5 2.2S13 9.2 13 8" />
+  </Icon>
+);
+export const Box = (props) => (
+  <Icon {...props}>
+    <path d="M8 1.8 13.5 5v6L8 14.2 2.5 11V5ZM2.7 5.1 8 8.2l5.3-3.1M8 8.2v5.8" />
+  </Icon>
+);
+export const More = (props) => (
+  <Icon {...props}>
+    <path d="M3 8h.1M8 8h.1M13 8h.1" strokeWidth="2.4" />
+  </Icon>
+);
 export const Bell = (props) => (
   <Icon {...props}>
     <path d="M4 7a4 4 0 0 1 8 0c0 3 1.5 4 1.5 4.5h-11C2.5 11 4 10 4 7ZM6.5 13.8h3" />
@@ -94,7 +110,7 @@ export const Right = (props) => (
   </Icon>
 );
 
-// The three states and the absence of one: each has its own outline, so that colour is never the only sign.
+// The states, the absence of one, and what is switched off: each has its own outline, so that colour is never the only sign.
 export const MarkBad = (props) => (
   <Icon {...props} filled>
     <path
@@ -119,5 +135,10 @@ export const MarkGood = (props) => (
 export const MarkNone = (props) => (
   <Icon {...props}>
     <circle cx="8" cy="8" r="5.5" strokeDasharray="2 2.5" />
+  </Icon>
+);
+export const MarkOff = (props) => (
+  <Icon {...props}>
+    <path d="M4.5 4.5h7v7h-7Z" />
   </Icon>
 );

@@ -1,8 +1,8 @@
 // A state as a mark, a colour and a word.
 import { severityOf } from "../lib/rules.js";
-import { Info, MarkBad, MarkGood, MarkNone, MarkWarn } from "./icons.jsx";
+import { Info, MarkBad, MarkGood, MarkNone, MarkOff, MarkWarn } from "./icons.jsx";
 
-const kMarks = { bad: MarkBad, warn: MarkWarn, good: MarkGood, info: Info, none: MarkNone };
+const kMarks = { bad: MarkBad, warn: MarkWarn, good: MarkGood, info: Info, off: MarkOff, none: MarkNone };
 
 export function State({ level, children, plain = false }) {
   const Mark = kMarks[level] ?? MarkNone;

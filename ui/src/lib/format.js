@@ -87,7 +87,7 @@ export function formatTick(value, unit, increment = 0) {
     const [scaled, name] = prefixed(value, 1024, kBinary);
     return `${trim(scaled, (increment * scaled) / value)} ${name}${unit === "bytes_per_s" ? "/s" : ""}`;
   }
-  if (unit === "seconds") return formatSeconds(value).replace(/\.?0+ /, " ");
+  if (unit === "seconds") return formatSeconds(value).replace(/\.0+(?= )|(?<=\.\d*[1-9])0+(?= )/, "");
   if (size !== 0 && size < 1e-3) return value.toExponential(1);
   const [scaled, name] = prefixed(value, 1000, kDecimal);
   return `${trim(scaled, (increment * scaled) / value)}${name}`;

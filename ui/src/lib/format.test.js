@@ -41,6 +41,16 @@ describe("formatValue", () => {
 });
 
 describe("formatTick", () => {
+  it("drops no zero but those after the point", () => {
+    expect([0, 0.1, 1.5, 100, 6000].map((value) => formatTick(value, "seconds"))).toEqual([
+      "0 s",
+      "100 ms",
+      "1.5 s",
+      "100 s",
+      "100 min",
+    ]);
+  });
+
   it("has as many digits as tell neighbouring marks apart", () => {
     const step = 256 * 1024;
     const ticks = [4, 5, 6, 7].map((i) => formatTick(i * step, "bytes_per_s", step));

@@ -82,6 +82,20 @@ export function usePoll(key, load, { interval_ms = 5000, paused = false } = {}) 
   };
 }
 
+// Whether an element is in sight or nearly so. Where that cannot be known it is.
+export function useInView(ref, margin = "240px 0px") {
+  const [inView, setInView] = useState(typeof IntersectionObserver === "undefined");
+  useEffect(() => {
+    if (!ref.current || typeof IntersectionObserver === "undefined") return undefined;
+    const observer = new IntersectionObserver((entries) => setInView(entries.at(-1).isIntersecting), {
+      rootMargin: margin,
+    });
+    observer.observe(ref.current);
+    return () => observer.disconnect();
+  }, [ref, margin]);
+  return inView;
+}
+
 // The size of an element's content box in CSS pixels; [0, 0] before it is laid out.
 export function useSize(ref) {
   const [size, setSize] = useState([0, 0]);

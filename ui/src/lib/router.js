@@ -18,10 +18,13 @@ function subscribe(listener) {
 
 const here = () => location.pathname + location.search;
 
+// Another page begins at its top; going back, the browser scrolls to where the page was left.
 export function navigate(to, { replace = false } = {}) {
   if (to === here()) return;
+  const before = location.pathname;
   history[replace ? "replaceState" : "pushState"](null, "", to);
   tell();
+  if (!replace && location.pathname !== before) document.documentElement.scrollTop = 0;
 }
 
 export function useLocation() {
@@ -30,19 +33,21 @@ export function useLocation() {
   return cut < 0 ? { path: text, search: "" } : { path: text.slice(0, cut), search: text.slice(cut) };
 }
 
+// Changes several parameters of the URL at once; null takes one away.
+export function changeParams(changes) {
+  const params = new URLSearchParams(location.search);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === null || value === "") params.delete(name);
+    else params.set(name, value);
+  }
+  const text = params.toString();
+  navigate(location.pathname + (text ? `?${text}` : ""), { replace: true });
+}
+
 // One parameter of the URL as state. `fallback` is left out of the URL, so that plain views have plain addresses.
 export function useParam(name, fallback = "") {
   const { search } = useLocation();
   const value = new URLSearchParams(search).get(name) ?? fallback;
-  const set = useCallback(
-    (next) => {
-      const params = new URLSearchParams(location.search);
-      if (next === fallback || next === null || next === "") params.delete(name);
-      else params.set(name, next);
-      const text = params.toString();
-      navigate(location.pathname + (text ? `?${text}` : ""), { replace: true });
-    },
-    [name, fallback],
-  );
+  const set = useCallback((next) => changeParams({ [name]: next === fallback ? null : next }), [name, fallback]);
   return [value, set];
 }

@@ -1,5 +1,6 @@
 import { useEffect, useState } from "react";
 import { query } from "../../api/prometheus.js";
+import { Bar } from "../../components/bar.jsx";
 import { Empty, Failure, Skeleton } from "../../components/notice.jsx";
 import { Panel } from "../../components/panel.jsx";
 import { State } from "../../components/state.jsx";
@@ -13,22 +14,6 @@ const kRowsShown = 6;
 const kHead_px = 28;
 const kRow_px = 53;
 const kRowsRemembered = "filesystems";
-
-export function Bar({ percent, level, label }) {
-  return (
-    // biome-ignore lint/a11y/useSemanticElements: <meter> cannot be styled alike in all browsers.
-    <div
-      className={`bar bar-${level}`}
-      role="meter"
-      aria-label={label}
-      aria-valuemin={0}
-      aria-valuemax={100}
-      aria-valuenow={Math.round(percent)}
-    >
-      <div style={{ width: `${Math.min(100, Math.max(0, percent))}%` }} />
-    </div>
-  );
-}
 
 function Row({ row }) {
   return (

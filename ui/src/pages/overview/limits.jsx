@@ -1,9 +1,9 @@
+import { Bar } from "../../components/bar.jsx";
 import { Empty, Skeleton } from "../../components/notice.jsx";
 import { Panel } from "../../components/panel.jsx";
 import { State } from "../../components/state.jsx";
 import { formatCount, formatPercent, formatValue } from "../../lib/format.js";
 import { limitsFrom } from "./facts.js";
-import { Bar } from "./filesystems.jsx";
 import { roomLevel } from "./shapes.js";
 
 export function Limits({ host, ready }) {

@@ -5,30 +5,14 @@ import { isAbort } from "../../api/client.js";
 import { query, targets } from "../../api/prometheus.js";
 import { learnServerTime, serverNow } from "../../lib/clock.js";
 import { usePoll } from "../../lib/hooks.js";
-import { alignedRange, parseDuration, stepFor } from "../../lib/time.js";
+import { kDefaultRange, kFilled, liveRange } from "../../lib/live_range.js";
+import { parseDuration } from "../../lib/time.js";
 import { hostsFrom, ownInstance } from "./facts.js";
 import { factsQuery } from "./queries.js";
 
-export const kRanges = ["5m", "15m", "1h", "6h", "24h", "7d"];
-export const kDefaultRange = "15m";
-
-const kPoints = 240;
-const kShortest_s = 12;
 const kBeat_ms = 5000;
 const kYoungBeat_ms = 1000;
 const kYoung_s = 15;
-
-// From which part of the range on the data fills it.
-const kFilled = 0.9;
-
-// What to draw at `now` when the oldest sample is from `first` (undefined: long ago). A machine that has been watched
-// for less than the range gets a picture of what there is, which grows to the range.
-export function liveRange(now, range_s, first, interval_s = 5) {
-  const age = first === undefined ? range_s : Math.max(0, now - first);
-  const seconds = age > range_s * kFilled ? range_s : Math.min(range_s, Math.max(kShortest_s, age * 1.1));
-  const step = seconds <= 60 ? 1 : stepFor(seconds, kPoints, interval_s);
-  return alignedRange(now, seconds, step);
-}
 
 // Which of several hosts is this machine; asked for again with the next beat (null) when it cannot be known now.
 async function findOwn(signal) {

@@ -1,18 +1,19 @@
 // This machine, live: what fires, then how it does.
 import "../../styles/overview.css";
 import { useMemo, useState } from "react";
-import { Pause, Play } from "../../components/icons.jsx";
+import { LiveControls } from "../../components/live_controls.jsx";
+import { LivePanel } from "../../components/live_panel.jsx";
 import { Empty, Failure } from "../../components/notice.jsx";
-import { Segments } from "../../components/segments.jsx";
 import { clockOffset } from "../../lib/clock.js";
 import { formatBytes, plural } from "../../lib/format.js";
+import { kDefaultRange, kRanges } from "../../lib/live_range.js";
 import { useParam } from "../../lib/router.js";
 import { formatClock, formatDate, formatSpan } from "../../lib/time.js";
 import { Filesystems } from "./filesystems.jsx";
 import { Firing } from "./firing.jsx";
+import { Inventory } from "./inventory.jsx";
 import { Limits } from "./limits.jsx";
-import { kDefaultRange, kRanges, useLive } from "./live.js";
-import { LivePanel } from "./live_panel.jsx";
+import { useLive } from "./live.js";
 import { exploreQueries, panelQueries } from "./queries.js";
 import { cpuShape, diskShape, loadShape, memoryShape, networkShape, pressureShape } from "./shapes.js";
 
@@ -130,36 +131,6 @@ function HostName({ live, onHost }) {
   );
 }
 
-function Controls({ range, setRange, paused, setPaused }) {
-  const move = (by) => {
-    const next = kRanges[kRanges.indexOf(range) + by];
-    if (next) setRange(next);
-  };
-  return (
-    <div className="controls">
-      <Segments
-        label="Time range"
-        options={kRanges.map((one) => ({ value: one, label: one, title: `The last ${one}` }))}
-        value={range}
-        onChange={setRange}
-      />
-      <button
-        type="button"
-        data-key="p"
-        className={paused ? "button live" : "button live live-on"}
-        aria-pressed={!paused}
-        title={paused ? "Resume (p)" : "Pause (p)"}
-        onClick={() => setPaused(!paused)}
-      >
-        {paused ? <Play size={14} /> : <Pause size={14} />}
-        <span>{paused ? "Paused" : "Live"}</span>
-      </button>
-      <button type="button" hidden data-key="[" onClick={() => move(-1)} />
-      <button type="button" hidden data-key="]" onClick={() => move(1)} />
-    </div>
-  );
-}
-
 export function Overview() {
   const [rangeParam, setRange] = useParam("range", kDefaultRange);
   const [hostParam, setHost] = useParam("host");
@@ -181,9 +152,10 @@ export function Overview() {
           <HostName live={live} onHost={setHost} />
         </h1>
         <Facts host={host} now={live.now} begins={live.begins} />
-        <Controls range={range} setRange={setRange} paused={paused} setPaused={setPaused} />
+        <LiveControls range={range} setRange={setRange} paused={paused} setPaused={setPaused} />
       </header>
       <Firing />
+      <Inventory paused={paused} />
       {!live.ready && live.error && live.error.kind !== "unreachable" && <Failure error={live.error} />}
       {live.ready && !host && (
         <Empty title="No host is observed yet">
@@ -196,12 +168,13 @@ export function Overview() {
           kPanels.map((panel) => (
             <LivePanel
               key={panel.id}
-              {...panel}
+              picture={panel}
               shape={panel.id === "load" ? (result, at) => loadShape(result, at, host?.cores) : panel.shape}
               expr={queries[panel.id]}
               range={drawn}
               explore={explore[panel.id]}
               rangeText={range}
+              syncKey="overview"
             />
           ))}
         {(host || !live.ready) && (

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { liveRange, rateOf } from "../../lib/live_range.js";
 import { hostsFrom, limitsFrom, ownInstance } from "./facts.js";
-import { liveRange } from "./live.js";
-import { factsQuery, panelQueries, rateOf } from "./queries.js";
+import { factsQuery, panelQueries } from "./queries.js";
 import {
   cpuShape,
   diskShape,

@@ -1,4 +1,5 @@
 // What Overview asks the server: one query a panel, every one plain PromQL over node_exporter's names.
+import { rateOf } from "../../lib/live_range.js";
 import { quote } from "../../lib/quote.js";
 
 const kJob = 'job="node"';
@@ -28,13 +29,6 @@ export function factsQuery(range) {
   ];
   if (range) parts.push(tagged(`min by (instance) (min_over_time(node_time_seconds{${kJob}}[${range}]))`, "first"));
   return parts.join(" or ");
-}
-
-// A counter's rate. Near the pace of collection it takes the last two samples: true from the second sample on, and not
-// smeared. For longer steps it averages over all that a step skips.
-export function rateOf(selector, { step, interval }) {
-  const window = Math.max(4 * step, 4 * interval, 15);
-  return `${step <= 2 * interval ? "irate" : "rate"}(${selector}[${window}s])`;
 }
 
 const kNoDevice = 'device!~"(loop|ram|zram|fd|sr|dm-|md)[0-9].*"';

@@ -1,6 +1,7 @@
 // Quarterdeck about itself: what runs, since when, how much it holds, and with which settings.
 import "../../styles/lists.css";
-import { about, buildInfo, config, flags, runtimeInfo, tsdb } from "../../api/prometheus.js";
+import { about } from "../../api/platform.js";
+import { buildInfo, config, flags, runtimeInfo, tsdb } from "../../api/prometheus.js";
 import { A } from "../../components/link.jsx";
 import { Failure, Skeleton } from "../../components/notice.jsx";
 import { Panel } from "../../components/panel.jsx";

@@ -1,16 +1,16 @@
 // A panel with a live picture: asks its query whenever the shared range moves on, keeps the last picture meanwhile, and
 // shows in its legend the newest values, or those under the pointer on any of the panels.
 import { useMemo, useState } from "react";
-import { queryRange } from "../../api/prometheus.js";
-import { Chart } from "../../charts/chart.jsx";
-import { lastValue } from "../../charts/shape.js";
-import { Empty, Failure } from "../../components/notice.jsx";
-import { Panel } from "../../components/panel.jsx";
-import { exploreHref } from "../../lib/explore_href.js";
-import { formatValue } from "../../lib/format.js";
-import { useFetch } from "../../lib/hooks.js";
+import { queryRange } from "../api/prometheus.js";
+import { Chart } from "../charts/chart.jsx";
+import { lastValue } from "../charts/shape.js";
+import { exploreHref } from "../lib/explore_href.js";
+import { formatValue } from "../lib/format.js";
+import { useFetch } from "../lib/hooks.js";
+import { Empty, Failure } from "./notice.jsx";
+import { Panel } from "./panel.jsx";
 
-export const kChartHeight = 140;
+const kHeight = 140;
 
 function Legend({ shape, unit, index }) {
   return (
@@ -30,7 +30,10 @@ function Legend({ shape, unit, index }) {
   );
 }
 
-export function LivePanel({ title, unit, unitName, expr, range, shape: shapeOf, empty, explore, rangeText }) {
+// picture: {title, unit, unitName, empty: {title, hint}}. shape(result, range) gives what is drawn, null where there is
+// nothing. explore: the query for the way into Explore. Panels with the same syncKey share a cursor.
+export function LivePanel({ picture, expr, range, shape: shapeOf, explore, rangeText, syncKey, height = kHeight }) {
+  const { title, unit, unitName, empty } = picture;
   const [index, setIndex] = useState(null);
   const key = expr && range ? `${expr} ${range.start} ${range.end} ${range.step}` : null;
   const { data, error } = useFetch(key, async (signal) => {
@@ -49,7 +52,7 @@ export function LivePanel({ title, unit, unitName, expr, range, shape: shapeOf, 
     body = (
       <Chart
         label={label}
-        height={kChartHeight}
+        height={height}
         x={shape.x}
         series={shape.series}
         stacked={shape.stacked}
@@ -59,7 +62,7 @@ export function LivePanel({ title, unit, unitName, expr, range, shape: shapeOf, 
         range={data.range}
         bounds={shape.bounds}
         marks={shape.marks}
-        syncKey="overview"
+        syncKey={syncKey}
         onCursor={setIndex}
       />
     );
@@ -73,7 +76,7 @@ export function LivePanel({ title, unit, unitName, expr, range, shape: shapeOf, 
       figure={shape?.figure ?? ""}
       href={explore && exploreHref([{ expr: explore }], { range: rangeText })}
     >
-      <div className="panel-chart" style={{ height: kChartHeight }}>
+      <div className="panel-chart" style={{ height }}>
         {body}
       </div>
       <div className="panel-foot">
