@@ -74,7 +74,7 @@ test("a container appears and goes within a second, and its labelled page is scr
 }, async (t) => {
   const engine = await startEngine(t);
   if (engine === null) return;
-  importImage(engine);
+  if (!importImage(t, engine)) return;
   const quarterdeck = await start(t, {
     discovery: true,
     args: ["--set", `observe.docker.socket=${engine.socket}`, "--set", "observe.interval=1s"],

@@ -40,7 +40,7 @@ function engineStats({ socket }, id) {
 test("containers are told as the engine tells them", { skip: missingEngine() }, async (t) => {
   const engine = await startEngine(t);
   if (engine === null) return;
-  importImage(engine);
+  if (!importImage(t, engine)) return;
   const limits = ["--memory", "128m", "--cpus", "0.5", "--pids-limit", "50", "--ulimit", "nofile=2048:4096"];
   const names = ["--name", "web", "--label", "com.docker.compose.project=shop", "--label", "other=hidden"];
   const work = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; exec sleep 3600";
