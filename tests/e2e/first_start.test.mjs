@@ -91,7 +91,7 @@ test("the machine is known within seconds of the very first start, and truly", a
   else assert.match(proc("mounts"), /^overlay \/ /m);
 
   const up = await until(async () => {
-    const result = await quarterdeck.query("up");
+    const result = await quarterdeck.query(`up{job=~"node|quarterdeck"}`);
     return result.length === 2 && result;
   }, "what up says of the host and of Quarterdeck itself");
   assert.deepEqual(up.map(({ metric, value }) => [metric.job, value[1]]).sort(), [
