@@ -50,6 +50,7 @@ class CollectorRunner::Core : public std::enable_shared_from_this<Core> {
         external_labels_(options.external_labels),
         jumps_(registry.counter("quarterdeck_wall_clock_jumps_total",
                                 "How often the wall clock was set by a second or more.")),
+        told_offset_ms_(offset_ms()),
         interval_ms_(options.interval_ms) {
     QD_ASSERT(options.interval_ms > 0);
   }
@@ -115,6 +116,7 @@ class CollectorRunner::Core : public std::enable_shared_from_this<Core> {
   using EntryPtr = std::shared_ptr<Entry>;
   using Refused = std::pair<std::vector<Waiter>, base::Error>;
 
+  std::int64_t offset_ms() const { return scheduler_.clock().wall_ms() - scheduler_.clock().monotonic_ns() / kNsPerMs; }
   std::int64_t interval_of(const Entry& entry) const QD_REQUIRES(mutex_) {
     return entry.placement.interval_ms > 0 ? entry.placement.interval_ms : interval_ms_;
   }
@@ -146,8 +148,8 @@ class CollectorRunner::Core : public std::enable_shared_from_this<Core> {
   const std::string instance_;
   const model::LabelSet external_labels_;
   base::Counter& jumps_;
-  // Each collector notices a jump of the clock; the first to do so tells.
-  std::atomic<std::int64_t> jump_told_ns_ = INT64_MIN;
+  // How far the wall clock is ahead of the monotonic one, as last told: each collector notices a jump, one tells.
+  std::atomic<std::int64_t> told_offset_ms_;
 
   mutable base::Mutex mutex_;
   base::CondVar idle_;

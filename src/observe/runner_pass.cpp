@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <exception>
 
 #include "observe/runner_core.h"
@@ -177,10 +178,10 @@ std::optional<std::int64_t> CollectorRunner::Core::stamp(Entry& entry, std::int6
   const std::int64_t now_ns = clock.monotonic_ns();
   const auto stamp = entry.clock.stamp(due_ns, now_ns, clock.wall_ms());
   if (stamp.jumped_ms != 0) {
-    constexpr std::int64_t kSameJumpNs = 60'000 * kNsPerMs;
-    std::int64_t told_ns = jump_told_ns_;
-    const bool news = told_ns == INT64_MIN || now_ns - told_ns > kSameJumpNs;
-    if (news && jump_told_ns_.compare_exchange_strong(told_ns, now_ns)) {
+    const std::int64_t offset = offset_ms();
+    std::int64_t told = told_offset_ms_;
+    const bool news = std::abs(offset - told) >= PassClock::kJumpMs;
+    if (news && told_offset_ms_.compare_exchange_strong(told, offset)) {
       jumps_.add();
       log_.warn("the wall clock was set", {{"by_ms", stamp.jumped_ms},
                                            {"now_ms", stamp.time_ms},

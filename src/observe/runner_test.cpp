@@ -286,6 +286,9 @@ TEST_F(RunnerTest, nothing_is_stored_while_the_wall_clock_is_behind) {
   EXPECT_THAT(pass_times_s(), ElementsAre(0, 1, 2, 5, 10, 13, 18, 23, 28));
   EXPECT_EQ(count("quarterdeck_collector_passes_skipped_total", "clock"), 2);
   EXPECT_EQ(count("quarterdeck_wall_clock_jumps_total"), 1);
+  clock.jump_wall_ms(300'000);
+  run_for_s(6);
+  EXPECT_EQ(count("quarterdeck_wall_clock_jumps_total"), 2) << "soon after another it is told as well";
   EXPECT_THAT(*render("fake")->future.get().value(), HasSubstr("passes "));
 }
 
