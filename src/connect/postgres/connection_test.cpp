@@ -163,7 +163,8 @@ TEST_F(ConnectionTest, a_value_of_a_gigabyte_is_a_limit_before_it_is_read) {
     const std::string part(1 << 16, 'x');
     while (sent < kSize && peer.send(part)) {
       sent += part.size();
-      if (sent % (1 << 20) == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      // Slow enough that the watch is in time on a busy machine.
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   });
   Connection connection(clock_);
@@ -172,7 +173,7 @@ TEST_F(ConnectionTest, a_value_of_a_gigabyte_is_a_limit_before_it_is_read) {
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code(), ErrorCode::kLimit);
   EXPECT_FALSE(connection.is_open());
-  EXPECT_LT(sent, std::size_t{500} << 20);
+  EXPECT_LT(sent, std::size_t{200} << 20);
 }
 
 TEST_F(ConnectionTest, a_greeting_of_a_gigabyte_is_not_read) {
@@ -184,12 +185,13 @@ TEST_F(ConnectionTest, a_greeting_of_a_gigabyte_is_not_read) {
     const std::string part(1 << 16, 'x');
     while (sent < kSize && peer.send(part)) {
       sent += part.size();
-      if (sent % (1 << 20) == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      // Slow enough that the watch is in time on a busy machine.
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   });
   Connection connection(clock_);
   EXPECT_FALSE(connection.open(options(server), in_ms(5000)));
-  EXPECT_LT(sent, std::size_t{500} << 20);
+  EXPECT_LT(sent, std::size_t{200} << 20);
 }
 
 TEST_F(ConnectionTest, what_the_server_refuses_leaves_the_connection_open) {
