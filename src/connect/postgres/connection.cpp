@@ -200,8 +200,17 @@ base::Status Connection::open_place(const ConnectionOptions& options, const Plac
       if (waited.error().code() != ErrorCode::kTimeout) return waited;
       return base::fail(ErrorCode::kTimeout, fmt::format("{}: no connection before the deadline", address_));
     }
+    const std::uint64_t received = received_bytes(PQsocket(connection_));
+    if (received > kGreetingBytesMax) {
+      close();
+      return base::fail(ErrorCode::kLimit,
+                        fmt::format("{}: its greeting has more than {} bytes; is it a PostgreSQL server?", address_,
+                                    kGreetingBytesMax));
+    }
     std::optional<ReadWatch> watch;
-    if (next == PGRES_POLLING_READING) watch.emplace(PQsocket(connection_), kGreetingBytesMax, deadline_ns, clock_);
+    if (next == PGRES_POLLING_READING) {
+      watch.emplace(PQsocket(connection_), kGreetingBytesMax - received, deadline_ns, clock_);
+    }
     next = PQconnectPoll(connection_);
   }
   if (PQsetnonblocking(connection_, 1) != 0) return refused(options);
