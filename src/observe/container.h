@@ -29,10 +29,10 @@ struct Container {
   std::map<std::string, std::string> addresses;    // network name to IP address
   std::vector<ContainerPort> ports;
   std::vector<std::string> command;  // may hold secrets as well
-  std::string network_mode;  // "host", "none", "bridge", "container:<id>", or a network's name
-  std::string state;         // "running", "paused", "restarting", "exited", …
-  std::string health;        // "healthy", "unhealthy", "starting"; empty without a health check
-  std::int64_t pid = 0;      // of its first process as the host sees it; 0 when it does not run
+  std::string network_mode;          // "host", "none", "bridge", "container:<id>", or a network's name
+  std::string state;                 // "running", "paused", "restarting", "exited", …
+  std::string health;                // "healthy", "unhealthy", "starting"; empty without a health check
+  std::int64_t pid = 0;              // of its first process as the host sees it; 0 when it does not run
   model::TimestampMs created_ms = 0;
   model::TimestampMs started_ms = 0;
   std::int64_t restart_count = 0;
