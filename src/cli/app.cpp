@@ -247,6 +247,7 @@ Workbench App::Rooms::workbench(const Settings& s) {
 void App::Rooms::declare_services(const Settings& s) {
   auto declared = declared_services(s.observers, workbench(s));
   std::vector<observe::Service> known;
+  known.reserve(declared.size());
   for (const auto& one : declared) known.push_back(one.service);
   services->declare(std::move(declared), s.observers.tuning);
   discovery->set_declared(std::move(known));
@@ -306,6 +307,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
   authenticator = std::make_unique<serve::Authenticator>(s.serve, *tokens);
   router = std::make_unique<serve::Router>(*authenticator, *query_pool, log, registry);
   std::vector<std::pair<std::string, std::string>> flags;
+  flags.reserve(invocation.flags.size() + 1 + invocation.sets.size());
   for (const auto& flag : invocation.flags)
     flags.emplace_back(flag.origin.substr(flag.origin.find_first_not_of('-')), flag.value);
   flags.emplace_back("config", invocation.config_file);

@@ -250,7 +250,8 @@ void CollectorRunner::Core::render(std::string_view name, std::string_view targe
       }
     }
   }
-  if (error) callback(std::unexpected(std::move(*error)));
+  // With an error nobody has taken the callback.
+  if (error) return callback(std::unexpected(std::move(*error)));  // NOLINT(bugprone-use-after-move)
   for (const auto& each : refused) refuse(each);
 }
 
@@ -294,6 +295,7 @@ CollectorReport CollectorRunner::Core::report_of(const Entry& entry) const {
 std::vector<CollectorReport> CollectorRunner::Core::reports() const {
   base::MutexLock lock(mutex_);
   std::vector<CollectorReport> reports;
+  reports.reserve(entries_.size());
   for (const auto& entry : entries_) reports.push_back(report_of(*entry));
   return reports;
 }

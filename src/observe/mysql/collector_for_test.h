@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <map>
-#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -160,17 +159,17 @@ inline Answers mysql_8_4() {
 class Statements {
  public:
   void add(std::string_view sql) {
-    const std::lock_guard lock(mutex_);
+    const base::MutexLock lock(mutex_);
     text_ += std::string(sql) + '\n';
   }
   std::string text() const {
-    const std::lock_guard lock(mutex_);
+    const base::MutexLock lock(mutex_);
     return text_;
   }
 
  private:
-  mutable std::mutex mutex_;
-  std::string text_;
+  mutable base::Mutex mutex_;
+  std::string text_ QD_GUARDED_BY(mutex_);
 };
 
 class MysqlCollectorTest : public testing::Test {
