@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/mutex.h"
 #include "connect/mysql/fake_mysql_for_test.h"
 #include "observe/mysql/mysql.h"
 #include "observe/recording_sink.h"
