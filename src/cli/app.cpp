@@ -256,8 +256,19 @@ void App::Rooms::declare_services(const Settings& s) {
 // What the Prometheus file in force says, and the pages that were found: other ones from now on, where they are given.
 void App::Rooms::scrape(const std::optional<std::vector<observe::Service>>& found) {
   base::MutexLock lock(pages_mutex);
-  if (found) pages = *found;
   const auto s = current();
+  if (found) {
+    pages.clear();
+    for (const auto& page : *found) {
+      // One that makes no target is left out alone.
+      const auto alone = observe::scrape::Manager::prepare(with_pages({}, {page}, s->observe.interval_ms));
+      if (alone) {
+        pages.push_back(page);
+      } else {
+        log.warn("a page that was found cannot be scraped", {{"service", page.name}, {"error", alone.error()}});
+      }
+    }
+  }
   auto plan = observe::scrape::Manager::prepare(with_pages(s->prometheus, pages, s->observe.interval_ms));
   if (!plan) return log.error("pages that were found cannot be scraped", {{"error", plan.error()}});
   scrapes->commit(std::move(*plan));

@@ -105,6 +105,14 @@ test("a container appears and goes within a second, and its labelled page is scr
     serve,
   );
   atEnd(t, () => engine.docker("rm", "-f", id));
+  // A page that makes no target costs nobody else theirs.
+  const wrong = [
+    "--label=prometheus.io/scrape=true",
+    "--label=prometheus.io/port=9",
+    "--label=prometheus.io/scheme=ftp",
+  ];
+  const odd = engine.docker("run", "-d", "--network=host", ...wrong, kImage, "/bin/sleep", "3600");
+  atEnd(t, () => engine.docker("rm", "-f", odd));
   const seen = await until(
     async () => (await containers()).containers.find((one) => one.id === id),
     "the container",
