@@ -88,6 +88,7 @@ test("a container appears and goes within a second, and its labelled page is scr
     "--label=prometheus.io/scrape=true",
     `--label=prometheus.io/port=${port}`,
     "--label=prometheus.io/path=/stats.txt",
+    "--label=quarterdeck.interval=2s",
   ];
   const page = "mkdir -p /tmp/www; echo checkout_orders_total 7 > /tmp/www/stats.txt";
   const serve = `${page}; exec httpd -f -p 127.0.0.1:${port} -h /tmp/www`;
@@ -123,6 +124,11 @@ test("a container appears and goes within a second, and its labelled page is scr
   assert.equal(seen.state, "running");
   const scraped = `checkout_orders_total{instance="127.0.0.1:${port}", job="checkout", project="shop"}`;
   await until(async () => (await quarterdeck.value(scraped)) === 7, "the page", 20_000);
+  const listed = await at(quarterdeck, `127.0.0.1:${port}`);
+  assert.equal(listed.kind, "openmetrics");
+  assert.equal(listed.state, "up");
+  assert.equal(listed.samples, 1);
+  assert.equal(listed.interval, "2s");
   assert.ok(
     !(await quarterdeck.get("/api/platform/v1/containers")).text.includes("sesame"),
     "environments are not shown",
