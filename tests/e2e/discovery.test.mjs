@@ -5,7 +5,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { importImage, kImage, missingEngine, startEngine } from "./engine.mjs";
+import { importImage, kImage, missingEngine, startEngine, startPodman } from "./engine.mjs";
 import { atEnd, freePort, runCommand, scratch, start, until } from "./lib.mjs";
 
 function missing(...programs) {
@@ -117,6 +117,36 @@ test("a service of a swarm is found with its password, which is a secret of Dock
   );
   assert.ok(!quarterdeck.raw.includes("sesame"), "the secret is not logged");
   assert.ok(!(await quarterdeck.get("/api/platform/v1/services")).text.includes("sesame"), "nor shown");
+});
+
+test("a container of Podman appears and goes within a second", {
+  skip: missingEngine() || missing("podman", "runc"),
+}, async (t) => {
+  const podman = await startPodman(t);
+  if (podman === null) return;
+  if (!importImage(t, podman)) return;
+  const quarterdeck = await start(t, {
+    discovery: true,
+    args: ["--set", `observe.docker.socket=${podman.socket}`, "--set", "observe.interval=1s"],
+  });
+  const containers = async () => (await quarterdeck.api("/api/platform/v1/containers")).data;
+  await until(async () => (await containers()).engine.state === "connected", "the engine");
+  let id;
+  try {
+    const limits = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1000:1000", "--network=host"];
+    id = podman.docker("run", "-d", ...limits, "--name=web", kImage, "/bin/sleep", "3600");
+  } catch (error) {
+    return t.skip(`Podman cannot run a container here: ${error.stderr}`);
+  }
+  atEnd(t, () => podman.docker("rm", "-f", id));
+  const state = async () => (await containers()).containers.find((one) => one.id === id)?.state;
+  await until(async () => (await state()) === "running", "the container", 1_500);
+  await until(
+    async () => (await quarterdeck.value('container_memory_usage_bytes{name="web"}')) > 0,
+    "the container's figures",
+  );
+  podman.docker("kill", id);
+  await until(async () => (await state()) !== "running", "its end", 1_500);
 });
 
 test("a container appears and goes within a second, and its labelled page is scraped", {

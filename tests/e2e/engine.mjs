@@ -59,6 +59,34 @@ export async function startEngine(t) {
   return null;
 }
 
+/** Podman's service, which speaks the engine's language; null, and says why, where it cannot start. */
+export async function startPodman(t) {
+  const dir = scratch(t);
+  const socket = path.join(dir, "podman.sock");
+  const place = ["--root", `${dir}/data`, "--runroot", `${dir}/run`, "--tmpdir", `${dir}/tmp`];
+  // Its own crun cannot run where both versions of cgroups are mounted.
+  const settings = ["--runtime=runc", "--cgroup-manager=cgroupfs", "--storage-driver=vfs", "--events-backend=file"];
+  const options = { encoding: "utf8", env: { ...process.env, PATH: kPath }, stdio: ["ignore", "pipe", "pipe"] };
+  const docker = (...command) => execFileSync("podman", [...place, ...settings, ...command], options).trim();
+  const child = spawn("podman", [...place, ...settings, "system", "service", "--time=0", `unix://${socket}`], {
+    env: options.env,
+    stdio: "ignore",
+  });
+  const closed = new Promise((resolve) => child.on("close", resolve));
+  atEnd(t, async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
+    await closed;
+    spawnSync("umount", ["-l", path.join(dir, "data/vfs")], { env: { PATH: kPath } });
+  });
+  for (let i = 0; i < 100; ++i) {
+    if (child.exitCode !== null) break;
+    if (existsSync(socket)) return { socket, docker, dir };
+    await sleep(100);
+  }
+  t.skip("Podman's service does not start here");
+  return null;
+}
+
 /** Gives the engine kImage: busybox, and the `programs` (paths) with their libraries. False, and says why, where this
  * machine does not let the engine unpack it (in a chroot). */
 export function importImage(t, { docker, dir }, programs = []) {
