@@ -27,6 +27,9 @@ namespace qd::model::remote_write {
 inline constexpr std::string_view kContentType = "application/x-protobuf";
 inline constexpr std::string_view kVersionHeader = "X-Prometheus-Remote-Write-Version";
 inline constexpr std::string_view kVersion = "0.1.0";
+// In answers, how many samples are stored: it comes with remote write 2.0, and tells a sender of 1.0 as well that the
+// rest of a request that was refused in part need not be sent again.
+inline constexpr std::string_view kWrittenHeader = "X-Prometheus-Remote-Write-Samples-Written";
 
 // Labels of one series; help of one family. What has more is refused alone.
 inline constexpr std::size_t kLabelsMax = 1024;

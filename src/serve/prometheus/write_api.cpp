@@ -313,14 +313,19 @@ void add_write_route(Router& router, store::metrics::Appendable& store, const st
     counters->repeated.add(outcome->repeated);
     counters->exemplars.add(outcome->exemplars);
     for (std::size_t i = 0; i < kReasons; ++i) counters->refused[i]->add(outcome->refused[i]);
-    if (outcome->all_refused() == 0) return {.status = 204};
+    const auto tell_written = [&](Response response) {
+      response.headers.add(std::string(model::remote_write::kWrittenHeader),
+                           fmt::to_string(outcome->stored + outcome->repeated));
+      return response;
+    };
+    if (outcome->all_refused() == 0) return tell_written({.status = 204});
     auto text = says(*outcome);
     auto logged_ns = counters->logged_ns.load();
     const auto now_ns = clock.monotonic_ns();
     if (now_ns - logged_ns >= kLogEveryNs && counters->logged_ns.compare_exchange_strong(logged_ns, now_ns))
       log.warn("samples of a remote write are refused",
                {{"principal", call.principal.to_string()}, {"peer", call.request.peer_address}, {"error", text}});
-    return plain(400, std::move(text));
+    return tell_written(plain(400, std::move(text)));
   };
   router.add({.methods = {"POST"},
               .path = "/api/v1/write",

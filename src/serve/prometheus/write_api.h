@@ -9,7 +9,7 @@
 // another coding or message, such as that of remote write 2.0 | 415; nothing is stored | | the log cannot be written |
 // 503; nothing is stored, and the sender tries again |
 //
-// Exemplars are passed over. Senders drop what gets a 4xx and send again what gets a 5xx: so a 4xx tells of nothing
+// Exemplars are passed over. X-Prometheus-Remote-Write-Samples-Written says how many samples are stored. Senders drop what gets a 4xx and send again what gets a 5xx: so a 4xx tells of nothing
 // that would be stored another time. Source: Prometheus Remote-Write 1.0 specification.
 #pragma once
 

@@ -139,6 +139,7 @@ TEST_F(WriteApiTest, stores_the_rest_of_a_request_and_tells_of_what_it_cannot) {
   EXPECT_EQ(text(response),
             "4 of 6 samples were not stored: 1 out_of_order, 1 duplicate, 1 too_far_ahead, 1 bad_series; the first: "
             "a{job=\"x\"} at 2023-11-14T22:13:20.010Z (duplicate: there is another value at that time)\n");
+  EXPECT_EQ(response.headers.get(wire::kWrittenHeader), "2");
   EXPECT_EQ(stored(kA).size(), 1U);
   EXPECT_EQ(stored(kB).size(), 2U);
   EXPECT_EQ(counted("quarterdeck_write_samples_refused_total", "out_of_order"), 1);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+#include <optional>
 #include <utility>
 
 #include "base/build.h"
@@ -34,6 +36,15 @@ connect::http::ClientRequest request_of(const ForwardSettings& settings, std::st
   return request;
 }
 
+std::optional<std::uint64_t> written(const connect::http::Headers& headers) {
+  const auto text = headers.get(model::remote_write::kWrittenHeader);
+  if (!text) return std::nullopt;
+  std::uint64_t count = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), count);
+  if (error != std::errc() || end != text->data() + text->size()) return std::nullopt;
+  return count;
+}
+
 }  // namespace
 
 Sender::Post post_by(connect::http::Client& client, std::function<ForwardSettings()> settings) {
@@ -43,7 +54,8 @@ Sender::Post post_by(connect::http::Client& client, std::function<ForwardSetting
                    if (!response) return then(base::fail(response.error()));
                    then(Answer{.status = response->status,
                                .retry_after = std::string(response->headers.get("Retry-After").value_or("")),
-                               .text = std::move(response->body)});
+                               .text = std::move(response->body),
+                               .written = written(response->headers)});
                  });
   };
 }

@@ -268,16 +268,19 @@ struct Sender::State : std::enable_shared_from_this<Sender::State> {
   void refuse(const Answer& answer) QD_REQUIRES(mutex) {
     up.set(1);
     retry_ms = 0;
-    if (parcel.joined > 1) {
+    if (parcel.joined > 1 && !answer.written) {
       single_until = parcel.end;
       parcel = {};
       return;
     }
-    refused.add(parcel.samples);
+    const std::uint64_t written = std::min(answer.written.value_or(0), parcel.samples);
+    samples.add(written);
+    refused.add(parcel.samples - written);
     parcel.done = true;
     const std::string words = said(answer);
     if (std::exchange(refusal, words) == words) return;
-    log.warn("the receiver refused samples: they are not sent again", {{"samples", parcel.samples}, {"error", words}});
+    log.warn("the receiver refused samples: they are not sent again",
+             {{"samples", parcel.samples - written}, {"error", words}});
   }
 
   // Nothing is done any more until the end.

@@ -19,6 +19,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/counters.h"
@@ -33,8 +34,9 @@ namespace qd::ship::remote_write {
 // What a receiver answered.
 struct Answer {
   int status = 0;
-  std::string retry_after;  // the header
-  std::string text;         // the body, or its beginning
+  std::string retry_after;               // the header
+  std::string text;                      // the body, or its beginning
+  std::optional<std::uint64_t> written;  // samples that it says are stored
 };
 
 class Sender {

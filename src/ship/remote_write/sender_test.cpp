@@ -79,7 +79,7 @@ class SenderTest : public testing::Test {
     ASSERT_FALSE(posted_.empty());
     auto then = std::move(posted_.front().then);
     posted_.pop_front();
-    then(Answer{.status = status, .retry_after = std::move(retry_after), .text = std::move(text)});
+    then(Answer{.status = status, .retry_after = std::move(retry_after), .text = std::move(text), .written = {}});
     scheduler_.run_posted();
   }
   void fail(ErrorCode code) {
@@ -254,6 +254,20 @@ TEST_F(SenderTest, of_joined_requests_only_the_one_at_fault_is_dropped) {
   EXPECT_EQ(times(posted_.front().body), Times{6});
   answer(204);
   EXPECT_EQ(times(posted_.front().body), Times{7}) << "joined again where it may";
+}
+
+TEST_F(SenderTest, a_receiver_that_says_how_much_it_stored_is_not_asked_again) {
+  for (int i = 1; i <= 5; ++i) put(i);
+  sender_->start();
+  scheduler_.run_posted();
+  auto then = std::move(posted_.front().then);
+  posted_.pop_front();
+  then(Answer{.status = 400, .retry_after = "", .text = "2 of 15 samples were not stored", .written = 13});
+  scheduler_.run_posted();
+  EXPECT_TRUE(posted_.empty());
+  EXPECT_EQ(queue_->stats().samples, 0U);
+  EXPECT_EQ(value("quarterdeck_forward_samples_total"), 13);
+  EXPECT_EQ(value("quarterdeck_forward_samples_dropped_total", "refused"), 2);
 }
 
 TEST_F(SenderTest, nothing_is_dropped_where_the_way_is_set_up_wrong) {
