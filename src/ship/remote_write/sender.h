@@ -1,12 +1,12 @@
 // Sends what waits in the queue, in order, one request at a time, and waits where the receiver does not take it.
 //
-// | the receiver | so |
-// |---|---|
-// | takes it (2xx) | acknowledged, the next |
-// | is not reached, breaks off, is too slow; answers 5xx, 408, 425, 429 | the same request again, later and later up to
-// kBackOffMsMax, with jitter; Retry-After in seconds is honoured | | answers 3xx, 401, 403, 404, 405, 407, 415 | the
-// same: the way there is set up wrong, not what is sent | | answers another 4xx (400, 413, 422) | several joined
-// requests: each alone; one alone: dropped and counted |
+// - Taken (2xx): acknowledged, and the next one goes.
+// - Not reached, broken off, too slow, or answered with 5xx, 408, 425, 429: the same request again, later and later up
+//   to kBackOffMsMax, with jitter. Retry-After in seconds is honoured.
+// - Answered with 3xx, 401, 403, 404, 405, 407, 415: the same. The way there is set up wrong, not what is sent.
+// - Answered with another 4xx (400, 413, 422) that says how many samples are stored: the others are dropped and
+// counted.
+// - Answered so without saying it: of several joined requests each goes alone; one alone is dropped and counted.
 //
 // A request that may have been taken is sent again as it was, never with more in it: receivers that refuse a request as
 // a whole for one sample that they have already lose nothing by it. At least once, so receivers see samples twice.
