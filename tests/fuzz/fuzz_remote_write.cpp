@@ -87,6 +87,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::size_t samples = 0;
   for (const auto& series : seen.series) {
     std::vector<Sample> list;
+    list.reserve(series.samples.size());
     for (const auto& [time_ms, bits] : series.samples) list.push_back({time_ms, std::bit_cast<double>(bits)});
     wire::append_series(written, wire::encode_labels(series.labels), list);
     samples += list.size();

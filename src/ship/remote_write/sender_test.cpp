@@ -37,7 +37,7 @@ class SenderTest : public testing::Test {
   void make(Sender::Options options = {.seed = 1}) {
     sender_ = std::make_unique<Sender>(
         scheduler_,
-        [this](std::function<void()> task) -> base::Status {
+        [this](const std::function<void()>& task) -> base::Status {
           if (pool_full_) return base::fail(ErrorCode::kLimit, "full");
           task();
           return {};
@@ -52,6 +52,7 @@ class SenderTest : public testing::Test {
   // One commit with a sample of each of `series` series.
   void put(model::TimestampMs time_ms, int series = 3) {
     std::vector<LabelledSample> samples;
+    samples.reserve(static_cast<std::size_t>(series));
     for (int i = 0; i < series; ++i)
       samples.push_back({std::make_shared<const std::string>(
                              wire::encode_labels(model::LabelSet{{"__name__", "m"}, {"i", std::to_string(i)}})),
