@@ -7,6 +7,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <random>
 #include <thread>
 
 #include "act/notify/notifier.h"
@@ -29,7 +30,10 @@
 #include "serve/platform/about.h"
 #include "serve/platform/inventory.h"
 #include "serve/prometheus/api.h"
+#include "serve/prometheus/write_api.h"
 #include "serve/ui/page.h"
+#include "ship/remote_write/forwarder.h"
+#include "ship/remote_write/post.h"
 #include "store/state/database.h"
 
 namespace qd::cli {
@@ -44,6 +48,8 @@ constexpr std::size_t kQueryQueueMax = 1'000;
 constexpr std::size_t kWaitingThreads = 16;
 constexpr std::size_t kWaitingQueueMax = 1'000;
 constexpr std::int64_t kMaintainEveryMs = 1'000;
+// At the end, for what waits to be forwarded.
+constexpr std::int64_t kForwardGraceMs = 5'000;
 
 std::size_t cores() {
   return std::max(1U, std::thread::hardware_concurrency());
@@ -121,6 +127,7 @@ struct App::Rooms {
   std::unique_ptr<base::ThreadPool> work_pool;
   std::unique_ptr<base::ThreadPool> waiting_pool;  // for passes that wait for servers
   std::unique_ptr<connect::http::Client> client;
+  std::unique_ptr<ship::remote_write::Forwarder> forwarder;  // null where nothing is forwarded
   std::unique_ptr<observe::CollectorRunner> collectors;
   std::unique_ptr<observe::scrape::Manager> scrapes;
   std::unique_ptr<observe::Services> services;
@@ -142,6 +149,8 @@ struct App::Rooms {
   bool ended QD_GUARDED_BY(end_mutex) = false;
 
  private:
+  base::Status build_forwarder(const Settings& s);
+  store::metrics::Appendable& observed() { return forwarder ? forwarder->observed() : *store; }
   base::Status build_observers(const Settings& s);
   void build_judges(const Settings& s);
   base::Status build_server(const Settings& s);
@@ -171,12 +180,14 @@ base::Status App::Rooms::start() {
   work_pool = std::make_unique<base::ThreadPool>(std::max<std::size_t>(4, cores()), kWorkQueueMax);
   waiting_pool = std::make_unique<base::ThreadPool>(kWaitingThreads, kWaitingQueueMax);
   QD_ASSIGN(client, connect::http::Client::create(*loop, {}, registry));
+  QD_TRY(build_forwarder(*s));
   QD_TRY(build_observers(*s));
   build_judges(*s);
   QD_TRY(build_server(*s));
 
   QD_TRY(observe::scrape::Manager::prepare(s->prometheus));
   QD_TRY(loop->start(cores()));
+  if (forwarder) forwarder->start();
   collectors->start();
   scrape(std::nullopt);
   discovery->start();
@@ -203,9 +214,25 @@ std::vector<std::string> App::Rooms::listening(const Settings& s) const {
   return urls;
 }
 
+base::Status App::Rooms::build_forwarder(const Settings& s) {
+  if (!s.forward.enabled()) return {};
+  const auto post = ship::remote_write::post_by(*client, [this] { return current()->forward; });
+  const auto submit = [this](std::function<void()> task) { return work_pool->submit(std::move(task)); };
+  QD_ASSIGN(forwarder, ship::remote_write::Forwarder::open(
+                           {*loop, submit, post, files, *store, [this] { return store->metadata(); }, log, registry},
+                           std::filesystem::path(s.data_dir) / "forward",
+                           {.bytes_max = s.forward.queue_bytes,
+                            .sync_each = s.store.sync == store::metrics::StoreOptions::Sync::kCommit},
+                           {.host = s.forward.host.empty() ? observe::host_name() : s.forward.host,
+                            .external_labels = s.observe.external_labels},
+                           std::random_device{}()));
+  log.info("forwarding", {{"url", ship::remote_write::write_url(s.forward.url)}});
+  return {};
+}
+
 base::Status App::Rooms::build_observers(const Settings& s) {
-  collectors =
-      std::make_unique<observe::CollectorRunner>(*loop, *work_pool, *waiting_pool, *store, registry, log, s.observe);
+  collectors = std::make_unique<observe::CollectorRunner>(*loop, *work_pool, *waiting_pool, observed(), registry, log,
+                                                          s.observe);
   if (s.host.enabled) {
     QD_TRY(observe::host::check_roots(s.host));
     collectors->add(std::make_unique<observe::host::HostCollector>(s.host, clock, log));
@@ -236,7 +263,7 @@ base::Status App::Rooms::build_observers(const Settings& s) {
   scraping.user_agent = fmt::format("Quarterdeck/{}", base::build_version());
   scrapes = std::make_unique<observe::scrape::Manager>(
       *loop, [this](std::function<void()> task) { return work_pool->submit(std::move(task)); },
-      observe::scrape::fetch_by(*client), *store, log, registry, scraping);
+      observe::scrape::fetch_by(*client), observed(), log, registry, scraping);
   return {};
 }
 
@@ -343,6 +370,9 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .started_ms = clock.wall_ms(),
   });
   serve::prometheus::add_routes(*router, *sources);
+  serve::prometheus::add_write_route(
+      *router, forwarder ? forwarder->received() : static_cast<store::metrics::Appendable&>(*store), *store, clock, log,
+      registry);
   inventory = std::make_unique<serve::platform::Inventory>(serve::platform::Inventory{
       .services =
           [this] {
@@ -388,6 +418,7 @@ void App::Rooms::maintain() {
       const auto queued = work_pool->submit([this] {
         // A failure is logged and counted by the store, which tries again the next time.
         static_cast<void>(store->maintain(clock.wall_ms()));
+        if (forwarder) forwarder->maintain();
         maintaining = false;
       });
       if (!queued) maintaining = false;
@@ -485,6 +516,7 @@ void App::Rooms::stop() {
   if (scrapes) scrapes->stop();
   if (collectors) collectors->stop();
   if (notifier) notifier->stop();
+  if (forwarder) forwarder->stop(kForwardGraceMs);
   drop_in_servers.clear();
   server.reset();
   client.reset();

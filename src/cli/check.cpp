@@ -31,7 +31,7 @@ base::Result<std::string> kind_of(const model::config::Node& node, const std::st
   if (has({"global", "scrape_configs", "rule_files", "scrape_config_files", "alerting", "remote_write", "remote_read",
            "otlp", "storage", "tracing", "runtime"}))
     return std::string("prometheus");
-  if (node.is_null() || has({"store", "serve", "observe", "query", "judge", "act", "exporters"}))
+  if (node.is_null() || has({"store", "serve", "observe", "query", "judge", "act", "exporters", "forward"}))
     return std::string("quarterdeck");
   return base::fail(
       ErrorCode::kInvalid,

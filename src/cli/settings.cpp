@@ -92,6 +92,7 @@ void declare(Settings& settings) {
   query::promql::declare(schema, settings.query);
   declare_rules(schema, settings.rules);
   act::notify::declare(schema, settings.notify);
+  ship::remote_write::declare(schema, settings.forward);
 }
 
 base::Result<std::vector<std::string>> matching_files(const std::string& pattern) {
@@ -151,6 +152,9 @@ std::vector<std::string> keep_start_only(Settings& next, const Settings& running
   next.observe.instance = running.observe.instance;
   next.observe.external_labels = running.observe.external_labels;
   next.store.seal_interval_ms = running.store.seal_interval_ms;
+  next.forward.url = running.forward.url;
+  next.forward.host = running.forward.host;
+  next.forward.queue_bytes = running.forward.queue_bytes;
   return next.schema.keep_start_only(running.schema);
 }
 

@@ -19,6 +19,7 @@
 #include "query/promql/options.h"
 #include "serve/auth.h"
 #include "serve/prometheus/drop_in.h"
+#include "ship/remote_write/settings.h"
 #include "store/metrics/store.h"
 
 namespace qd::cli {
@@ -44,6 +45,7 @@ struct Settings {
   query::promql::QueryOptions query;
   RuleSettings rules;
   act::notify::NotifySettings notify;
+  ship::remote_write::ForwardSettings forward;
 
   // What the files named above hold.
   observe::scrape::PrometheusFile prometheus;

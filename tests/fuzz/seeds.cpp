@@ -1,4 +1,4 @@
-// Writes small logs, segments and blocks for the corpus of the fuzz targets that read them.
+// Writes small logs, segments, blocks and requests for the corpus of the fuzz targets that read them.
 //
 // usage: fuzz_seeds DIRECTORY    (tests/fuzz/corpus; again whenever one of these formats changes)
 
@@ -15,6 +15,8 @@
 #include "base/bytes.h"
 #include "base/files.h"
 #include "base/temp_directory.h"
+#include "model/remote_write/snappy_block.h"
+#include "model/remote_write/write_request.h"
 #include "store/metrics/chunk.h"
 #include "store/metrics/codec.h"
 #include "store/metrics/segment_writer.h"
@@ -178,6 +180,28 @@ void write_blocks(const fs::path& dir) {
   write(dir / "encode-decimals", 4, "abcdefghijklmnopqrst");
 }
 
+// An even first byte: the message as it is; odd: packed.
+void write_requests(const fs::path& dir) {
+  namespace wire = qd::model::remote_write;
+  const std::string up = wire::encode_labels(qd::model::LabelSet{{"__name__", "up"}, {"job", "api"}});
+  const std::string more =
+      wire::encode_labels(qd::model::LabelSet{{"__name__", "x_total"}, {"le", "+Inf"}, {"z", "ä"}});
+  std::string message;
+  wire::append_series(message, up,
+                      std::vector<qd::model::Sample>{{kStart, 1}, {kStart + 15'000, qd::model::stale_nan()}});
+  wire::append_series(message, more, std::vector<qd::model::Sample>{{-1, 0.5}});
+  write(dir / "series", 0, message);
+  wire::append_metadata(message, "x_total", {qd::model::MetricType::kCounter, "What x is.", "seconds"});
+  write(dir / "metadata", 0, message);
+  write(dir / "packed", 1, wire::pack(message));
+  // Exemplars (3) and native histograms (4), with labels behind the samples.
+  const std::string sample("\x12\x02\x10\x05", 4);
+  const std::string inside = sample + up + std::string("\x1a\x00\x22\x02\x08\x01", 6);
+  write(dir / "histogram", 0, std::string("\x0a") + static_cast<char>(inside.size()) + inside);
+  write(dir / "repeated-label", 0,
+        std::string("\x0a") + static_cast<char>(2 * up.size() + sample.size()) + up + up + sample);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -190,6 +214,7 @@ int main(int count, char** arguments) {
     write_logs(corpus / "wal");
     write_segments(corpus / "segment");
     write_blocks(corpus / "codec");
+    write_requests(corpus / "remote_write");
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

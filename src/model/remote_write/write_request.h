@@ -1,0 +1,72 @@
+// The message of remote write 1.0, prometheus.WriteRequest: series with samples, and what metric families are.
+//
+//   WriteRequest  { repeated TimeSeries timeseries = 1; repeated MetricMetadata metadata = 3; }
+//   TimeSeries    { repeated Label labels = 1; repeated Sample samples = 2; repeated Exemplar exemplars = 3;
+//                   repeated Histogram histograms = 4; }
+//   Label         { string name = 1; string value = 2; }
+//   Sample        { double value = 1; int64 timestamp = 2; }       timestamp: milliseconds
+//   MetricMetadata{ MetricType type = 1; string metric_family_name = 2; string help = 4; string unit = 5; }
+//
+// Two messages one behind the other are one message with the fields of both: that is how protobuf merges. Reading is a
+// walk over the bytes that copies nothing but the labels of the series it stands at. Pure functions, any thread.
+// Source: Prometheus Remote-Write 1.0 specification; prometheus/prompb types.proto and remote.proto.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "model/labels.h"
+#include "model/metadata.h"
+#include "model/sample.h"
+
+namespace qd::model::remote_write {
+
+inline constexpr std::string_view kContentType = "application/x-protobuf";
+inline constexpr std::string_view kVersionHeader = "X-Prometheus-Remote-Write-Version";
+inline constexpr std::string_view kVersion = "0.1.0";
+// In answers, how many samples are stored: it comes with remote write 2.0, and tells a sender of 1.0 as well that the
+// rest of a request that was refused in part need not be sent again.
+inline constexpr std::string_view kWrittenHeader = "X-Prometheus-Remote-Write-Samples-Written";
+
+// Labels of one series; help of one family. What has more is refused alone.
+inline constexpr std::size_t kLabelsMax = 1024;
+inline constexpr std::size_t kHelpBytesMax = 4096;
+
+// Takes a request as it stands in the message. Nothing of it is known to be whole before read_write_request returns.
+class WriteSink {
+ public:
+  virtual ~WriteSink() = default;
+  // Samples of this series follow. Labels may come in any order; kInvalid where they make no series: no or a bad metric
+  // name, a bad or repeated label name, a value that is not UTF-8, or too many. Its samples follow all the same.
+  virtual void series(base::Result<LabelSet> labels) = 0;
+  virtual void sample(const Sample& sample) = 0;
+  // Of the series; what they hold is not read.
+  virtual void native_histograms(std::size_t count) = 0;
+  virtual void exemplars(std::size_t count) = 0;
+  // The family's name is valid. The views last for the call.
+  virtual void metadata(std::string_view family, MetricType type, std::string_view help, std::string_view unit) = 0;
+};
+
+// kInvalid when the bytes are no such message; the sink may have taken a part of them by then.
+base::Status read_write_request(std::string_view message, WriteSink& sink);
+
+// The labels of a TimeSeries as they stand in one: what is put before its samples.
+std::string encode_labels(const LabelSet& labels);
+// Append one TimeSeries, or one MetricMetadata, to a message.
+void append_series(std::string& message, std::string_view encoded_labels, std::span<const Sample> samples);
+void append_metadata(std::string& message, std::string_view family, const Metadata& metadata);
+
+// A message that this program wrote, taken apart without looking at labels: to merge messages.
+class EncodedSink {
+ public:
+  virtual ~EncodedSink() = default;
+  // `encoded_labels` is what encode_labels gave. The views last as long as the message.
+  virtual void sample(std::string_view encoded_labels, const Sample& sample) = 0;
+};
+// kInvalid unless append_series alone wrote the message.
+base::Status read_encoded(std::string_view message, EncodedSink& sink);
+
+}  // namespace qd::model::remote_write

@@ -1,0 +1,205 @@
+#include "model/remote_write/write_request.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <string>
+#include <vector>
+
+#include "model/remote_write/snappy_block.h"
+
+namespace qd::model::remote_write {
+namespace {
+
+using base::ErrorCode;
+
+// What a request holds, as text.
+class Told final : public WriteSink {
+ public:
+  void series(base::Result<LabelSet> labels) override {
+    lines.push_back(labels ? labels->to_string() : "bad: " + labels.error().message());
+  }
+  void sample(const Sample& sample) override {
+    lines.push_back(std::to_string(sample.time_ms) + "=" + std::to_string(std::bit_cast<std::uint64_t>(sample.value)));
+    values.push_back(sample.value);
+  }
+  void native_histograms(std::size_t count) override { histograms += count; }
+  void exemplars(std::size_t count) override { exemplar_count += count; }
+  void metadata(std::string_view family, MetricType type, std::string_view help, std::string_view unit) override {
+    lines.push_back(std::string(family) + " " + std::string(to_string(type)) + " " + std::string(help) + " " +
+                    std::string(unit));
+  }
+
+  std::vector<std::string> lines;
+  std::vector<double> values;
+  std::size_t histograms = 0;
+  std::size_t exemplar_count = 0;
+};
+
+std::string field(char tag, const std::string& bytes) {
+  std::string out(1, static_cast<char>(tag << 3 | 2));
+  std::size_t size = bytes.size();
+  for (; size >= 0x80; size >>= 7) out += static_cast<char>(size | 0x80);
+  out += static_cast<char>(size);
+  return out + bytes;
+}
+std::string label(const std::string& name, const std::string& value) {
+  return field(1, field(1, name) + field(2, value));
+}
+const std::string kSample = field(2, std::string("\x10\x05"));  // 0 at 5 ms: zero is not written
+
+std::vector<std::string> lines_of(const std::string& message) {
+  Told told;
+  EXPECT_TRUE(read_write_request(message, told));
+  return told.lines;
+}
+
+TEST(WriteRequest, reads_what_it_wrote_with_every_bit_of_a_value) {
+  std::string message;
+  const LabelSet labels{{"__name__", "up"}, {"job", "node"}, {"zone", "ä"}};
+  const std::vector<Sample> samples = {{-5, 1.5}, {1'700'000'000'123, stale_nan()}};
+  append_series(message, encode_labels(labels), samples);
+  append_metadata(message, "up", {MetricType::kStateSet, "Is it up?", "seconds"});
+  Told told;
+  ASSERT_TRUE(read_write_request(message, told));
+  ASSERT_EQ(told.lines.size(), 4U);
+  EXPECT_EQ(told.lines[0], labels.to_string());
+  EXPECT_EQ(told.lines[1].substr(0, 3), "-5=");
+  EXPECT_EQ(told.lines[3], "up stateset Is it up? seconds");
+  EXPECT_TRUE(is_stale_nan(told.values[1]));
+}
+
+TEST(WriteRequest, reads_bytes_that_another_encoder_wrote) {
+  // {__name__="a", b="c"} 1.5 at 1000 ms, as prometheus.WriteRequest in Go writes it.
+  const std::string message(
+      "\x0a\x25\x0a\x0d\x0a\x08__name__\x12\x01"
+      "a\x0a\x06\x0a\x01"
+      "b\x12\x01"
+      "c\x12\x0c\x09\x00\x00\x00\x00\x00\x00\xf8\x3f\x10\xe8\x07"
+      "\x1a\x00",
+      41);
+  EXPECT_EQ(lines_of(message),
+            (std::vector<std::string>{"a{b=\"c\"}", "1000=" + std::to_string(std::bit_cast<std::uint64_t>(1.5))}));
+}
+
+TEST(WriteRequest, takes_labels_in_any_order_and_after_the_samples) {
+  EXPECT_EQ(lines_of(field(1, kSample + label("b", "1") + label("__name__", "m") + label("a", "2"))),
+            (std::vector<std::string>{"m{a=\"2\", b=\"1\"}", "5=0"}));
+}
+
+TEST(WriteRequest, refuses_a_series_alone_whose_labels_cannot_be) {
+  const std::string good = field(1, label("__name__", "good") + kSample);
+  const auto refused = [&](const std::string& labels) {
+    const auto lines = lines_of(field(1, labels + kSample) + good);
+    EXPECT_EQ(lines.size(), 4U);
+    EXPECT_EQ(lines[2], "good");
+    return lines[0];
+  };
+  EXPECT_EQ(refused(label("a", "b")), "bad: a series has no metric name");
+  EXPECT_EQ(refused(label("__name__", "")), "bad: \"\" is no name for a metric");
+  EXPECT_EQ(refused(label("__name__", "a b")), "bad: \"a b\" is no name for a metric");
+  EXPECT_EQ(refused(label("__name__", "m") + label("1a", "x")), "bad: \"1a\" is no name for a label");
+  EXPECT_EQ(refused(label("__name__", "m") + label("", "x")), "bad: \"\" is no name for a label");
+  EXPECT_EQ(refused(label("__name__", "m") + label("a", "x") + label("a", "y")),
+            "bad: a series has the label \"a\" twice");
+  EXPECT_EQ(refused(label("__name__", "m") + label("a", "\xff")), "bad: the value of the label \"a\" is not UTF-8");
+  std::string many = label("__name__", "m");
+  for (std::size_t i = 0; i < kLabelsMax; ++i) many += label("a" + std::to_string(i), "x");
+  EXPECT_EQ(refused(many), "bad: a series has more than 1024 labels");
+}
+
+TEST(WriteRequest, an_empty_value_is_no_label) {
+  EXPECT_EQ(lines_of(field(1, label("__name__", "m") + label("a", "") + kSample))[0], "m");
+}
+
+TEST(WriteRequest, counts_histograms_and_exemplars_and_makes_no_series_of_them) {
+  Told told;
+  ASSERT_TRUE(
+      read_write_request(field(1, label("__name__", "m") + field(3, "") + field(4, "\x01\x02") + field(4, "")), told));
+  EXPECT_EQ(told.lines, std::vector<std::string>{});
+  EXPECT_EQ(told.histograms, 2U);
+  EXPECT_EQ(told.exemplar_count, 1U);
+}
+
+TEST(WriteRequest, passes_over_fields_that_it_does_not_know_and_wrong_types_of_those_it_does) {
+  // Field 7 of the request; field 2 of a series as a varint.
+  EXPECT_EQ(lines_of(field(7, "later") + field(1, label("__name__", "m") + std::string("\x10\x01") + kSample)),
+            (std::vector<std::string>{"m", "5=0"}));
+}
+
+TEST(WriteRequest, leaves_out_metadata_that_is_too_long_or_not_text) {
+  std::string message;
+  append_metadata(message, "long", {MetricType::kGauge, std::string(kHelpBytesMax + 1, 'x'), ""});
+  append_metadata(message, "binary", {MetricType::kGauge, "\xff", ""});
+  append_metadata(message, "not a name", {MetricType::kGauge, "", ""});
+  append_metadata(message, "fine", {MetricType::kSummary, "", ""});
+  EXPECT_EQ(lines_of(message), std::vector<std::string>{"fine summary  "});
+}
+
+TEST(WriteRequest, bytes_cut_anywhere_are_refused_or_shorter_never_read_past_their_end) {
+  std::string message;
+  append_series(message, encode_labels(LabelSet{{"__name__", "m"}, {"a", "b"}}), std::vector<Sample>{{1, 2}, {3, 4}});
+  for (std::size_t size = 1; size < message.size(); ++size) {
+    const std::string exact(message.data(), size);
+    Told told;
+    const auto read = read_write_request(exact, told);
+    ASSERT_FALSE(read) << size;
+    EXPECT_EQ(read.error().code(), ErrorCode::kInvalid);
+  }
+}
+
+class Encoded final : public EncodedSink {
+ public:
+  void sample(std::string_view encoded_labels, const Sample& sample) override {
+    samples.emplace_back(std::string(encoded_labels), sample.time_ms);
+  }
+  std::vector<std::pair<std::string, TimestampMs>> samples;
+};
+
+TEST(WriteRequest, its_own_messages_come_apart_by_their_labels) {
+  const std::string a = encode_labels(LabelSet{{"__name__", "a"}});
+  const std::string b = encode_labels(LabelSet{{"__name__", "b"}, {"x", "y"}});
+  std::string message;
+  append_series(message, a, std::vector<Sample>{{1, 0}, {2, 0}});
+  append_series(message, b, std::vector<Sample>{{3, 0}});
+  Encoded encoded;
+  ASSERT_TRUE(read_encoded(message, encoded));
+  using Pairs = std::vector<std::pair<std::string, TimestampMs>>;
+  EXPECT_EQ(encoded.samples, (Pairs{{a, 1}, {a, 2}, {b, 3}}));
+  EXPECT_FALSE(read_encoded(message + field(3, ""), encoded));
+  EXPECT_FALSE(read_encoded(field(1, kSample + label("__name__", "m")), encoded));
+}
+
+TEST(SnappyBlock, gives_back_what_was_packed) {
+  const std::string text(100'000, 'x');
+  const auto block = pack(text);
+  EXPECT_LT(block.size(), 10'000U);
+  EXPECT_EQ(*unpacked_bytes(block), text.size());
+  EXPECT_EQ(*unpack(block, text.size()), text);
+  EXPECT_EQ(*unpack(pack(""), 0), "");
+}
+
+TEST(SnappyBlock, is_refused_by_the_length_that_it_claims_before_memory_is_taken) {
+  const std::string gigabyte("\x80\x80\x80\x80\x04", 5);
+  EXPECT_EQ(*unpacked_bytes(gigabyte), 1U << 30);
+  EXPECT_EQ(unpack(gigabyte, 32 << 20).error().code(), ErrorCode::kLimit);
+  // Within the bound, but no few bytes can hold so much.
+  EXPECT_EQ(unpack(gigabyte, 1U << 31).error().code(), ErrorCode::kInvalid);
+}
+
+TEST(SnappyBlock, what_is_none_is_refused) {
+  EXPECT_EQ(unpack("", 100).error().code(), ErrorCode::kInvalid);
+  EXPECT_EQ(unpack("\xff\xff\xff\xff\xff\xff", 100).error().code(), ErrorCode::kInvalid);
+  EXPECT_EQ(unpack("\x05"
+                   "abc",
+                   100)
+                .error()
+                .code(),
+            ErrorCode::kInvalid);
+  auto block = pack("some text that is some text that is some text");
+  block.resize(block.size() - 1);
+  EXPECT_EQ(unpack(block, 100).error().code(), ErrorCode::kInvalid);
+}
+
+}  // namespace
+}  // namespace qd::model::remote_write

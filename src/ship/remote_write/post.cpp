@@ -1,0 +1,63 @@
+#include "ship/remote_write/post.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <optional>
+#include <utility>
+
+#include "base/build.h"
+#include "model/remote_write/write_request.h"
+
+namespace qd::ship::remote_write {
+
+namespace {
+
+constexpr std::uint64_t kAnswerBytesMax = 1 << 20;
+
+connect::http::ClientRequest request_of(const ForwardSettings& settings, std::string body) {
+  connect::http::ClientRequest request{.url = write_url(settings.url), .method = "POST", .body = std::move(body)};
+  request.headers.add("Content-Type", std::string(model::remote_write::kContentType));
+  request.headers.add("Content-Encoding", "snappy");
+  request.headers.add(std::string(model::remote_write::kVersionHeader), std::string(model::remote_write::kVersion));
+  request.headers.add("User-Agent", fmt::format("Quarterdeck/{}", base::build_version()));
+  request.deadline_ms = settings.timeout_ms;
+  request.body_bytes_max = kAnswerBytesMax;
+  request.tls = {.ca_file = settings.ca_file,
+                 .cert_file = settings.cert_file,
+                 .key_file = settings.key_file,
+                 .server_name = settings.server_name,
+                 .insecure_skip_verify = settings.insecure_skip_verify};
+  if (!settings.user.empty())
+    request.basic_auth = connect::http::BasicAuth{.user = settings.user, .password = settings.password};
+  request.bearer_token = settings.token;
+  // A redirect is told to the operator, not followed: the body would go on as a GET without it.
+  request.follow_redirects = false;
+  return request;
+}
+
+std::optional<std::uint64_t> written(const connect::http::Headers& headers) {
+  const auto text = headers.get(model::remote_write::kWrittenHeader);
+  if (!text) return std::nullopt;
+  std::uint64_t count = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), count);
+  if (error != std::errc() || end != text->data() + text->size()) return std::nullopt;
+  return count;
+}
+
+}  // namespace
+
+Sender::Post post_by(connect::http::Client& client, std::function<ForwardSettings()> settings) {
+  return [&client, settings = std::move(settings)](std::string body, std::function<void(base::Result<Answer>)> then) {
+    client.fetch(request_of(settings(), std::move(body)),
+                 [then = std::move(then)](base::Result<connect::http::ClientResponse> response) {
+                   if (!response) return then(base::fail(response.error()));
+                   then(Answer{.status = response->status,
+                               .retry_after = std::string(response->headers.get("Retry-After").value_or("")),
+                               .text = std::move(response->body),
+                               .written = written(response->headers)});
+                 });
+  };
+}
+
+}  // namespace qd::ship::remote_write

@@ -1,0 +1,16 @@
+// What a request to a receiver looks like.
+#pragma once
+
+#include <string>
+
+#include "connect/http/client.h"
+#include "ship/remote_write/sender.h"
+#include "ship/remote_write/settings.h"
+
+namespace qd::ship::remote_write {
+
+// Posts by `client`, which outlives what is returned, with the settings of the moment: a reload changes credentials,
+// certificates and time. `settings` may be called from any thread.
+Sender::Post post_by(connect::http::Client& client, std::function<ForwardSettings()> settings);
+
+}  // namespace qd::ship::remote_write

@@ -1,0 +1,435 @@
+#include "ship/remote_write/sender.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <optional>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/strings.h"
+#include "model/remote_write/snappy_block.h"
+#include "model/remote_write/write_request.h"
+#include "ship/remote_write/batch.h"
+
+namespace qd::ship::remote_write {
+
+using base::ErrorCode;
+using base::MutexLock;
+
+namespace {
+
+constexpr std::size_t kShownBytes = 300;  // of what a receiver says
+constexpr std::size_t kMetadataBytesMax = 1 << 20;
+constexpr std::int64_t kPoolFullMs = 1'000;
+
+enum class Verdict : std::uint8_t { kTaken, kLater, kRefused };
+
+Verdict verdict_of(int status) {
+  switch (status) {
+    case 401:
+    case 403:
+    case 404:
+    case 405:
+    case 407:
+    case 408:
+    case 415:
+    case 425:
+    case 429:
+      return Verdict::kLater;
+    default:
+      break;
+  }
+  if (status / 100 == 2) return Verdict::kTaken;
+  return status / 100 == 4 ? Verdict::kRefused : Verdict::kLater;
+}
+
+std::string said(const Answer& answer) {
+  const auto text = base::trim(answer.text);
+  return fmt::format("it answered {}{}{}", answer.status, text.empty() ? "" : ": ", text.substr(0, kShownBytes));
+}
+
+// Seconds; a date is not understood and counts as none.
+std::int64_t retry_after_ms(const std::string& header) {
+  const auto text = base::trim(header);
+  std::int64_t seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc() || end != text.data() + text.size() || seconds <= 0) return 0;
+  return std::min(seconds, Sender::kRetryAfterMsMax / 1000) * 1000;
+}
+
+// Messages with all of `families`, each as a Snappy block.
+std::vector<std::string> metadata_requests(const Sender::Families& families) {
+  std::vector<std::string> requests;
+  std::string message;
+  for (const auto& [family, metadata] : families) {
+    if (metadata.help.size() > model::remote_write::kHelpBytesMax) continue;
+    model::remote_write::append_metadata(message, family, metadata);
+    if (message.size() < kMetadataBytesMax) continue;
+    requests.push_back(model::remote_write::pack(message));
+    message.clear();
+  }
+  if (!message.empty()) requests.push_back(model::remote_write::pack(message));
+  return requests;
+}
+
+}  // namespace
+
+struct Sender::State : std::enable_shared_from_this<Sender::State> {
+  State(base::Scheduler& s, Submit sub, Queue& q, Post p, base::Log& l, base::Registry& r, Options o)
+      : scheduler(s),
+        submit(std::move(sub)),
+        queue(q),
+        post(std::move(p)),
+        log(l),
+        options(std::move(o)),
+        samples(r.counter("quarterdeck_forward_samples_total", "Samples that the receiver took.")),
+        bytes(r.counter("quarterdeck_forward_bytes_total", "Packed bytes of the requests that the receiver took.")),
+        requests(r.counter("quarterdeck_forward_requests_total", "Requests to the receiver, with those that failed.")),
+        failed(
+            r.counter("quarterdeck_forward_requests_failed_total", "Requests that were not taken and are sent again.")),
+        refused(r.counter("quarterdeck_forward_samples_dropped_total",
+                          "Samples that were stored here and will never be at the receiver.", {{"reason", "refused"}})),
+        damaged(r.counter("quarterdeck_forward_samples_dropped_total",
+                          "Samples that were stored here and will never be at the receiver.", {{"reason", "damaged"}})),
+        up(r.gauge("quarterdeck_forward_up", "Whether the receiver took the last request (1) or not (0).")),
+        seconds(r.histogram("quarterdeck_forward_request_seconds", "Time from a request to its answer.")),
+        random(options.seed) {}
+
+  enum class Phase : std::uint8_t { kIdle, kWaiting, kWorking, kPosting };
+
+  // What is on its way: the same bytes until they are taken or refused.
+  struct Parcel {
+    std::string body;
+    Position end;
+    std::size_t joined = 0;
+    std::uint64_t samples = 0;
+    bool done = false;  // to be acknowledged
+  };
+
+  // --- The steps, each ending in the next ---
+
+  void wait(std::int64_t ms) QD_REQUIRES(mutex) {
+    phase = Phase::kWaiting;
+    timer = scheduler.after_ms(ms, [weak = weak_from_this(), of_turn = ++turn] {
+      if (const auto self = weak.lock()) self->work(of_turn);
+    });
+  }
+
+  void work(std::uint64_t of_turn) {
+    {
+      MutexLock lock(mutex);
+      if (over || of_turn != turn) return;
+      phase = Phase::kWorking;
+      ++calls;
+    }
+    const auto queued = submit([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->prepare();
+    });
+    MutexLock lock(mutex);
+    called();
+    if (queued || over) return;
+    if (stopping) {
+      rest();
+    } else {
+      wait(kPoolFullMs);
+    }
+  }
+
+  // On the pool: acknowledges what was taken, and makes the next parcel, or takes the one that is to be sent again.
+  void prepare() {
+    Parcel next;
+    std::optional<Position> single;
+    {
+      MutexLock lock(mutex);
+      if (over) return;
+      next = std::exchange(parcel, {});
+      single = single_until;
+      woken = false;
+    }
+    if (next.done) {
+      queue.acknowledge(next.end, next.samples);
+      if (single && next.end >= *single) single.reset();
+      next = {};
+    }
+    base::Status made;
+    if (next.joined == 0) made = fill(next, single);
+    MutexLock lock(mutex);
+    if (over) return;
+    single_until = single;
+    if (!made) {
+      tell_trouble(made.error());
+      if (stopping) return rest();
+      return wait(back_off_ms());
+    }
+    if (next.joined == 0) {
+      if (stopping) return rest();
+      phase = Phase::kIdle;
+      if (woken) wait(kGatherMs);
+      return;
+    }
+    parcel = std::move(next);
+    send();
+  }
+
+  // What waits next. Nothing there: joined stays 0. What cannot be read by anybody is dropped on the way.
+  base::Status fill(Parcel& next, const std::optional<Position>& single) {
+    while (true) {
+      QD_ASSIGN(auto found, queue.read(single ? Queue::ReadLimits{.requests = 1} : Queue::ReadLimits{}));
+      if (found.empty()) return {};
+      auto joined = join(found);
+      if (!joined) {
+        damaged.add(found.front().samples);
+        log.error("a request in the queue is not what was written and is not sent", {{"error", joined.error()}});
+        queue.acknowledge(found.front().end, found.front().samples);
+        continue;
+      }
+      next.body = std::move(joined->body);
+      next.joined = joined->joined;
+      next.end = found[joined->joined - 1].end;
+      next.samples = joined->samples;
+      return {};
+    }
+  }
+
+  void send() QD_REQUIRES(mutex) {
+    phase = Phase::kPosting;
+    requests.add();
+    const std::int64_t start_ns = scheduler.clock().monotonic_ns();
+    // Not from here: a post that calls back at once would find the lock taken.
+    scheduler.post([weak = weak_from_this(), of_turn = ++turn, start_ns, body = parcel.body]() mutable {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->call_post(std::move(body), [weak, of_turn, start_ns](const base::Result<Answer>& answer) {
+        if (const auto state = weak.lock()) state->answered(of_turn, start_ns, answer);
+      });
+    });
+  }
+
+  // What calls out is counted, so that nobody outside is called once stop has returned.
+  void call_post(std::string body, std::function<void(base::Result<Answer>)> then) QD_EXCLUDES(mutex) {
+    {
+      MutexLock lock(mutex);
+      if (over) return;
+      ++calls;
+    }
+    post(std::move(body), std::move(then));
+    MutexLock lock(mutex);
+    called();
+  }
+
+  void called() QD_REQUIRES(mutex) {
+    --calls;
+    rested.notify_all();
+  }
+
+  void answered(std::uint64_t of_turn, std::int64_t start_ns, const base::Result<Answer>& answer) {
+    std::uint64_t next = 0;
+    {
+      MutexLock lock(mutex);
+      if (over || of_turn != turn) return;
+      seconds.observe(static_cast<double>(scheduler.clock().monotonic_ns() - start_ns) / 1e9);
+      const Verdict verdict = answer ? verdict_of(answer->status) : Verdict::kLater;
+      if (verdict == Verdict::kLater) return again(answer);
+      if (verdict == Verdict::kTaken) {
+        taken();
+      } else {
+        refuse(*answer);
+      }
+      next = ++turn;
+    }
+    work(next);
+  }
+
+  void again(const base::Result<Answer>& answer) QD_REQUIRES(mutex) {
+    failed.add();
+    up.set(0);
+    tell_trouble(answer ? base::Error(ErrorCode::kUnavailable, said(*answer)) : answer.error());
+    if (stopping) return rest();
+    const std::int64_t asked_ms = answer ? retry_after_ms(answer->retry_after) : 0;
+    wait(std::max(asked_ms, back_off_ms()));
+  }
+
+  void taken() QD_REQUIRES(mutex) {
+    samples.add(parcel.samples);
+    bytes.add(parcel.body.size());
+    up.set(1);
+    parcel.done = true;
+    retry_ms = 0;
+    if (!trouble.empty()) log.info("forwarding works again", {{"waiting_samples", queue.stats().samples}});
+    trouble.clear();
+    tell_metadata();
+  }
+
+  void refuse(const Answer& answer) QD_REQUIRES(mutex) {
+    up.set(1);
+    retry_ms = 0;
+    if (parcel.joined > 1 && !answer.written) {
+      single_until = parcel.end;
+      parcel = {};
+      return;
+    }
+    const std::uint64_t written = std::min(answer.written.value_or(0), parcel.samples);
+    samples.add(written);
+    refused.add(parcel.samples - written);
+    parcel.done = true;
+    const std::string words = said(answer);
+    if (std::exchange(refusal, words) == words) return;
+    log.warn("the receiver refused samples: they are not sent again",
+             {{"samples", parcel.samples - written}, {"error", words}});
+  }
+
+  // Nothing is done any more until the end.
+  void rest() QD_REQUIRES(mutex) {
+    phase = Phase::kIdle;
+    ++turn;
+    rested.notify_all();
+  }
+
+  std::int64_t back_off_ms() QD_REQUIRES(mutex) {
+    retry_ms = std::clamp(retry_ms * 2, kBackOffMsMin, kBackOffMsMax);
+    // Half of it at least, so that hosts that lost one receiver at once do not come back at once.
+    return std::uniform_int_distribution<std::int64_t>(retry_ms / 2, retry_ms)(random);
+  }
+
+  void tell_trouble(const base::Error& error) QD_REQUIRES(mutex) {
+    if (std::exchange(trouble, error.message()) == error.message()) return;
+    const QueueStats stats = queue.stats();
+    log.warn("forwarding fails: what is observed waits on disk and is sent later",
+             {{"error", error}, {"waiting_samples", stats.samples}, {"waiting_bytes", stats.bytes}});
+  }
+
+  // --- What families are: on the side, and only where samples get through ---
+
+  void tell_metadata() QD_REQUIRES(mutex) {
+    const std::int64_t now_ns = scheduler.clock().monotonic_ns();
+    if (!options.families || telling || stopping) return;
+    if (told_ns && now_ns - *told_ns < kMetadataEveryMs * 1'000'000) return;
+    told_ns = now_ns;
+    telling = true;
+    scheduler.post([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->make_metadata();
+    });
+  }
+
+  void make_metadata() {
+    {
+      MutexLock lock(mutex);
+      if (over) return;
+      ++calls;
+    }
+    const auto queued = submit([weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self) return;
+      auto made = std::make_shared<std::vector<std::string>>(metadata_requests(self->options.families()));
+      self->tell_next(made, 0);
+    });
+    MutexLock lock(mutex);
+    called();
+    if (!queued) telling = false;
+  }
+
+  // A failure costs no more than a minute: it is told again then.
+  void tell_next(const std::shared_ptr<std::vector<std::string>>& made, std::size_t i) {
+    {
+      MutexLock lock(mutex);
+      if (over || stopping || i >= made->size()) {
+        telling = false;
+        return;
+      }
+    }
+    requests.add();
+    call_post(std::move((*made)[i]), [weak = weak_from_this(), made, i](const base::Result<Answer>& answer) {
+      const auto self = weak.lock();
+      if (!self) return;
+      const bool good = answer && verdict_of(answer->status) == Verdict::kTaken;
+      if (!good) self->failed.add();
+      self->tell_next(made, good ? i + 1 : made->size());
+    });
+  }
+
+  base::Scheduler& scheduler;
+  const Submit submit;
+  Queue& queue;
+  const Post post;
+  base::Log& log;
+  const Options options;
+  base::Counter& samples;
+  base::Counter& bytes;
+  base::Counter& requests;
+  base::Counter& failed;
+  base::Counter& refused;
+  base::Counter& damaged;
+  base::Gauge& up;
+  base::Histogram& seconds;
+
+  base::Mutex mutex;
+  base::CondVar rested;
+  Phase phase QD_GUARDED_BY(mutex) = Phase::kIdle;
+  bool started QD_GUARDED_BY(mutex) = false;
+  bool stopping QD_GUARDED_BY(mutex) = false;
+  bool over QD_GUARDED_BY(mutex) = false;
+  bool woken QD_GUARDED_BY(mutex) = false;  // since the queue was last read
+  bool telling QD_GUARDED_BY(mutex) = false;
+  int calls QD_GUARDED_BY(mutex) = 0;           // out of here that have not come back
+  std::uint64_t turn QD_GUARDED_BY(mutex) = 0;  // older timers and answers count no more
+  base::Scheduler::TimerId timer QD_GUARDED_BY(mutex) = 0;
+  Parcel parcel QD_GUARDED_BY(mutex);
+  std::optional<Position> single_until QD_GUARDED_BY(mutex);  // requests before it go one by one
+  std::int64_t retry_ms QD_GUARDED_BY(mutex) = 0;
+  std::string trouble QD_GUARDED_BY(mutex);  // the last that was told
+  std::string refusal QD_GUARDED_BY(mutex);
+  std::optional<std::int64_t> told_ns QD_GUARDED_BY(mutex);  // when families were told
+  std::mt19937_64 random QD_GUARDED_BY(mutex);
+};
+
+Sender::Sender(base::Scheduler& scheduler, Submit submit, Queue& queue, Post post, base::Log& log,
+               base::Registry& registry, Options options)
+    : state_(std::make_shared<State>(scheduler, std::move(submit), queue, std::move(post), log, registry,
+                                     std::move(options))) {}
+
+Sender::~Sender() {
+  stop(0);
+}
+
+void Sender::start() {
+  MutexLock lock(state_->mutex);
+  state_->started = true;
+  state_->wait(0);
+}
+
+void Sender::wake() {
+  State& s = *state_;
+  MutexLock lock(s.mutex);
+  if (!s.started || s.stopping) return;
+  s.woken = true;
+  if (s.phase == State::Phase::kIdle) s.wait(kGatherMs);
+}
+
+void Sender::stop(std::int64_t grace_ms) {
+  State& s = *state_;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(grace_ms);
+  MutexLock lock(s.mutex);
+  if (s.over) return;
+  s.stopping = true;
+  const bool failing = !s.trouble.empty();
+  if (s.started && grace_ms > 0 && !failing) {
+    // From rest or gathering, at once.
+    if (s.phase == State::Phase::kIdle || s.phase == State::Phase::kWaiting) {
+      s.scheduler.cancel(s.timer);
+      s.wait(0);
+    }
+    while (s.phase != State::Phase::kIdle) {
+      if (!s.rested.wait_until(s.mutex, deadline)) break;
+    }
+  }
+  s.over = true;
+  s.scheduler.cancel(s.timer);
+  while (s.calls > 0) s.rested.wait(s.mutex);
+}
+
+}  // namespace qd::ship::remote_write

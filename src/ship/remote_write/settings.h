@@ -1,0 +1,37 @@
+// The section forward: where what this host observes is sent.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "model/config/schema.h"
+
+namespace qd::ship::remote_write {
+
+struct ForwardSettings {
+  std::string url;  // nothing is forwarded when empty
+  std::string token;
+  std::string user;
+  std::string password;
+  std::string host;
+  std::string ca_file;
+  std::string cert_file;
+  std::string key_file;
+  std::string server_name;
+  bool insecure_skip_verify = false;
+  std::int64_t timeout_ms = 30'000;
+  std::uint64_t queue_bytes = 1ULL << 30;
+
+  bool enabled() const { return !url.empty(); }
+};
+
+void declare(model::config::Schema& schema, ForwardSettings& settings);
+
+// Where requests go: `url`, with /api/v1/write where it names no path.
+std::string write_url(const std::string& url);
+
+// kInvalid, with the cure: a URL that cannot be, credentials in it, a token and a user at once, or credentials that
+// would leave this machine in the clear.
+base::Status check(const ForwardSettings& settings);
+
+}  // namespace qd::ship::remote_write

@@ -1,0 +1,62 @@
+#include "ship/remote_write/settings.h"
+
+#include <gtest/gtest.h>
+
+namespace qd::ship::remote_write {
+namespace {
+
+std::string wrong(ForwardSettings settings) {
+  const auto checked = check(settings);
+  return checked ? "" : checked.error().message();
+}
+
+TEST(ForwardSettings, a_host_and_port_get_the_path_of_the_api_and_a_full_url_stays) {
+  EXPECT_EQ(write_url("https://deck:9090"), "https://deck:9090/api/v1/write");
+  EXPECT_EQ(write_url("https://deck:9090/"), "https://deck:9090/api/v1/write");
+  EXPECT_EQ(write_url("http://[::1]:9090"), "http://[::1]:9090/api/v1/write");
+  EXPECT_EQ(write_url("https://mimir/api/v1/push"), "https://mimir/api/v1/push");
+  EXPECT_EQ(write_url("https://vm/api/v1/write?extra_label=a=b"), "https://vm/api/v1/write?extra_label=a=b");
+}
+
+TEST(ForwardSettings, urls_that_cannot_be_are_refused) {
+  EXPECT_EQ(wrong({}), "");
+  EXPECT_EQ(wrong({.url = "https://deck:9090"}), "");
+  EXPECT_EQ(wrong({.url = "http://10.0.0.1"}), "");
+  EXPECT_EQ(wrong({.url = "https://[fd00::1]:9090"}), "");
+  for (const char* url :
+       {"deck:9090", "ftp://deck", "https://", "https://:9090", "https://deck:0", "https://deck:70000",
+        "https://deck:a", "https://[::1", "https://de ck", "https://deck/#x", "//deck"})
+    EXPECT_NE(wrong({.url = url}).find("is no URL of a receiver"), std::string::npos) << url;
+  EXPECT_NE(wrong({.url = "https://me:secret@deck"}).find("forward.user"), std::string::npos);
+  EXPECT_EQ(wrong({.url = "https://me:secret@deck"}).find("secret@"), std::string::npos) << "it is not printed";
+  EXPECT_EQ(wrong({.url = "https://deck/write?to=a@b"}), "");
+}
+
+TEST(ForwardSettings, credentials_do_not_leave_the_machine_in_the_clear) {
+  EXPECT_NE(wrong({.url = "http://10.0.0.1:9090", .token = "t"}).find("in the clear"), std::string::npos);
+  EXPECT_NE(wrong({.url = "http://10.0.0.1:9090", .user = "u", .password = "p"}).find("in the clear"),
+            std::string::npos);
+  EXPECT_NE(wrong({.url = "http://127.0.0.1.example.org", .token = "t"}), "");
+  EXPECT_EQ(wrong({.url = "http://127.0.0.1:9090", .token = "t"}), "");
+  EXPECT_EQ(wrong({.url = "http://[::1]:9090", .token = "t"}), "");
+  EXPECT_EQ(wrong({.url = "https://10.0.0.1:9090", .token = "t"}), "");
+}
+
+TEST(ForwardSettings, halves_and_doubles_are_refused) {
+  EXPECT_NE(wrong({.url = "https://deck", .token = "t", .user = "u"}), "");
+  EXPECT_NE(wrong({.url = "https://deck", .password = "p"}), "");
+  EXPECT_NE(wrong({.url = "https://deck", .cert_file = "c"}), "");
+}
+
+TEST(ForwardSettings, secrets_are_not_shown) {
+  ForwardSettings settings;
+  model::config::Schema schema;
+  declare(schema, settings);
+  ASSERT_TRUE(schema.load({.sets = {"forward.url=https://deck", "forward.token=hush"}}));
+  EXPECT_EQ(settings.token, "hush");
+  const auto shown = schema.effective();
+  EXPECT_EQ(shown.find("forward")->find("token")->text(), "<secret>");
+}
+
+}  // namespace
+}  // namespace qd::ship::remote_write
