@@ -44,12 +44,12 @@ std::optional<std::int64_t> earliest_expiry_s(const STACK_OF(X509) * chain) {
 // The attributes that Go writes by name, in the order in which they stand in its text.
 constexpr std::array<std::pair<int, std::string_view>, 9> kNamed = {{{NID_serialNumber, "SERIALNUMBER"},
                                                                      {NID_commonName, "CN"},
-                                                                     {NID_postalCode, "POSTALCODE"},
-                                                                     {NID_streetAddress, "STREET"},
-                                                                     {NID_stateOrProvinceName, "ST"},
-                                                                     {NID_localityName, "L"},
                                                                      {NID_organizationalUnitName, "OU"},
                                                                      {NID_organizationName, "O"},
+                                                                     {NID_postalCode, "POSTALCODE"},
+                                                                     {NID_streetAddress, "STREET"},
+                                                                     {NID_localityName, "L"},
+                                                                     {NID_stateOrProvinceName, "ST"},
                                                                      {NID_countryName, "C"}}};
 
 std::string text_of(const X509_NAME_ENTRY* entry) {

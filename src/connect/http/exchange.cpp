@@ -24,6 +24,10 @@ constexpr std::size_t kUrlBytesMax = 64 * 1024;
 
 using Url = std::unique_ptr<CURLU, CurlFree>;
 
+struct ShareFree {
+  void operator()(CURLSH* share) const { curl_share_cleanup(share); }
+};
+
 std::string part(const Url& url, CURLUPart which, unsigned flags = 0) {
   char* text = nullptr;
   if (curl_url_get(url.get(), which, &text, flags) != CURLUE_OK) return {};
@@ -101,7 +105,9 @@ base::Result<UrlParts> url_parts(std::string_view text) {
 }
 
 struct Exchanger::Handle {
-  explicit Handle(const base::Clock& c) : clock(c) {}
+  explicit Handle(const base::Clock& c) : clock(c), share(curl_share_init()) {
+    curl_share_setopt(share.get(), CURLSHOPT_SHARE, CURL_LOCK_DATA_COOKIE);
+  }
 
   bool prepare(const UrlParts& url);
   bool set_target(const UrlParts& url);
@@ -117,6 +123,7 @@ struct Exchanger::Handle {
   static int watch(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t);
 
   const base::Clock& clock;
+  std::unique_ptr<CURLSH, ShareFree> share;  // the cookies; it outlives the handle
   EasyHandle easy;
   const ExchangeRequest* request = nullptr;
   std::string shown;
@@ -149,11 +156,7 @@ Exchange Exchanger::exchange(const ExchangeRequest& request) {
     return std::move(handle.done);
   }
   handle.shown = url->shown;
-  if (!handle.easy) {
-    handle.easy.reset(curl_easy_init());
-  } else {
-    curl_easy_reset(handle.easy.get());
-  }
+  handle.easy.reset(curl_easy_init());
   if (!handle.easy || !handle.prepare(*url)) {
     handle.done.error.emplace(ErrorCode::kInternal, fmt::format("{}: out of memory for a request", handle.shown));
     return std::move(handle.done);
@@ -183,7 +186,8 @@ bool Exchanger::Handle::prepare(const UrlParts& url) {
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
   curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, 1L);
-  curl_easy_setopt(curl, CURLOPT_COOKIEFILE, "");
+  curl_easy_setopt(curl, CURLOPT_SHARE, share.get());
+  curl_easy_setopt(curl, CURLOPT_COOKIEFILE, "");  // no file, but cookies are on
   curl_easy_setopt(curl, CURLOPT_PROXY, request->proxy_url.c_str());
   if (!request->no_proxy.empty()) curl_easy_setopt(curl, CURLOPT_NOPROXY, request->no_proxy.c_str());
   const long version = request->version == HttpVersion::kOne          ? CURL_HTTP_VERSION_1_1

@@ -6,6 +6,7 @@
 namespace qd::observe::probe {
 namespace {
 
+// Its pop3s_banner waits for "^+OK", where the + stands for itself nowhere and no server passes.
 constexpr std::string_view kDefaultFile = R"yaml(modules:
   http_2xx:
     prober: http
@@ -19,7 +20,7 @@ constexpr std::string_view kDefaultFile = R"yaml(modules:
     prober: tcp
     tcp:
       query_response:
-        - expect: "^+OK"
+        - expect: "^[+]OK"
       tls: true
       tls_config:
         insecure_skip_verify: false
