@@ -34,8 +34,17 @@ void declare(model::config::Schema& schema, ProbeSettings& settings) {
                   .required()
                   .example("https://example.com/");
               item.check("target", [&options]() -> base::Status {
-                if (!options.target.empty()) return {};
-                return base::fail(base::ErrorCode::kInvalid, "it is empty: write a URL, host:port or a host");
+                if (options.target.empty())
+                  return base::fail(base::ErrorCode::kInvalid, "it is empty: write a URL, host:port or a host");
+                // It becomes the label `instance`.
+                const auto scheme = options.target.find("://");
+                const auto from = scheme == std::string::npos ? 0 : scheme + 3;
+                if (options.target.substr(from, options.target.find_first_of("/?#", from) - from).find('@') !=
+                    std::string::npos) {
+                  return base::fail(base::ErrorCode::kInvalid,
+                                    "a user and password in it would be shown: write them as basic_auth of a module");
+                }
+                return {};
               });
               item.text("module", options.module_name, "The name of a module.");
               item.text("name", options.name, "What people call it; the target when empty.");

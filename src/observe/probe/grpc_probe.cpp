@@ -111,12 +111,9 @@ int grpc_status(const Exchange& done) {
 
 base::Status probe_grpc(const GrpcModule& module, Job& job) {
   Samples& samples = job.samples;
-  for (const auto status : kStatuses) samples.set(kGrpcHealth, 0, {{"serving_status", std::string(status)}});
   samples.set(kGrpcSsl, 0);
   samples.set(kGrpcStatusCode, 0);
   samples.set(kSslEarliestExpiry, 0);
-  samples.set(kGrpcDuration, 0, {{"phase", "resolve"}});
-  samples.set(kGrpcDuration, 0, {{"phase", "check"}});
 
   std::string_view target = job.target;
   for (const std::string_view scheme : {"http://", "https://"})
@@ -129,6 +126,7 @@ base::Status probe_grpc(const GrpcModule& module, Job& job) {
   const auto address = choose_address(server.host, server.port, module.ip, job, lookup_s);
   samples.set(kGrpcDuration, lookup_s, {{"phase", "resolve"}});
   if (!address) return base::fail(address.error());
+  for (const auto status : kStatuses) samples.set(kGrpcHealth, 0, {{"serving_status", std::string(status)}});
 
   const bool v6 = server.host.find(':') != std::string::npos;
   connect::http::ExchangeRequest request{

@@ -48,8 +48,6 @@ class HttpProbe {
   HttpProbe(const HttpModule& module, Job& job) : module_(module), job_(job), exchanger_(job.clock) {}
 
   base::Status run() {
-    for (const char* phase : {"resolve", "connect", "tls", "processing", "transfer"})
-      job_.samples.set(kHttpDuration, 0, {{"phase", phase}});
     for (const auto* family : {&kHttpContentLength, &kHttpBodyLength, &kHttpRedirects, &kHttpSsl, &kHttpStatusCode,
                                &kHttpVersion, &kFailedDueToRegex})
       job_.samples.set(*family, 0);

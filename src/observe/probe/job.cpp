@@ -68,6 +68,8 @@ std::string ip_text(const connect::SocketAddress& address) {
 base::Result<connect::SocketAddress> choose_address(const std::string& host, std::uint16_t port, const IpChoice& ip,
                                                     Job& job, double& lookup_s) {
   job.journal.info("Resolving target address", {{"target", host}, {"ip_protocol", ip.prefer_v6 ? "ip6" : "ip4"}});
+  job.samples.set(kIpProtocol, 0);
+  job.samples.set(kIpAddrHash, 0);
   const std::int64_t from_ns = job.clock.monotonic_ns();
   const auto addresses = connect::resolve({.host = host, .port = port, .path = {}}, job.clock, job.deadline_ns);
   lookup_s = job.since(from_ns);

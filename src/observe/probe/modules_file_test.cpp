@@ -184,6 +184,22 @@ TEST(ModulesFile, faults_are_found_with_their_place) {
               HasSubstr("label name"));
 }
 
+TEST(ProbeSettings, a_target_shows_no_password) {
+  const auto loaded = [](const std::string& target) {
+    ProbeSettings settings;
+    model::config::Schema schema;
+    declare(schema, settings);
+    return schema.load({.sets = {"observe.blackbox.targets=[{target: \"" + target + "\"}]"}});
+  };
+  EXPECT_TRUE(loaded("https://example.com/@x?y=a@b"));
+  EXPECT_TRUE(loaded("example.com:80"));
+  for (const char* target : {"https://user:geheim@example.com/", "user:geheim@example.com", ""}) {
+    const auto status = loaded(target);
+    ASSERT_FALSE(status) << target;
+    EXPECT_THAT(status.error().message(), Not(HasSubstr("geheim")));
+  }
+}
+
 TEST(ProbeSettings, targets_are_given_their_modules) {
   base::PosixFiles files;
   ProbeSettings settings;

@@ -40,9 +40,6 @@ Outcome probe(const Module& module, const ProbeTarget& target, const base::Clock
   Journal journal(clock, with_journal,
                   with_journal ? fmt::format("module={} target={}", module.name, base::quote(target.target)) : "");
   const std::int64_t start_ns = clock.monotonic_ns();
-  outcome.samples.set(kDnsLookupTime, 0);
-  outcome.samples.set(kIpProtocol, 0);
-  outcome.samples.set(kIpAddrHash, 0);
   Job job{.target = target.target,
           .hostname = target.hostname,
           .deadline_ns = deadline_ns,
