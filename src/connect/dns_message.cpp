@@ -218,7 +218,7 @@ class Reader {
     QD_ASSIGN(const auto server, name());
     QD_ASSIGN(const auto mailbox, name());
     if (at_ + 20 > end) return corrupt("an SOA record is cut");
-    record.serial = *u32();
+    record.serial = u32();
     std::string text = fmt::format("{} {} {}", server, mailbox, *record.serial);
     for (int i = 0; i < 4; ++i) text += fmt::format(" {}", *u32());
     return text;

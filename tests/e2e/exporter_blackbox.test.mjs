@@ -117,13 +117,51 @@ function listening(t, server, ...args) {
 function certificates(dir) {
   const file = (name) => path.join(dir, name);
   const openssl = (...args) => execFileSync("openssl", args, { cwd: dir, stdio: "pipe" });
-  openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "5", "-subj",
-    "/O=Test/CN=Authority");
-  openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "own.csr", "-subj",
-    "/O=Acme, Inc/CN=localhost/C=DE/L=Town/ST=State/OU=#One; two /emailAddress=a@b.example/serialNumber=7");
+  openssl(
+    "req",
+    "-x509",
+    "-newkey",
+    "rsa:2048",
+    "-nodes",
+    "-keyout",
+    "ca.key",
+    "-out",
+    "ca.pem",
+    "-days",
+    "5",
+    "-subj",
+    "/O=Test/CN=Authority",
+  );
+  openssl(
+    "req",
+    "-newkey",
+    "rsa:2048",
+    "-nodes",
+    "-keyout",
+    "key.pem",
+    "-out",
+    "own.csr",
+    "-subj",
+    "/O=Acme, Inc/CN=localhost/C=DE/L=Town/ST=State/OU=#One; two /emailAddress=a@b.example/serialNumber=7",
+  );
   writeFileSync(file("ext"), "subjectAltName=DNS:localhost,DNS:www.example,IP:127.0.0.1\n");
-  openssl("x509", "-req", "-in", "own.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
-    "-extfile", "ext", "-out", "own.pem");
+  openssl(
+    "x509",
+    "-req",
+    "-in",
+    "own.csr",
+    "-CA",
+    "ca.pem",
+    "-CAkey",
+    "ca.key",
+    "-CAcreateserial",
+    "-days",
+    "30",
+    "-extfile",
+    "ext",
+    "-out",
+    "own.pem",
+  );
   writeFileSync(file("cert.pem"), readFileSync(file("own.pem")) + readFileSync(file("ca.pem")));
   return { ca: file("ca.pem"), cert: file("cert.pem"), key: file("key.pem") };
 }
@@ -234,10 +272,22 @@ async function startTargets(t, keys) {
   };
   ports.http = await listening(t, http.createServer({ keepAlive: false }, site));
   ports.https = await listening(t, http2.createSecureServer({ ...secure, allowHTTP1: true }, site));
-  ports.tls12 = await listening(t, tls.createServer({ ...secure, maxVersion: "TLSv1.2" }, (s) => s.write("+OK hi\r\n")));
-  ports.ssh = await listening(t, net.createServer((s) => s.write("SSH-2.0-Test_1\r\n")));
-  ports.closing = await listening(t, net.createServer((s) => s.end("bye\r\n")));
-  ports.silent = await listening(t, net.createServer(() => {}));
+  ports.tls12 = await listening(
+    t,
+    tls.createServer({ ...secure, maxVersion: "TLSv1.2" }, (s) => s.write("+OK hi\r\n")),
+  );
+  ports.ssh = await listening(
+    t,
+    net.createServer((s) => s.write("SSH-2.0-Test_1\r\n")),
+  );
+  ports.closing = await listening(
+    t,
+    net.createServer((s) => s.end("bye\r\n")),
+  );
+  ports.silent = await listening(
+    t,
+    net.createServer(() => {}),
+  );
   ports.starttls = await listening(
     t,
     net.createServer((s) => {
@@ -249,7 +299,10 @@ async function startTargets(t, keys) {
         s.removeAllListeners("data");
         const secured = new tls.TLSSocket(s, { isServer: true, secureContext: tls.createSecureContext(secure) });
         secured.on("error", () => {});
-        secured.on("data", (line) => line.toString().startsWith("EHLO") && secured.write("250-AUTH PLAIN\r\n250 OK\r\n"));
+        secured.on(
+          "data",
+          (line) => line.toString().startsWith("EHLO") && secured.write("250-AUTH PLAIN\r\n250 OK\r\n"),
+        );
       });
     }),
   );
@@ -327,8 +380,7 @@ async function startPeer(t, file) {
   return url;
 }
 
-const probePath = (module, target, more = "") =>
-  `probe?module=${module}&target=${encodeURIComponent(target)}${more}`;
+const probePath = (module, target, more = "") => `probe?module=${module}&target=${encodeURIComponent(target)}${more}`;
 
 test("probes tell what blackbox_exporter tells, with the same modules file", {
   skip: missing(kPeer, "openssl"),
@@ -456,7 +508,13 @@ http { access_log off; gzip on; gzip_types *; client_body_temp_path ${dir}/b; pr
 
   await t.test("memcached", { skip: missing("memcached") }, async (sub) => {
     const port = await freePort();
-    startProgram(sub, "memcached", ["-l", "127.0.0.1", "-p", `${port}`, ...(process.getuid() === 0 ? ["-u", "nobody"] : [])]);
+    startProgram(sub, "memcached", [
+      "-l",
+      "127.0.0.1",
+      "-p",
+      `${port}`,
+      ...(process.getuid() === 0 ? ["-u", "nobody"] : []),
+    ]);
     const target = `127.0.0.1:${port}`;
     await until(
       async () => parseText((await both("memcached", target))[1]).samples.get("probe_success{}") === 1,
@@ -502,7 +560,10 @@ http { access_log off; gzip on; gzip_types *; client_body_temp_path ${dir}/b; pr
 });
 
 test("a target that hangs takes its time and delays no other", async (t) => {
-  const silent = await listening(t, net.createServer(() => {}));
+  const silent = await listening(
+    t,
+    net.createServer(() => {}),
+  );
   const file = writeConfig(scratch(t), "blackbox.yml", modulesFile("/none"));
   const quarterdeck = await start(t, { args: ["--set", `observe.blackbox.modules_file=${file}`] });
   const ask = async (module, seconds) => {
@@ -511,7 +572,11 @@ test("a target that hangs takes its time and delays no other", async (t) => {
       headers: { "X-Prometheus-Scrape-Timeout-Seconds": `${seconds}` },
     });
     const { samples } = parseText(answer.text);
-    return { ms: Date.now() - from, success: samples.get("probe_success{}"), s: samples.get("probe_duration_seconds{}") };
+    return {
+      ms: Date.now() - from,
+      success: samples.get("probe_success{}"),
+      s: samples.get("probe_duration_seconds{}"),
+    };
   };
   const hanging = Array.from({ length: 40 }, () => ask("patient", 60));
   const others = await Promise.all(Array.from({ length: 5 }, () => ask("tcp_connect", 60)));
@@ -529,7 +594,10 @@ test("a target that hangs takes its time and delays no other", async (t) => {
 });
 
 test("a stop does not wait for probes that hang", async (t) => {
-  const silent = await listening(t, net.createServer(() => {}));
+  const silent = await listening(
+    t,
+    net.createServer(() => {}),
+  );
   const quarterdeck = await start(t);
   const answers = ["ssh_banner", "http_2xx"].map((module) =>
     quarterdeck.get(`/exporters/blackbox/${probePath(module, `127.0.0.1:${silent}`)}`).catch(() => {}),
@@ -548,6 +616,10 @@ test("targets of the configuration are probed into the store, and reloaded", asy
   const server = http.createServer((_, response) => response.writeHead(well ? 200 : 503).end("x"));
   const port = await listening(t, server);
   const target = `http://127.0.0.1:${port}/`;
+  const silent = await listening(
+    t,
+    net.createServer(() => {}),
+  );
   const config = writeConfig(
     dir,
     "quarterdeck.yaml",
@@ -557,21 +629,30 @@ test("targets of the configuration are probed into the store, and reloaded", asy
       - {target: "${target}", name: shop, interval: 1s}
       - {target: "${target}", module: http_post_2xx, interval: 1s}
       - {target: "127.0.0.1:${port}", module: tcp_connect, interval: 1s, timeout: 500ms}
+      - {target: "127.0.0.1:${silent}", module: ssh_banner, interval: 1s}
 `,
   );
   const quarterdeck = await start(t, { args: ["--config", config] });
   const series = 'probe_success{job="blackbox"}';
   const found = await until(async () => {
     const result = await quarterdeck.query(series);
-    return result.length === 3 && result;
-  }, "three series");
+    return result.length === 4 && result;
+  }, "four series");
   assert.deepEqual(
     found.map(({ metric, value }) => [metric.instance, metric.module, value[1]]).sort(),
     [
       [`127.0.0.1:${port}`, "tcp_connect", "1"],
+      [`127.0.0.1:${silent}`, "ssh_banner", "0"],
       [target, "http_2xx", "1"],
       [target, "http_post_2xx", "1"],
-    ],
+    ].sort(),
+  );
+  // The one that hangs takes its time, and the others come each second all the same.
+  const hung = await quarterdeck.value('probe_duration_seconds{module="ssh_banner"}');
+  assert.ok(hung >= 0.9 && hung < 3, `${hung} s`);
+  await until(
+    async () => (await quarterdeck.value('count_over_time(probe_success{module="http_2xx"}[10s])')) >= 4,
+    "passes",
   );
   const page = (await quarterdeck.get("/exporters/blackbox/metrics")).text;
   assert.equal(parseText(page).samples.get(`probe_success{instance="${target}",module="http_post_2xx"}`), 1);
@@ -592,7 +673,11 @@ test("targets of the configuration are probed into the store, and reloaded", asy
   quarterdeck.child.kill("SIGHUP");
   await until(() => quarterdeck.logged("there is no module").length > 0, "the refusal of a module that is not there");
   assert.equal(
-    await until(async () => (await quarterdeck.get("/exporters/blackbox/metrics")).text.match(/reload_successful\S* (\d)/)?.[1] === "0", "its mark"),
+    await until(
+      async () =>
+        (await quarterdeck.get("/exporters/blackbox/metrics")).text.match(/reload_successful\S* (\d)/)?.[1] === "0",
+      "its mark",
+    ),
     true,
   );
   writeConfig(
@@ -610,9 +695,20 @@ test("targets of the configuration are probed into the store, and reloaded", asy
 });
 
 test("a modules file that is wrong is refused with its place", async (t) => {
-  const file = writeConfig(scratch(t), "blackbox.yml", "modules:\n  m:\n    prober: http\n    http:\n      oauth2: {client_id: x}\n");
-  const { code, stderr } = await runCommand(["run", "--data-dir", path.join(scratch(t), "d"), "--listen", "127.0.0.1:0",
-    "--set", `observe.blackbox.modules_file=${file}`]);
+  const file = writeConfig(
+    scratch(t),
+    "blackbox.yml",
+    "modules:\n  m:\n    prober: http\n    http:\n      oauth2: {client_id: x}\n",
+  );
+  const { code, stderr } = await runCommand([
+    "run",
+    "--data-dir",
+    path.join(scratch(t), "d"),
+    "--listen",
+    "127.0.0.1:0",
+    "--set",
+    `observe.blackbox.modules_file=${file}`,
+  ]);
   assert.notEqual(code, 0);
   assert.match(stderr, /blackbox\.yml:5:\d+: .*oauth2 is not supported/);
   const checked = await runCommand(["check", file]);
@@ -632,7 +728,10 @@ test("port 9115 is the exporter's", async (t) => {
     if (!free) return t.skip(`port ${port} is taken on this machine`);
   }
   await start(t, { args: ["--set", "exporters.ports=drop-in", "--set", `exporters.bind=${bind}`] });
-  const port = await listening(t, net.createServer(() => {}));
+  const port = await listening(
+    t,
+    net.createServer(() => {}),
+  );
   const url = `http://${bind}:9115`;
   const probed = await request(`${url}/${probePath("tcp_connect", `127.0.0.1:${port}`)}`);
   assert.equal(parseText(probed.text).samples.get("probe_success{}"), 1, probed.text);
