@@ -24,6 +24,8 @@
 #include "model/config/reload.h"
 #include "model/config/render.h"
 #include "observe/host/config.h"
+#include "observe/probe/probe_collector.h"
+#include "observe/probe/probes.h"
 #include "observe/registry_collector.h"
 #include "observe/scrape/manager.h"
 #include "query/promql/engine.h"
@@ -128,6 +130,7 @@ struct App::Rooms {
   std::unique_ptr<base::ThreadPool> waiting_pool;  // for passes that wait for servers
   std::unique_ptr<connect::http::Client> client;
   std::unique_ptr<ship::remote_write::Forwarder> forwarder;  // null where nothing is forwarded
+  std::unique_ptr<observe::probe::Probes> probes;
   std::unique_ptr<observe::CollectorRunner> collectors;
   std::unique_ptr<observe::scrape::Manager> scrapes;
   std::unique_ptr<observe::Services> services;
@@ -249,6 +252,12 @@ base::Status App::Rooms::build_observers(const Settings& s) {
     collectors->add(std::make_unique<observe::containers::ContainersCollector>(
         containers, [this] { return discovery->containers(); }, clock));
   }
+  probes = std::make_unique<observe::probe::Probes>(clock, registry);
+  probes->set_modules(s.observers.blackbox.modules);
+  collectors->add(std::make_unique<observe::probe::SelfCollector>(*probes, [this] {
+    return observe::probe::ReloadState{.succeeded = reload_succeeded.load(),
+                                       .time_s = static_cast<double>(reloaded_ms.load()) / 1e3};
+  }));
   services = std::make_unique<observe::Services>(*collectors, log);
   add_kinds(*services, workbench(s));
   services->on_pages([this](const std::vector<observe::Page>& found) { scrape(found); });
@@ -356,6 +365,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .rules = *rules,
       .scrapes = *scrapes,
       .collectors = *collectors,
+      .probes = *probes,
       .clock = clock,
       .query_options = [this] { return current()->query; },
       .config_yaml = [this] { return model::config::render_effective(current()->schema); },
@@ -404,7 +414,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
   options.listen.clear();
   options.unix_socket_path.clear();
   QD_ASSIGN(drop_in_servers, serve::prometheus::open_drop_in_ports(s.exporters, *loop, options, *authenticator,
-                                                                   *query_pool, *collectors, log, registry));
+                                                                   *query_pool, *collectors, *probes, log, registry));
   sources->address = !s.external_url.empty() ? s.external_url : urls.empty() ? "http://localhost" : urls.front();
   notifier->set_origin({.external_url = sources->address, .external_labels = s.observe.external_labels});
   return {};
@@ -476,6 +486,7 @@ void App::Rooms::commit(const SettingsPtr& next) {
   }
   store->set_options(next->store);
   collectors->set_interval_ms(next->observe.interval_ms);
+  probes->set_modules(next->observers.blackbox.modules);
   declare_services(*next);
   notifier->apply(next->notify);
   rules->apply(next->groups, next->rules.evaluation_interval_ms);
@@ -509,6 +520,7 @@ void App::Rooms::run() {
 void App::Rooms::stop() {
   ready = false;
   stopping = true;
+  if (probes) probes->stop();  // whoever waits for one is told before the server ends
   if (server) server->stop();
   for (const auto& port : drop_in_servers) port->stop();
   if (rules) rules->stop();

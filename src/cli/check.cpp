@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 
 #include "cli/command.h"
+#include "observe/probe/modules_file.h"
 #include "observe/scrape/manager.h"
 
 namespace qd::cli {
@@ -16,7 +17,7 @@ constexpr std::size_t kFileBytesMax = 16 << 20;
 
 struct Finding {
   std::string file;
-  std::string kind;  // "quarterdeck", "prometheus", "rules"; empty when that is not known
+  std::string kind;  // "quarterdeck", "prometheus", "rules", "blackbox"; empty when that is not known
   std::string summary;
   std::string error;  // empty when all is well
   bool unreadable = false;
@@ -31,13 +32,16 @@ base::Result<std::string> kind_of(const model::config::Node& node, const std::st
   if (has({"global", "scrape_configs", "rule_files", "scrape_config_files", "alerting", "remote_write", "remote_read",
            "otlp", "storage", "tracing", "runtime"}))
     return std::string("prometheus");
+  if (has({"modules"})) return std::string("blackbox");
   if (node.is_null() || has({"store", "serve", "observe", "query", "judge", "act", "exporters", "forward"}))
     return std::string("quarterdeck");
   return base::fail(
       ErrorCode::kInvalid,
-      fmt::format("{}: this is neither a quarterdeck.yaml, nor a Prometheus configuration, nor a rule file: "
-                  "its first keys are none of theirs",
-                  file));
+      fmt::format(
+          "{}: this is neither a quarterdeck.yaml, nor a Prometheus configuration, nor a rule file, nor modules "
+          "of blackbox_exporter: "
+          "its first keys are none of theirs",
+          file));
 }
 
 base::Result<std::string> rules_summary(const std::vector<judge::rules::Group>& groups) {
@@ -67,6 +71,11 @@ base::Result<std::string> check_prometheus(base::Files& files, const std::string
   return fmt::format("{} jobs, {} rule files", parsed.scrape_configs.size(), rule_files);
 }
 
+base::Result<std::string> check_blackbox(base::Files& files, const std::string& file) {
+  QD_ASSIGN(const auto modules, observe::probe::load_modules(files, file));
+  return fmt::format("{} modules", modules->size());
+}
+
 base::Result<std::string> check_quarterdeck(base::Files& files, const std::string& file) {
   QD_ASSIGN(const auto settings, load_settings({.config_file = file}, files));
   return rules_summary(settings->groups);
@@ -89,6 +98,7 @@ Finding check(base::Files& files, const std::string& file, bool experimental) {
   finding.kind = *kind;
   auto summary = *kind == "rules"        ? check_rules(files, file, experimental)
                  : *kind == "prometheus" ? check_prometheus(files, file, experimental)
+                 : *kind == "blackbox"   ? check_blackbox(files, file)
                                          : check_quarterdeck(files, file);
   if (summary)
     finding.summary = *summary;
@@ -127,7 +137,9 @@ void add_check(CommandLine& root) {
                                   "Example: quarterdeck check quarterdeck.yaml prometheus.yml rules/*.yaml");
   auto names = std::make_shared<std::vector<std::string>>();
   auto output = std::make_shared<Output>();
-  command.option("FILE", *names, "quarterdeck.yaml, a Prometheus configuration, or a rule file", {.required = true});
+  command.option("FILE", *names,
+                 "quarterdeck.yaml, a Prometheus configuration, a rule file, or modules of blackbox_exporter",
+                 {.required = true});
   auto experimental = std::make_shared<bool>(false);
   command.flag("--experimental", *experimental,
                "let rules use experimental PromQL, as query.experimental does (a quarterdeck.yaml says it itself)");

@@ -12,6 +12,7 @@
 #include "observe/mysql/families.h"
 #include "observe/nginx/families.h"
 #include "observe/postgres/families.h"
+#include "observe/probe/families.h"
 #include "observe/redis/families.h"
 
 namespace qd::cli {
@@ -70,6 +71,7 @@ std::string metrics_reference() {
   add(out, "memcached", "memcached\\_exporter", observe::memcached::families(), observe::memcached::left_out());
   add(out, "nginx", "nginx-prometheus-exporter and prometheus-nginxlog-exporter", observe::nginx::families(),
       observe::nginx::left_out());
+  add(out, "blackbox", "blackbox\\_exporter", observe::probe::families(), observe::probe::left_out());
   return out;
 }
 

@@ -109,6 +109,7 @@ void declare(Schema& schema, ObserverSettings& settings) {
   observe::redis::declare_instances(schema, settings.redis);
   observe::memcached::declare_instances(schema, settings.memcached);
   observe::nginx::declare_instances(schema, settings.nginx);
+  observe::probe::declare(schema, settings.blackbox);
 }
 
 void add_kinds(observe::Services& services, const Workbench& bench) {
@@ -161,6 +162,14 @@ std::vector<DeclaredService> declared_services(const ObserverSettings& settings,
     all.push_back(declared("nginx", observe::nginx::instance(options), options, [bench](const auto& o) {
       return std::make_unique<observe::nginx::NginxCollector>(o, observe::nginx::fetch_by(bench.client), bench.clock);
     }));
+  }
+  for (const auto& options : settings.blackbox.targets) {
+    auto& one = all.emplace_back(declared("blackbox", options.target, options, [bench](const auto& o) {
+      return std::make_unique<observe::probe::TargetCollector>(o, bench.clock);
+    }));
+    if (!options.name.empty()) one.service.name = options.name;
+    one.service.variant = options.module_name;
+    one.tuning = {.interval_ms = options.interval_ms, .timeout_ms = options.timeout_ms};
   }
   return all;
 }

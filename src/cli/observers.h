@@ -17,6 +17,7 @@
 #include "observe/mysql/mysql.h"
 #include "observe/nginx/nginx.h"
 #include "observe/postgres/postgres.h"
+#include "observe/probe/config.h"
 #include "observe/redis/redis.h"
 #include "observe/scrape/config.h"
 #include "observe/scrape/target.h"
@@ -30,12 +31,13 @@ struct ObserverSettings {
   std::vector<observe::redis::Options> redis;
   std::vector<observe::memcached::Options> memcached;
   std::vector<observe::nginx::Options> nginx;
+  observe::probe::ProbeSettings blackbox;
   observe::containers::Options containers;
   observe::discovery::DiscoveryOptions discovery;
   std::map<std::string, observe::ServiceTuning> tuning;
 };
 
-// observe.postgres, .mysql, .redis, .memcached, .nginx, .containers, .docker, .discovery, .services.
+// observe.postgres, .mysql, .redis, .memcached, .nginx, .blackbox, .containers, .docker, .discovery, .services.
 void declare(model::config::Schema& schema, ObserverSettings& settings);
 
 // What collectors are made with; all of it outlives them.

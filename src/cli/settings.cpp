@@ -136,6 +136,7 @@ base::Result<std::shared_ptr<Settings>> load_settings(const Invocation& invocati
   for (const auto& [name, value] : settings->external_labels) labels.set(name, value);
   settings->observe.external_labels = labels.build();
   QD_ASSIGN(settings->groups, load_groups(*settings, files));
+  QD_TRY(observe::probe::load(settings->observers.blackbox, files));
   return settings;
 }
 

@@ -1,5 +1,6 @@
 #include "connect/stream.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -28,7 +29,8 @@ std::string errno_text(int error) {
 
 }  // namespace
 
-Stream::Stream(const StreamOptions& options, const base::Clock& clock) : address_(options.address), clock_(clock) {}
+Stream::Stream(const StreamOptions& options, const base::Clock& clock)
+    : address_(options.address), source_ip_(options.source_ip), cancel_(options.cancel), clock_(clock) {}
 
 Stream::~Stream() {
   if (socket_ >= 0) ::close(socket_);
@@ -37,18 +39,20 @@ Stream::~Stream() {
 base::Result<std::unique_ptr<Stream>> Stream::open(const StreamOptions& options, const base::Clock& clock,
                                                    std::int64_t deadline_ns) {
   QD_ASSIGN(const ServerAddress server, parse_server_address(options.address));
-  const auto addresses = resolve(server, clock, deadline_ns);
-  if (!addresses) return base::fail(addresses.error());
+  std::vector<SocketAddress> addresses = options.resolved;
+  if (addresses.empty()) {
+    QD_ASSIGN(addresses, resolve(server, clock, deadline_ns));
+  }
   std::unique_ptr<Stream> stream(new Stream(options, clock));
   base::Status status;
-  for (std::size_t i = 0; i < addresses->size(); ++i) {
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
     const std::int64_t now_ns = clock.monotonic_ns();
-    const auto left = static_cast<std::int64_t>(addresses->size() - i);
-    status = stream->connect_to((*addresses)[i], now_ns + (deadline_ns - now_ns) / left);
+    const auto left = static_cast<std::int64_t>(addresses.size() - i);
+    status = stream->connect_to(addresses[i], now_ns + (deadline_ns - now_ns) / left);
     if (status) break;
   }
   if (!status) return base::fail(status.error());
-  if (options.tls.enabled) QD_TRY(stream->handshake(options, server.host, deadline_ns));
+  if (options.tls.enabled) QD_TRY(stream->start_tls(options.tls, server.host, deadline_ns));
   return stream;
 }
 
@@ -61,6 +65,7 @@ base::Status Stream::connect_to(const SocketAddress& address, std::int64_t deadl
     const int on = 1;
     ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   }
+  if (!source_ip_.empty()) QD_TRY(bind_source(address.family()));
   const auto refused = [&](int error) {
     const auto code = error == EACCES || error == EPERM ? base::ErrorCode::kPermission : base::ErrorCode::kUnavailable;
     return failed(code, "no connection: " + errno_text(error));
@@ -76,8 +81,27 @@ base::Status Stream::connect_to(const SocketAddress& address, std::int64_t deadl
   return {};
 }
 
-base::Status Stream::handshake(const StreamOptions& options, const std::string& host, std::int64_t deadline_ns) {
-  auto session = TlsSession::create(options.tls, host);
+base::Status Stream::bind_source(int family) {
+  SocketAddress from;
+  from.bytes.ss_family = static_cast<sa_family_t>(family);
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&from.bytes);
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&from.bytes);
+  void* to = family == AF_INET6 ? static_cast<void*>(&v6->sin6_addr) : &v4->sin_addr;
+  from.size = family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+  if (::inet_pton(family, source_ip_.c_str(), to) != 1) {
+    return failed(base::ErrorCode::kInvalid, fmt::format("it cannot be reached from {:?}, which is no IPv{} address",
+                                                         source_ip_, family == AF_INET6 ? 6 : 4));
+  }
+  if (::bind(socket_, reinterpret_cast<const sockaddr*>(&from.bytes), from.size) == 0) return {};
+  return failed(base::ErrorCode::kInvalid, fmt::format("connecting from {}: {}; is that an address of this machine?",
+                                                       source_ip_, errno_text(errno)));
+}
+
+base::Status Stream::start_tls(const TlsOptions& tls, const std::string& host, std::int64_t deadline_ns) {
+  if (tls_) return failed(base::ErrorCode::kInvalid, "the connection is in TLS already");
+  buffer_.clear();
+  read_at_ = 0;
+  auto session = TlsSession::create(tls, host);
   if (!session) return base::fail(session.error().within(address_));
   std::array<char, kReadBytes> bytes;
   for (;;) {
@@ -93,6 +117,11 @@ base::Status Stream::handshake(const StreamOptions& options, const std::string& 
   }
   tls_ = std::move(*session);
   return {};
+}
+
+std::optional<TlsDetails> Stream::tls_details() const {
+  if (!tls_) return std::nullopt;
+  return tls_->details();
 }
 
 base::Result<std::string_view> Stream::read_line(std::size_t limit_bytes, std::int64_t deadline_ns) {
@@ -199,11 +228,14 @@ base::Status Stream::wait(short events, std::int64_t deadline_ns, std::string_vi
   for (;;) {
     const std::int64_t remaining_ns = deadline_ns - clock_.monotonic_ns();
     if (remaining_ns <= 0) return failed(base::ErrorCode::kTimeout, for_what);
-    const std::int64_t ms = std::min<std::int64_t>((remaining_ns + 999'999) / 1'000'000, 3'600'000);
+    if (cancel_ && cancel_->cancelled()) return failed(base::ErrorCode::kCancelled, "given up");
+    const std::int64_t remaining_ms = (remaining_ns + 999'999) / 1'000'000;
+    const std::int64_t ms = std::min<std::int64_t>(remaining_ms, cancel_ ? kCancelMs : 3'600'000);
     pollfd poll{socket_, events, 0};
     const int ready = ::poll(&poll, 1, static_cast<int>(ms));
     if (ready > 0) return {};
-    if (ready == 0) return failed(base::ErrorCode::kTimeout, for_what);
+    if (ready == 0 && ms == remaining_ms) return failed(base::ErrorCode::kTimeout, for_what);
+    if (ready == 0) continue;
     if (errno != EINTR) return failed(base::ErrorCode::kInternal, "poll: " + errno_text(errno));
   }
 }

@@ -162,6 +162,45 @@ TEST(Stream, a_unix_socket_is_a_path) {
   EXPECT_EQ(failure(Stream::open({"/" + std::string(200, 'x'), {}}, kClock, in_ms(5000))).code, ErrorCode::kInvalid);
 }
 
+TEST(Stream, what_waits_ends_when_it_is_cancelled) {
+  FakeServer server([](FakePeer& peer) { peer.wait_for_end(); });
+  const base::CancelToken cancel;
+  const auto stream = Stream::open({.address = server.address(), .cancel = cancel}, kClock, in_ms(5000));
+  ASSERT_TRUE(stream);
+  const std::int64_t from_ns = kClock.monotonic_ns();
+  std::thread other([&] { cancel.cancel(); });
+  EXPECT_EQ(failure((*stream)->read_line(100, in_ms(60'000))).code, ErrorCode::kCancelled);
+  EXPECT_LT(kClock.monotonic_ns() - from_ns, 5000 * kMs);
+  other.join();
+}
+
+TEST(Stream, a_resolved_address_is_taken_as_it_is) {
+  FakeServer server([](FakePeer& peer) { peer.send("hello\n"); });
+  const auto where = resolve({"127.0.0.1", static_cast<std::uint16_t>(server.port()), ""}, kClock, in_ms(5000));
+  ASSERT_TRUE(where);
+  const auto stream = Stream::open({.address = "no.such.host.invalid:1", .resolved = *where}, kClock, in_ms(5000));
+  ASSERT_TRUE(stream) << stream.error().message();
+  EXPECT_EQ((*stream)->read_line(100, in_ms(5000)), "hello");
+}
+
+TEST(Stream, it_connects_from_the_address_given_or_says_that_it_cannot) {
+  std::promise<std::string> from;
+  FakeServer server([&](FakePeer& peer) {
+    sockaddr_in who{};
+    socklen_t size = sizeof(who);
+    (void)::getpeername(peer.socket(), reinterpret_cast<sockaddr*>(&who), &size);
+    from.set_value(::inet_ntoa(who.sin_addr));
+  });
+  ASSERT_TRUE(Stream::open({.address = server.address(), .source_ip = "127.0.0.9"}, kClock, in_ms(5000)));
+  EXPECT_EQ(from.get_future().get(), "127.0.0.9");
+  for (const char* wrong : {"192.0.2.1", "::1", "x"}) {
+    const auto [code, message] =
+        failure(Stream::open({.address = server.address(), .source_ip = wrong}, kClock, in_ms(5000)));
+    EXPECT_EQ(code, ErrorCode::kInvalid) << wrong;
+    EXPECT_THAT(message, HasSubstr(wrong));
+  }
+}
+
 TEST(Stream, addresses_are_read_or_refused_with_the_form) {
   EXPECT_EQ(parse_server_address("db:5432")->host, "db");
   EXPECT_EQ(parse_server_address("[::1]:80")->host, "::1");
@@ -292,6 +331,75 @@ TEST(StreamTls, a_server_without_tls_is_told_apart) {
   EXPECT_THAT(message, HasSubstr("does not speak TLS"));
   FakeServer silent([](FakePeer& peer) { peer.wait_for_end(); });
   EXPECT_EQ(failure(Stream::open({silent.address(), {.enabled = true}}, kClock, in_ms(100))).code, ErrorCode::kTimeout);
+}
+
+TEST(StreamTls, a_connection_goes_on_in_tls) {
+  TlsServer secured;
+  // Forwards everything behind one line to the server that speaks TLS.
+  FakeServer server([&](FakePeer& peer) {
+    std::string line;
+    peer.read_line(line);
+    peer.send("220 ready\r\nwhat nobody vouches for");
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons(static_cast<std::uint16_t>(secured.server->port()));
+    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    ASSERT_EQ(::connect(socket, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
+    FakePeer other(socket);
+    std::thread back([&] {
+      char bytes[4096];
+      for (ssize_t got = 0; (got = ::recv(socket, bytes, sizeof(bytes), 0)) > 0;)
+        if (!peer.send({bytes, static_cast<std::size_t>(got)})) break;
+    });
+    char bytes[4096];
+    for (ssize_t got = 0; (got = ::recv(peer.socket(), bytes, sizeof(bytes), 0)) > 0;)
+      other.send({bytes, static_cast<std::size_t>(got)});
+    ::shutdown(socket, SHUT_RDWR);
+    back.join();
+    ::close(socket);
+  });
+  const auto stream = open(server.address());
+  EXPECT_FALSE(stream->tls_details());
+  ASSERT_TRUE(stream->write_all("STARTTLS\r\n", in_ms(5000)));
+  EXPECT_EQ(stream->read_line(100, in_ms(5000)), "220 ready");
+  const auto status = stream->start_tls({.ca_file = secured.certificate.cert}, "127.0.0.1", in_ms(5000));
+  ASSERT_TRUE(status) << status.error().message();
+  EXPECT_EQ(stream->read_line(100, in_ms(5000)), "hello");
+  EXPECT_TRUE(stream->tls_details());
+  EXPECT_EQ(failure(stream->start_tls({}, "127.0.0.1", in_ms(5000))).code, ErrorCode::kInvalid);
+}
+
+TEST(StreamTls, the_session_is_told) {
+  TlsServer server;
+  auto stream = server.open({.ca_file = server.certificate.cert});
+  ASSERT_TRUE(stream);
+  const auto details = (*stream)->tls_details();
+  ASSERT_TRUE(details);
+  EXPECT_EQ(details->version, "TLS 1.3");
+  EXPECT_THAT(details->cipher, testing::StartsWith("TLS_"));
+  EXPECT_EQ(details->fingerprint_sha256.size(), 64U);
+  EXPECT_EQ(details->subject, "CN=test");
+  EXPECT_EQ(details->issuer, "CN=test");
+  EXPECT_EQ(details->dns_names, "db.example");
+  EXPECT_EQ(details->serial, "01");
+  ASSERT_TRUE(details->earliest_expiry_s);
+  EXPECT_NEAR(static_cast<double>(*details->earliest_expiry_s), static_cast<double>(kClock.wall_ms()) / 1e3 + 3600, 60);
+  EXPECT_EQ(details->verified_expiry_s, details->earliest_expiry_s);
+  // What was not verified has no chain to tell of.
+  stream = server.open({.insecure_skip_verify = true});
+  ASSERT_TRUE(stream);
+  EXPECT_FALSE((*stream)->tls_details()->verified_expiry_s);
+  EXPECT_TRUE((*stream)->tls_details()->earliest_expiry_s);
+}
+
+TEST(StreamTls, versions_are_bounded) {
+  TlsServer server;
+  auto stream = server.open({.ca_file = server.certificate.cert, .max_version = TlsVersion::kTls12});
+  ASSERT_TRUE(stream) << stream.error().message();
+  EXPECT_EQ((*stream)->tls_details()->version, "TLS 1.2");
+  SSL_CTX_set_max_proto_version(server.context, TLS1_2_VERSION);
+  EXPECT_FALSE(server.open({.ca_file = server.certificate.cert, .min_version = TlsVersion::kTls13}));
 }
 
 TEST(StreamTls, files_that_cannot_be_used_are_named) {

@@ -35,6 +35,22 @@ std::unexpected<base::Error> unreadable(std::string_view file, std::string_view 
                     fmt::format("tls: {} {} cannot be used: {}", what, file, last_openssl_error()));
 }
 
+int protocol_of(TlsVersion version, int usual) {
+  switch (version) {
+    case TlsVersion::kUsual:
+      return usual;
+    case TlsVersion::kTls10:
+      return TLS1_VERSION;
+    case TlsVersion::kTls11:
+      return TLS1_1_VERSION;
+    case TlsVersion::kTls12:
+      return TLS1_2_VERSION;
+    case TlsVersion::kTls13:
+      return TLS1_3_VERSION;
+  }
+  return usual;
+}
+
 bool is_ip(const std::string& host) {
   in6_addr bytes{};
   return ::inet_pton(AF_INET, host.c_str(), &bytes) == 1 || ::inet_pton(AF_INET6, host.c_str(), &bytes) == 1;
@@ -58,7 +74,11 @@ base::Result<std::unique_ptr<TlsSession>> TlsSession::create(const TlsOptions& o
   handles->context.reset(SSL_CTX_new(TLS_client_method()));
   SSL_CTX* context = handles->context.get();
   if (context == nullptr) return base::fail(base::ErrorCode::kInternal, "tls: " + last_openssl_error());
-  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  SSL_CTX_set_min_proto_version(context, protocol_of(options.min_version, TLS1_2_VERSION));
+  SSL_CTX_set_max_proto_version(context, protocol_of(options.max_version, 0));
+  // OpenSSL has no cipher for them above that level.
+  if (options.min_version == TlsVersion::kTls10 || options.min_version == TlsVersion::kTls11)
+    SSL_CTX_set_security_level(context, 0);
   const std::string& name = options.server_name.empty() ? host : options.server_name;
   if (!options.insecure_skip_verify) {
     if (name.empty()) {
@@ -134,6 +154,10 @@ base::Status TlsSession::write(std::string_view bytes) {
   const int result = SSL_write_ex(handles_->session.get(), bytes.data(), bytes.size(), &done);
   if (result == 1 && done == bytes.size()) return {};
   return base::fail(explain(result));
+}
+
+TlsDetails TlsSession::details() const {
+  return tls_details(handles_->session.get());
 }
 
 base::Error TlsSession::explain(int result) const {

@@ -33,6 +33,9 @@ class TlsSession {
   base::Result<std::size_t> read(char* to, std::size_t size);
   base::Status write(std::string_view bytes);
 
+  // Once the handshake is done.
+  TlsDetails details() const;
+
  private:
   struct Handles;
   explicit TlsSession(std::unique_ptr<Handles> handles);

@@ -96,7 +96,9 @@ CollectorRunner::Id CollectorRunner::Core::add(std::unique_ptr<Collector> collec
   const auto counts = counts_of(name);
   base::MutexLock lock(mutex_);
   for (const auto& other : entries_) {
-    QD_ASSERT(other->name != name || other->placement.instance != placement.instance, name + " " + placement.instance);
+    QD_ASSERT(other->name != name || other->placement.instance != placement.instance ||
+                  other->placement.variant != placement.variant,
+              name + " " + placement.instance);
   }
   auto entry =
       std::make_shared<Entry>(++last_id_, std::move(collector), std::move(placement), store_, labels.build(), counts);

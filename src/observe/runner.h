@@ -45,6 +45,7 @@ std::string host_name();
 // Where and how often a collector runs.
 struct Placement {
   std::string instance = {};     // label `instance`; empty: that of the host
+  std::string variant = {};      // tells apart those of one name and instance, whose samples differ in labels
   model::LabelSet labels = {};   // further labels on every series
   std::int64_t interval_ms = 0;  // 0: observe.interval
   std::int64_t timeout_ms = 0;   // 0: kPassMsMax; never more than the interval
@@ -86,7 +87,7 @@ class CollectorRunner {
   CollectorRunner(const CollectorRunner&) = delete;
   CollectorRunner& operator=(const CollectorRunner&) = delete;
 
-  // No two of one name and instance. Runs from start() on, or at once after it.
+  // No two of one name, instance and variant. Runs from start() on, or at once after it.
   Id add(std::unique_ptr<Collector> collector, Placement placement = {});
   // Ends a collector and its series (stale markers); a pass that runs is let end first, without waiting for it here.
   void remove(Id id);

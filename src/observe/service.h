@@ -32,12 +32,13 @@ struct Service {
   std::string project;
   std::string service;
   std::string replica;
+  std::string variant;  // tells apart services of one kind and address: the module of a probe
   // Labels of the container that tune it (prometheus.io/…, quarterdeck.…), by name.
   std::map<std::string, std::string> tuning;
   bool operator==(const Service&) const = default;
 
   // What stays when a container is made anew: the same kind at the same address.
-  std::string key() const { return kind + "\n" + address; }
+  std::string key() const { return kind + "\n" + address + (variant.empty() ? "" : "\n" + variant); }
 };
 
 }  // namespace qd::observe

@@ -39,6 +39,7 @@ Placement placement_of(const Service& service, const ServiceTuning& tuning) {
   labels.set("service", service.service);
   labels.set("replica", service.replica);
   return {.instance = service.address,
+          .variant = service.variant,
           .labels = labels.build(),
           .interval_ms = tuning.interval_ms,
           .timeout_ms = tuning.timeout_ms,
@@ -95,9 +96,10 @@ void Services::found(std::shared_ptr<const std::vector<Service>> list) {
   reconcile();
 }
 
-ServiceTuning Services::tuning_of(const Service& service) const {
+ServiceTuning Services::tuning_of(const Service& service, const DeclaredService* declared) const {
   ServiceTuning tuning{.interval_ms = duration_label(service, "quarterdeck.interval"),
                        .timeout_ms = duration_label(service, "quarterdeck.timeout")};
+  if (declared) tuning = declared->tuning;
   const auto enabled = service.tuning.find("quarterdeck.enabled");
   tuning.off = enabled != service.tuning.end() && is_no(enabled->second);
   // The configuration's word counts for more than a label's.
@@ -121,7 +123,7 @@ std::unique_ptr<Collector> Services::make(const Service& service, const Declared
 void Services::keep(const Service& service, const DeclaredService* declared, std::map<std::string, Running>& kept) {
   const auto key = service.key();
   if (kept.contains(key)) return;
-  const auto tuning = tuning_of(service);
+  const auto tuning = tuning_of(service, declared);
   if (const auto old = running_.find(key); old != running_.end()) {
     const bool same_options = declared ? declared->same_options(old->second.options) : !old->second.options.has_value();
     if (old->second.service == service && old->second.tuning == tuning && same_options) {

@@ -42,6 +42,7 @@ struct DeclaredService {
   std::any options;                                   // of its kind, with everything that `make` uses
   std::function<bool(const std::any&)> same_options;  // as those of another
   std::function<std::unique_ptr<Collector>()> make;
+  ServiceTuning tuning = {};  // of its own; what is set by name counts for more
 };
 
 // A page of metrics, to be scraped as its tuning says.
@@ -98,7 +99,7 @@ class Services {
     CollectorRunner::Id id = 0;  // 0: switched off, or nothing collects its kind
   };
 
-  ServiceTuning tuning_of(const Service& service) const QD_REQUIRES(mutex_);
+  ServiceTuning tuning_of(const Service& service, const DeclaredService* declared) const QD_REQUIRES(mutex_);
   void reconcile() QD_EXCLUDES(mutex_);
   void keep(const Service& service, const DeclaredService* declared, std::map<std::string, Running>& kept)
       QD_REQUIRES(mutex_);

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "judge/rules/manager.h"
+#include "observe/probe/probes.h"
 #include "observe/runner.h"
 #include "observe/scrape/manager.h"
 #include "query/promql/engine.h"
@@ -25,6 +26,7 @@ struct Sources {
   const judge::rules::Manager& rules;
   const observe::scrape::Manager& scrapes;
   observe::CollectorRunner& collectors;
+  observe::probe::Probes& probes;
   const base::Clock& clock;
   std::function<query::promql::QueryOptions()> query_options;
   std::function<std::string()> config_yaml;  // in force, without secrets
@@ -49,7 +51,7 @@ void add_target_routes(Router& router, const Sources& sources);
 void add_status_routes(Router& router, const Sources& sources);
 // /-/healthy, /-/ready, /-/reload.
 void add_management_routes(Router& router, const Sources& sources);
-// /metrics and /exporters/<name>/metrics.
+// /metrics, /exporters/<name>/metrics and /exporters/blackbox/probe.
 void add_exporter_routes(Router& router, const Sources& sources);
 
 void add_routes(Router& router, const Sources& sources);

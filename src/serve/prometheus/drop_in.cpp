@@ -5,13 +5,14 @@
 #include <array>
 
 #include "serve/prometheus/exporter_page.h"
+#include "serve/prometheus/probe_page.h"
 
 namespace qd::serve::prometheus {
 namespace {
 
 using connect::http::Response;
 
-constexpr std::array<DropInPort, 8> kPorts = {{
+constexpr std::array<DropInPort, 9> kPorts = {{
     {"node", 9100, "node_exporter"},
     {"cadvisor", 8081, "cAdvisor"},
     {"postgres", 9187, "postgres_exporter"},
@@ -20,16 +21,22 @@ constexpr std::array<DropInPort, 8> kPorts = {{
     {"redis", 9121, "redis_exporter"},
     {"nginx", 9113, "nginx-prometheus-exporter"},
     {"dcgm", 9400, "dcgm-exporter"},
+    {"blackbox", 9115, "blackbox_exporter"},
 }};
 
 // A router of one port; the server's handler keeps it.
 std::shared_ptr<const Router> make_router(const DropInPort& port, const Authenticator& authenticator,
-                                          base::ThreadPool& pool, observe::CollectorRunner& collectors, base::Log& log,
-                                          base::Registry& registry) {
+                                          base::ThreadPool& pool, observe::CollectorRunner& collectors,
+                                          observe::probe::Probes& probes, base::Log& log, base::Registry& registry) {
   auto router = std::make_shared<Router>(authenticator, pool, log, registry);
   router->add({.methods = {"GET"}, .path = "/metrics", .handler = [&collectors, port](Call call) {
                  send_exporter_page(std::move(call), collectors, port.collector);
                }});
+  if (port.collector == "blackbox") {
+    router->add({.methods = {"GET"}, .path = "/probe", .handler = [&probes](Call call) {
+                   send_probe(std::move(call), probes);
+                 }});
+  }
   router->add(
       {.methods = {"GET"}, .path = "/", .handler = [port](Call call) {
          call.reply.send(Response::text(
@@ -49,7 +56,7 @@ void declare(model::config::Schema& schema, ExporterSettings& settings) {
   schema
       .choice("exporters.ports", settings.ports, {"off", "drop-in"},
               "`drop-in` opens the port of each exporter that a built-in collector replaces (node 9100, cadvisor 8081, "
-              "postgres 9187, mysql 9104, memcached 9150, redis 9121, nginx 9113, dcgm 9400).")
+              "postgres 9187, mysql 9104, memcached 9150, redis 9121, nginx 9113, dcgm 9400, blackbox 9115).")
       .only_at_start();
   schema
       .text("exporters.bind", settings.bind,
@@ -63,15 +70,15 @@ void declare(model::config::Schema& schema, ExporterSettings& settings) {
 
 base::Result<std::vector<std::unique_ptr<connect::http::Server>>> open_drop_in_ports(
     const ExporterSettings& settings, connect::EventLoop& loop, const connect::http::ServerOptions& options,
-    const Authenticator& authenticator, base::ThreadPool& pool, observe::CollectorRunner& collectors, base::Log& log,
-    base::Registry& registry) {
+    const Authenticator& authenticator, base::ThreadPool& pool, observe::CollectorRunner& collectors,
+    observe::probe::Probes& probes, base::Log& log, base::Registry& registry) {
   std::vector<std::unique_ptr<connect::http::Server>> servers;
   if (settings.ports != "drop-in") return servers;
   for (const auto& port : kPorts) {
     auto here = options;
     here.listen = {fmt::format("{}:{}", settings.bind, port.port)};
     here.unix_socket_path.clear();
-    const auto router = make_router(port, authenticator, pool, collectors, log, registry);
+    const auto router = make_router(port, authenticator, pool, collectors, probes, log, registry);
     auto server = connect::http::Server::start(
         loop, std::move(here),
         [router](connect::http::Request request, connect::http::Reply reply) {

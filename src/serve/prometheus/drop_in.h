@@ -1,5 +1,5 @@
-// The ports of the exporters that the built-in collectors replace, each with their /metrics: existing Prometheus files
-// go on as they are.
+// The ports of the exporters that the built-in collectors replace, each with their /metrics, and that of
+// blackbox_exporter with its /probe: existing Prometheus files go on as they are.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,7 @@ void declare(model::config::Schema& schema, ExporterSettings& settings);
 // kConflict, with the cure, when one is taken. Everything outlives the servers.
 base::Result<std::vector<std::unique_ptr<connect::http::Server>>> open_drop_in_ports(
     const ExporterSettings& settings, connect::EventLoop& loop, const connect::http::ServerOptions& options,
-    const Authenticator& authenticator, base::ThreadPool& pool, observe::CollectorRunner& collectors, base::Log& log,
-    base::Registry& registry);
+    const Authenticator& authenticator, base::ThreadPool& pool, observe::CollectorRunner& collectors,
+    observe::probe::Probes& probes, base::Log& log, base::Registry& registry);
 
 }  // namespace qd::serve::prometheus

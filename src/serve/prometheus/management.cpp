@@ -1,5 +1,6 @@
 #include "serve/prometheus/api.h"
 #include "serve/prometheus/exporter_page.h"
+#include "serve/prometheus/probe_page.h"
 
 namespace qd::serve::prometheus {
 
@@ -12,6 +13,9 @@ void add_exporter_routes(Router& router, const Sources& sources) {
   router.add({.methods = {"GET"}, .path = "/exporters/{name}/metrics", .handler = [&sources](Call call) {
                 const auto name = call.path_parameter;
                 send_exporter_page(std::move(call), sources.collectors, name);
+              }});
+  router.add({.methods = {"GET"}, .path = "/exporters/blackbox/probe", .handler = [&sources](Call call) {
+                send_probe(std::move(call), sources.probes);
               }});
 }
 
