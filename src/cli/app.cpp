@@ -23,6 +23,7 @@
 #include "judge/rules/manager.h"
 #include "model/config/reload.h"
 #include "model/config/render.h"
+#include "observe/gpu/watch.h"
 #include "observe/host/config.h"
 #include "observe/probe/probe_collector.h"
 #include "observe/probe/probes.h"
@@ -135,6 +136,7 @@ struct App::Rooms {
   std::unique_ptr<observe::scrape::Manager> scrapes;
   std::unique_ptr<observe::Services> services;
   std::unique_ptr<observe::discovery::Discovery> discovery;
+  std::unique_ptr<observe::gpu::Watch> gpus;
   base::Mutex pages_mutex;
   std::vector<observe::Page> pages QD_GUARDED_BY(pages_mutex);  // that discovery found
   std::unique_ptr<act::notify::Notifier> notifier;
@@ -155,6 +157,7 @@ struct App::Rooms {
   base::Status build_forwarder(const Settings& s);
   store::metrics::Appendable& observed() { return forwarder ? forwarder->observed() : *store; }
   base::Status build_observers(const Settings& s);
+  void build_gpus(const Settings& s);
   void build_judges(const Settings& s);
   base::Status build_server(const Settings& s);
   std::vector<std::string> listening(const Settings& s) const;
@@ -194,6 +197,7 @@ base::Status App::Rooms::start() {
   collectors->start();
   scrape(std::nullopt);
   discovery->start();
+  if (gpus) gpus->start();
   notifier->apply(s->notify);
   rules->apply(s->groups, s->rules.evaluation_interval_ms);
   maintain();
@@ -267,6 +271,7 @@ base::Status App::Rooms::build_observers(const Settings& s) {
   discovery = std::make_unique<observe::discovery::Discovery>(
       observe::discovery::Surroundings{*loop, submit, connect::docker::fetch_by(*client), log, registry}, finding,
       [this] { services->found(discovery->services()); });
+  build_gpus(s);
   declare_services(s);
   auto scraping = s.scrape;
   scraping.user_agent = fmt::format("Quarterdeck/{}", base::build_version());
@@ -274,6 +279,23 @@ base::Status App::Rooms::build_observers(const Settings& s) {
       *loop, [this](std::function<void()> task) { return work_pool->submit(std::move(task)); },
       observe::scrape::fetch_by(*client), observed(), log, registry, scraping);
   return {};
+}
+
+void App::Rooms::build_gpus(const Settings& s) {
+  if (s.observers.gpu.enabled == "off") return;
+  auto options = s.observers.gpu;
+  options.procfs = s.host.procfs;
+  const auto make = [this, options] {
+    return std::make_unique<observe::gpu::GpuCollector>(
+        options, observe::host_name(), [this] { return discovery->containers(); },
+        std::make_shared<const base::SystemClock>());
+  };
+  const auto add = [this](std::unique_ptr<observe::gpu::GpuCollector> collector) {
+    collectors->add(std::move(collector), {.waits = true});
+  };
+  if (options.enabled == "on") return add(make());
+  const auto submit = [this](std::function<void()> task) { return waiting_pool->submit(std::move(task)); };
+  gpus = std::make_unique<observe::gpu::Watch>(*loop, submit, log, make, add);
 }
 
 Workbench App::Rooms::workbench(const Settings& s) {
@@ -524,6 +546,7 @@ void App::Rooms::stop() {
   if (server) server->stop();
   for (const auto& port : drop_in_servers) port->stop();
   if (rules) rules->stop();
+  if (gpus) gpus->stop();
   if (discovery) discovery->stop();
   if (scrapes) scrapes->stop();
   if (collectors) collectors->stop();

@@ -8,6 +8,7 @@
 
 #include "base/strings.h"
 #include "observe/containers/families.h"
+#include "observe/gpu/families.h"
 #include "observe/memcached/families.h"
 #include "observe/mysql/families.h"
 #include "observe/nginx/families.h"
@@ -72,6 +73,7 @@ std::string metrics_reference() {
   add(out, "nginx", "nginx-prometheus-exporter and prometheus-nginxlog-exporter", observe::nginx::families(),
       observe::nginx::left_out());
   add(out, "blackbox", "blackbox\\_exporter", observe::probe::families(), observe::probe::left_out());
+  add(out, "dcgm", "dcgm-exporter", observe::gpu::families(), observe::gpu::left_out());
   return out;
 }
 

@@ -5,6 +5,7 @@
 
 #include "observe/containers/config.h"
 #include "observe/discovery/config.h"
+#include "observe/gpu/config.h"
 #include "observe/memcached/config.h"
 #include "observe/mysql/config.h"
 #include "observe/nginx/config.h"
@@ -102,6 +103,7 @@ DeclaredService declared(std::string kind, std::string address, const Options& o
 
 void declare(Schema& schema, ObserverSettings& settings) {
   observe::containers::declare(schema, settings.containers);
+  observe::gpu::declare(schema, settings.gpu);
   observe::discovery::declare(schema, settings.discovery);
   declare_tuning(schema, settings.tuning);
   observe::postgres::declare_instances(schema, settings.postgres);

@@ -13,6 +13,7 @@
 #include "model/config/schema.h"
 #include "observe/containers/containers.h"
 #include "observe/discovery/discovery.h"
+#include "observe/gpu/options.h"
 #include "observe/memcached/memcached.h"
 #include "observe/mysql/mysql.h"
 #include "observe/nginx/nginx.h"
@@ -33,11 +34,12 @@ struct ObserverSettings {
   std::vector<observe::nginx::Options> nginx;
   observe::probe::ProbeSettings blackbox;
   observe::containers::Options containers;
+  observe::gpu::Options gpu;
   observe::discovery::DiscoveryOptions discovery;
   std::map<std::string, observe::ServiceTuning> tuning;
 };
 
-// observe.postgres, .mysql, .redis, .memcached, .nginx, .blackbox, .containers, .docker, .discovery, .services.
+// observe.postgres, .mysql, .redis, .memcached, .nginx, .blackbox, .containers, .gpu, .docker, .discovery, .services.
 void declare(model::config::Schema& schema, ObserverSettings& settings);
 
 // What collectors are made with; all of it outlives them.

@@ -148,6 +148,7 @@ std::vector<std::string> keep_start_only(Settings& next, const Settings& running
   next.host = running.host;
   next.scrape = running.scrape;
   next.observers.containers = running.observers.containers;
+  next.observers.gpu = running.observers.gpu;
   next.observers.discovery = running.observers.discovery;
   next.exporters = running.exporters;
   next.observe.instance = running.observe.instance;

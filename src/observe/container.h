@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/sample.h"
@@ -48,5 +49,16 @@ struct Container {
 
 // All containers there are at one moment, sorted by id; never null.
 using ContainerList = std::shared_ptr<const std::vector<Container>>;
+
+// The one with this id; null when there is none, or no list.
+const Container* find_container(const ContainerList& containers, std::string_view id);
+
+// The container whose cgroup this is: the 64 hexadecimal digits in the last part of the path ("/docker/<id>",
+// "/system.slice/docker-<id>.scope", "/kubepods/…/cri-containerd-<id>.scope"); empty for any other cgroup.
+std::string_view container_id(std::string_view cgroup_path);
+
+// The container that a process is in, by the text of its /proc/<pid>/cgroup: the id that comes first, which is that of
+// the outermost container; empty for a process outside of containers.
+std::string_view container_id_of_process(std::string_view cgroup_file);
 
 }  // namespace qd::observe

@@ -34,13 +34,6 @@ std::size_t descriptors_to_keep() {
 constexpr std::int64_t kOpenFilesCallsPerPass = 400;
 constexpr std::int64_t kOpenFilesCallsMax = 4'000;
 
-const Container* find(const ContainerList& containers, std::string_view id) {
-  if (containers == nullptr || id.empty()) return nullptr;
-  const auto found =
-      std::ranges::lower_bound(*containers, id, {}, [](const Container& c) -> std::string_view { return c.id; });
-  return found == containers->end() || found->id != id ? nullptr : &*found;
-}
-
 }  // namespace
 
 class ContainersCollector::Machinery {
@@ -165,7 +158,7 @@ class ContainersCollector::Machinery {
   void match_containers() {
     ContainerList containers = list_ ? list_() : nullptr;
     if (containers_matched_ && containers == containers_) return;
-    for (const auto& cgroup : cgroups_) cgroup->set_container(find(containers, cgroup->id()), choice_);
+    for (const auto& cgroup : cgroups_) cgroup->set_container(find_container(containers, cgroup->id()), choice_);
     containers_ = std::move(containers);
     containers_matched_ = true;
   }

@@ -15,24 +15,6 @@
 
 namespace qd::observe::containers {
 
-std::string_view container_id(std::string_view path) {
-  constexpr std::size_t kDigits = 64;
-  const std::string_view last = path.substr(path.rfind('/') + 1);
-  // The process that keeps a container's terminal for Podman has a cgroup of its own.
-  if (last.find("conmon") != std::string_view::npos) return {};
-  std::size_t run = 0;
-  for (std::size_t i = 0; i <= last.size(); ++i) {
-    const bool digit = i < last.size() && ((last[i] >= '0' && last[i] <= '9') || (last[i] >= 'a' && last[i] <= 'f'));
-    if (digit) {
-      ++run;
-      continue;
-    }
-    if (run == kDigits) return last.substr(i - kDigits, kDigits);
-    run = 0;
-  }
-  return {};
-}
-
 void Walk::list_children(int descriptor, std::size_t parent, Tree& tree) {
   while (true) {
     const auto got = ::syscall(SYS_getdents64, descriptor, entries_.data(), entries_.size());

@@ -59,8 +59,4 @@ class Walk {
   std::uint64_t changes_ = 0;
 };
 
-// The container whose cgroup this is: the 64 hexadecimal digits in the last part of the path ("/docker/<id>",
-// "/system.slice/docker-<id>.scope", "/kubepods/…/cri-containerd-<id>.scope"); empty for any other cgroup.
-std::string_view container_id(std::string_view path);
-
 }  // namespace qd::observe::containers

@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "observe/container.h"
 #include "observe/containers/tree_for_test.h"
 
 namespace qd::observe::containers {

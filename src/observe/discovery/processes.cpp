@@ -14,12 +14,11 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "observe/container.h"
 #include "observe/discovery/kinds.h"
 
 namespace qd::observe::discovery {
 namespace {
-
-constexpr std::size_t kIdDigits = 64;
 
 template <typename Number>
 std::optional<Number> number_of(std::string_view text, int base = 10) {
@@ -162,17 +161,7 @@ std::string ProcessScan::container_of(std::int64_t pid) const {
   constexpr std::size_t kCgroupBytesMax = 64 << 10;
   const auto text = read_text(fmt::format("{}/{}/cgroup", procfs_, pid), kCgroupBytesMax);
   if (!text) return {};
-  std::size_t run = 0;
-  for (std::size_t i = 0; i <= text->size(); ++i) {
-    const char c = i < text->size() ? (*text)[i] : '\n';
-    if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')) {
-      ++run;
-      continue;
-    }
-    if (run == kIdDigits) return text->substr(i - kIdDigits, kIdDigits);
-    run = 0;
-  }
-  return {};
+  return std::string(container_id_of_process(*text));
 }
 
 std::vector<Listener> ProcessScan::listeners() const {
