@@ -225,6 +225,11 @@ test("unknown paths and methods are refused as such", async (t) => {
   assert.deepEqual([reload.status, reload.headers.allow], [405, "POST, PUT"]);
   assert.equal((await quarterdeck.get("/-/healthy")).status, 200);
   assert.equal((await quarterdeck.get("/exporters/nothing/metrics")).status, 404);
+  assert.equal(
+    (await quarterdeck.get("/exporters/redis/metrics")).text,
+    "# nothing is watched that the collector redis measures\n",
+  );
+  assert.equal((await quarterdeck.get("/exporters/redis/metrics?target=x:1")).status, 404);
   const head = await quarterdeck.get("/metrics", { method: "HEAD" });
   assert.equal(head.status, 200);
   assert.equal(head.bytes.length, 0);

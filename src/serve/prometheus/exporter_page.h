@@ -9,7 +9,8 @@
 namespace qd::serve::prometheus {
 
 // Answers with a fresh pass of the collector, in the format that the Accept header asks for; `?target=` chooses one of
-// several instances. 404 when nothing of that name or target is watched.
+// several instances. Where nothing is watched that a built-in collector could measure the page is empty, so that who
+// scrapes it finds it up. 404 for other names and targets.
 void send_exporter_page(Call call, observe::CollectorRunner& collectors, std::string_view name);
 
 }  // namespace qd::serve::prometheus
