@@ -66,6 +66,10 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+bool syncs_each(const Settings& settings) {
+  return settings.store.sync == store::metrics::StoreOptions::Sync::kCommit;
+}
+
 // "15d", "10GiB", "15d or 10GiB".
 std::string retention_text(const store::metrics::StoreOptions& options) {
   std::string text = options.retention_ms > 0 ? base::format_duration_ms(options.retention_ms) : "";
@@ -233,7 +237,8 @@ base::Status App::Rooms::build_forwarder(const Settings& s) {
                            {.host = s.forward.host.empty() ? observe::host_name() : s.forward.host,
                             .external_labels = s.observe.external_labels},
                            std::random_device{}()));
-  log.info("forwarding", {{"url", ship::remote_write::write_url(s.forward.url)}});
+  const auto url = ship::remote_write::write_url(s.forward.url);
+  log.info("forwarding", {{"url", url.substr(0, url.find('?'))}});  // a query may hold a secret
   return {};
 }
 
@@ -507,6 +512,7 @@ void App::Rooms::commit(const SettingsPtr& next) {
     settings = next;
   }
   store->set_options(next->store);
+  if (forwarder) forwarder->set_sync_each(syncs_each(*next));
   collectors->set_interval_ms(next->observe.interval_ms);
   probes->set_modules(next->observers.blackbox.modules);
   declare_services(*next);

@@ -76,6 +76,11 @@ Label read_label(pbf_reader reader) {
   return label;
 }
 
+// As Prometheus takes names since its version 3.
+bool valid_name(std::string_view name) {
+  return !name.empty() && base::valid_utf8(name);
+}
+
 std::unexpected<base::Error> no_series(std::string message) {
   return base::fail(ErrorCode::kInvalid, std::move(message));
 }
@@ -89,15 +94,10 @@ base::Result<LabelSet> checked(std::vector<Label>& labels, bool too_many) {
     const Label& label = labels[i];
     if (i > 0 && labels[i - 1].name == label.name)
       return no_series(fmt::format("a series has the label {} twice", shown(label.name)));
+    if (!valid_name(label.name)) return no_series(fmt::format("{} is no name for a label", shown(label.name)));
     if (!base::valid_utf8(label.value))
       return no_series(fmt::format("the value of the label {} is not UTF-8", shown(label.name)));
-    if (label.name == kMetricName) {
-      if (!valid_metric_name(label.value))
-        return no_series(fmt::format("{} is no name for a metric", shown(label.value)));
-      named = true;
-    } else if (!valid_label_name(label.name)) {
-      return no_series(fmt::format("{} is no name for a label", shown(label.name)));
-    }
+    named = named || (label.name == kMetricName && !label.value.empty());
   }
   if (!named) return no_series("a series has no metric name");
   return LabelSet::from(labels);
@@ -170,7 +170,7 @@ void read_metadata(pbf_reader reader, WriteSink& sink) {
         reader.skip();
     }
   }
-  const bool fits = help.size() <= kHelpBytesMax && unit.size() <= kHelpBytesMax && valid_metric_name(family);
+  const bool fits = help.size() <= kHelpBytesMax && unit.size() <= kHelpBytesMax && valid_name(family);
   if (!fits || !base::valid_utf8(help) || !base::valid_utf8(unit)) return;
   sink.metadata(family, type < kTypes.size() ? kTypes[type] : MetricType::kUnknown, help, unit);
 }

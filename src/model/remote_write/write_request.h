@@ -39,14 +39,14 @@ inline constexpr std::size_t kHelpBytesMax = 4096;
 class WriteSink {
  public:
   virtual ~WriteSink() = default;
-  // Samples of this series follow. Labels may come in any order; kInvalid where they make no series: no or a bad metric
-  // name, a bad or repeated label name, a value that is not UTF-8, or too many. Its samples follow all the same.
+  // Samples of this series follow. Labels may come in any order; kInvalid where they make no series: no metric name, an
+  // empty or repeated label name, what is not UTF-8, or too many. Its samples follow all the same.
   virtual void series(base::Result<LabelSet> labels) = 0;
   virtual void sample(const Sample& sample) = 0;
   // Of the series; what they hold is not read.
   virtual void native_histograms(std::size_t count) = 0;
   virtual void exemplars(std::size_t count) = 0;
-  // The family's name is valid. The views last for the call.
+  // The views last for the call.
   virtual void metadata(std::string_view family, MetricType type, std::string_view help, std::string_view unit) = 0;
 };
 

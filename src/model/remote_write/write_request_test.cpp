@@ -96,9 +96,9 @@ TEST(WriteRequest, refuses_a_series_alone_whose_labels_cannot_be) {
     return lines[0];
   };
   EXPECT_EQ(refused(label("a", "b")), "bad: a series has no metric name");
-  EXPECT_EQ(refused(label("__name__", "")), "bad: \"\" is no name for a metric");
-  EXPECT_EQ(refused(label("__name__", "a b")), "bad: \"a b\" is no name for a metric");
-  EXPECT_EQ(refused(label("__name__", "m") + label("1a", "x")), "bad: \"1a\" is no name for a label");
+  EXPECT_EQ(refused(label("__name__", "")), "bad: a series has no metric name");
+  EXPECT_EQ(refused(label("__name__", "\xff")), "bad: the value of the label \"__name__\" is not UTF-8");
+  EXPECT_EQ(refused(label("__name__", "m") + label("a\xff", "x")), "bad: \"a\\xff\" is no name for a label");
   EXPECT_EQ(refused(label("__name__", "m") + label("", "x")), "bad: \"\" is no name for a label");
   EXPECT_EQ(refused(label("__name__", "m") + label("a", "x") + label("a", "y")),
             "bad: a series has the label \"a\" twice");
@@ -106,6 +106,12 @@ TEST(WriteRequest, refuses_a_series_alone_whose_labels_cannot_be) {
   std::string many = label("__name__", "m");
   for (std::size_t i = 0; i < kLabelsMax; ++i) many += label("a" + std::to_string(i), "x");
   EXPECT_EQ(refused(many), "bad: a series has more than 1024 labels");
+}
+
+TEST(WriteRequest, names_may_be_any_utf_8) {
+  EXPECT_EQ(lines_of(field(1, label("__name__", "http.requests") + label("größe", "x") + kSample)).size(), 2U);
+  EXPECT_EQ(lines_of(field(1, label("__name__", "http.requests") + label("größe", "x") + kSample))[0].substr(0, 3),
+            "{\"h");
 }
 
 TEST(WriteRequest, an_empty_value_is_no_label) {
@@ -131,7 +137,7 @@ TEST(WriteRequest, leaves_out_metadata_that_is_too_long_or_not_text) {
   std::string message;
   append_metadata(message, "long", {MetricType::kGauge, std::string(kHelpBytesMax + 1, 'x'), ""});
   append_metadata(message, "binary", {MetricType::kGauge, "\xff", ""});
-  append_metadata(message, "not a name", {MetricType::kGauge, "", ""});
+  append_metadata(message, "", {MetricType::kGauge, "", ""});
   append_metadata(message, "fine", {MetricType::kSummary, "", ""});
   EXPECT_EQ(lines_of(message), std::vector<std::string>{"fine summary  "});
 }

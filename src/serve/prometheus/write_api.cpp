@@ -30,7 +30,7 @@ using store::metrics::AppendOutcome;
 using store::metrics::SeriesRef;
 
 // Of one request, that are looked up once more: whether they are there already.
-constexpr std::size_t kLateSamplesMax = 100'000;
+constexpr std::size_t kLateSamplesMax = 20'000;
 // A batch that another one overtook is tried again so often.
 constexpr int kCommitTriesMax = 3;
 constexpr std::int64_t kLogEveryNs = 60LL * 1'000'000'000;

@@ -48,6 +48,7 @@ class Forwarder {
   store::metrics::Appendable& received() { return received_; }
 
   void start() { sender_.start(); }
+  void set_sync_each(bool on) { queue_->set_sync_each(on); }
   // About every second: brings the queue to the device.
   void maintain();
   // As Sender::stop; what is left is sent after the next start. observed() and received() go on queueing.

@@ -103,6 +103,19 @@ TEST_F(ForwardingStoreTest, queues_what_a_commit_stores_and_nothing_else) {
   EXPECT_EQ(commits_, 1);
 }
 
+TEST_F(ForwardingStoreTest, queues_before_it_stores) {
+  std::vector<std::uint64_t> stored;
+  ForwardingStore store(
+      *store_, [&](auto) { stored.push_back(store_->stats().samples_appended); }, {.host = "h"}, Source::kObserved);
+  const auto appender = store.appender();
+  const auto a = *appender->series(LabelSet{{"__name__", "a"}});
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(appender->append(a, kStart + i, 1), AppendOutcome::kOk);
+    ASSERT_TRUE(appender->commit());
+  }
+  EXPECT_EQ(stored, (std::vector<std::uint64_t>{0, 1}));
+}
+
 TEST_F(ForwardingStoreTest, asks_again_for_series_that_it_forgot) {
   ForwardingStore store(*store_, [&](auto samples) { note(samples); }, {.host = "h"}, Source::kObserved);
   const auto appender = store.appender();

@@ -75,7 +75,8 @@ Queue::Queue(base::Files& files, std::filesystem::path dir, const QueueOptions& 
              base::Registry& registry)
     : files_(files),
       dir_(std::move(dir)),
-      options_(options),
+      bytes_max_(options.bytes_max),
+      sync_each_(options.sync_each),
       file_bytes_(std::min(kFileBytesMax, options.bytes_max / kFilesMin)),
       log_(log),
       damaged_parts_(registry.counter("quarterdeck_forward_damaged_parts_total",
@@ -242,12 +243,12 @@ Status Queue::make_room(std::size_t bytes) {
   QD_TRY(repair());
   const auto [number, size] = *sizes_.rbegin();
   const bool some = size > kQueueHeaderBytes;
-  const bool full = disk_bytes() + bytes + kQueueHeaderBytes > options_.bytes_max;
+  const bool full = disk_bytes() + bytes + kQueueHeaderBytes > bytes_max_;
   if (full && !(some && drained()))
     return base::fail(ErrorCode::kLimit, fmt::format("the queue of what is to be forwarded is full: it holds "
                                                      "forward.queue_bytes, {}; raise that, or mend the way to the "
                                                      "receiver",
-                                                     options_.bytes_max));
+                                                     bytes_max_));
   if (!full && (!some || size + bytes <= file_bytes_)) return {};
   // What is left behind must not be lost when what follows is not.
   QD_TRY(file_->sync());
@@ -265,7 +266,8 @@ Status Queue::append(model::TimestampMs time_ms, std::uint32_t samples, std::str
   MutexLock lock(mutex_);
   QD_TRY(make_room(record.size()));
   Status written = file_->append(base::as_bytes(record));
-  if (written && options_.sync_each) written = file_->sync();
+  const bool synced = sync_each_;
+  if (written && synced) written = file_->sync();
   if (!written) {
     torn_ = true;
     (void)repair();
@@ -275,7 +277,7 @@ Status Queue::append(model::TimestampMs time_ms, std::uint32_t samples, std::str
   auto& [number, size] = *sizes_.rbegin();
   size += record.size();
   samples_ += samples;
-  if (options_.sync_each) synced_ = {number, size};
+  if (synced) synced_ = {number, size};
   return {};
 }
 

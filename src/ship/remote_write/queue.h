@@ -6,6 +6,7 @@
 // its directory from open to destruction. Bytes: docs/formats/forward-queue.md.
 #pragma once
 
+#include <atomic>
 #include <compare>
 #include <cstdint>
 #include <filesystem>
@@ -34,7 +35,7 @@ struct Position {
 
 struct QueueOptions {
   std::uint64_t bytes_max = 1ULL << 30;  // forward.queue_bytes
-  bool sync_each = false;                // on the device before append returns
+  bool sync_each = false;                // see set_sync_each
 };
 
 struct QueuedRequest {
@@ -69,6 +70,9 @@ class Queue {
   // request larger than kRequestBytesMax; kUnavailable and the like when it cannot be written. Nothing is kept of it
   // then.
   base::Status append(model::TimestampMs time_ms, std::uint32_t samples, std::string_view request);
+
+  // Whether append returns only once the request is on the device.
+  void set_sync_each(bool on) { sync_each_ = on; }
 
   // The first requests that are not acknowledged, in order; nothing when none waits. What is damaged is passed over,
   // logged and counted. Reads the disk.
@@ -110,7 +114,8 @@ class Queue {
 
   base::Files& files_;
   const std::filesystem::path dir_;
-  const QueueOptions options_;
+  const std::uint64_t bytes_max_;
+  std::atomic<bool> sync_each_;
   const std::uint64_t file_bytes_;
   base::Log& log_;
   base::Counter& damaged_parts_;
