@@ -80,7 +80,10 @@ bool is_unremarkable(nvml::Return status) {
          status == nvml::kArgumentVersionMismatch || status == nvml::kDeprecated || status == nvml::kNotReady;
 }
 
-// Of a list that is asked for with room for `capacity`: a second time with more when that was too little.
+// Linux numbers no process higher.
+constexpr std::uint32_t kPidMax = 1 << 22;
+
+// A list of unknown length: asked for a second time with more room when the first was too little.
 template <typename Item, typename Ask>
 nvml::Return list(std::vector<Item>& items, std::uint32_t capacity_max, Ask ask) {
   if (items.empty()) items.resize(64);
@@ -89,7 +92,7 @@ nvml::Return list(std::vector<Item>& items, std::uint32_t capacity_max, Ask ask)
     const nvml::Return status = ask(&count, items.data());
     if (status == nvml::kInsufficientSize && !again && items.size() < capacity_max) {
       // Some may have come meanwhile.
-      items.assign(std::min(capacity_max, std::max<std::uint32_t>(count, items.size()) + 64), Item());
+      items.assign(std::min(capacity_max, 2 * std::max<std::uint32_t>(count, items.size())), Item());
       continue;
     }
     items.resize(status == nvml::kSuccess ? std::min<std::size_t>(count, items.size()) : 0);
@@ -422,7 +425,8 @@ void Device::read_processes(const Options& options, DeviceReading& reading) {
     const auto asked = [&](std::uint32_t* count, nvml::Process* items) { return (*ask)(handle_, count, items); };
     if (!took(list(found, kProcessesMax, asked))) continue;
     for (const nvml::Process& one : found) {
-      if (one.pid == 0) continue;
+      // Drivers have changed the layout before: what is no number of a process is none.
+      if (one.pid == 0 || one.pid > kPidMax) continue;
       const double mib = one.used_bytes == nvml::kNotAvailable ? kNone : mebibytes(one.used_bytes);
       const auto same = [&](const auto& p) { return p.pid == one.pid && p.instance == one.gpu_instance; };
       const auto known = std::ranges::find_if(told, same);

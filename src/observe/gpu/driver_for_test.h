@@ -2,6 +2,8 @@
 #pragma once
 
 #include <dlfcn.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <chrono>
@@ -9,7 +11,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -18,8 +23,10 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/strings.h"
 #include "base/temp_directory.h"
 #include "observe/container.h"
+#include "observe/gpu/families.h"
 #include "observe/gpu/gpu.h"
 #include "observe/gpu/options.h"
 #include "observe/recording_sink.h"
@@ -103,5 +110,42 @@ class Driver {
  private:
   base::TempDirectory directory_;
 };
+
+// A pass, and what came of it.
+struct Pass {
+  RecordingSink sink;
+  base::Status status;
+  std::optional<base::Error> trouble;
+};
+
+// Every family that came is in the table, and has no labels but those of the table and observe.gpu.labels.
+inline void expect_in_table(const RecordingSink& sink) {
+  std::map<std::string, const FamilyInfo*, std::less<>> table;
+  for (const FamilyInfo& family : families())
+    EXPECT_TRUE(table.emplace(family.name, &family).second) << family.name << " stands twice";
+  std::set<std::string, std::less<>> always = {"container", "pod", "namespace"};
+  for (const auto field : label_fields()) always.emplace(field);
+  for (const auto& [name, type] : sink.types()) {
+    ASSERT_TRUE(table.contains(name)) << name;
+    EXPECT_EQ(table[name]->type, type) << name;
+    EXPECT_EQ(table[name]->help, sink.helps().find(name)->second);
+  }
+  for (const auto& [key, value] : sink.values()) {
+    const std::string name = key.substr(0, key.find('{'));
+    const auto known = base::split(table.at(name)->labels, ',');
+    for (std::size_t at = 0; (at = key.find("=\"", at)) != std::string::npos; ++at) {
+      const auto from = key.find_last_of("{,", at) + 1;
+      const std::string label = key.substr(from, at - from);
+      EXPECT_TRUE(always.contains(label) || std::ranges::find(known, label) != known.end()) << key << ": " << label;
+    }
+  }
+}
+
+inline void collect(GpuCollector& collector, const Driver& driver, Pass& told, std::int64_t ms = 20'000) {
+  told.status = collector.collect(driver.within_ms(ms), told.sink);
+  if (collector.trouble() != nullptr) told.trouble = *collector.trouble();
+  EXPECT_THAT(told.sink.faults(), testing::IsEmpty());
+  expect_in_table(told.sink);
+}
 
 }  // namespace qd::observe::gpu

@@ -38,7 +38,9 @@ base::Error init_error(const std::string& path, nvml::Return status) {
 void Library::Binding::bind(void* handle) {
   for (const char* name : names_) {
     symbol_ = ::dlsym(handle, name);
-    if (symbol_ != nullptr) return;
+    if (symbol_ == nullptr) continue;
+    name_ = name;
+    return;
   }
 }
 

@@ -39,7 +39,7 @@ class Library {
  private:
   class Binding {
    public:
-    Binding(Library& library, std::initializer_list<const char*> names) : names_(names) {
+    Binding(Library& library, std::initializer_list<const char*> names) : names_(names), name_(names_.front()) {
       library.bindings_.push_back(this);
     }
     Binding(const Binding&) = delete;
@@ -47,13 +47,15 @@ class Library {
     // The first of the names that the library has.
     void bind(void* handle);
     bool is_there() const { return symbol_ != nullptr; }
-    const char* name() const { return names_.front(); }
+    // The one that was bound, or else the first.
+    const char* name() const { return name_; }
 
    protected:
     void* symbol_ = nullptr;
 
    private:
     std::vector<const char*> names_;
+    const char* name_;
   };
 
   template <typename... Arguments>
@@ -117,11 +119,11 @@ class Library {
       *this, {"nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons"}};
   Function<Device, Device, U32, U32*> p2p_status{*this, {"nvmlDeviceGetP2PStatus"}};
 
-  // Who uses it.
+  // Who uses it. Before 535.98 the third version had another layout in some releases.
   Function<Device, U32*, nvml::Process*> compute_processes{
-      *this, {"nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetComputeRunningProcesses_v2"}};
+      *this, {"nvmlDeviceGetComputeRunningProcesses_v2", "nvmlDeviceGetComputeRunningProcesses_v3"}};
   Function<Device, U32*, nvml::Process*> graphics_processes{
-      *this, {"nvmlDeviceGetGraphicsRunningProcesses_v3", "nvmlDeviceGetGraphicsRunningProcesses_v2"}};
+      *this, {"nvmlDeviceGetGraphicsRunningProcesses_v2", "nvmlDeviceGetGraphicsRunningProcesses_v3"}};
   Function<Device, nvml::ProcessUtilization*, U32*, U64> process_utilization{*this,
                                                                              {"nvmlDeviceGetProcessUtilization"}};
 

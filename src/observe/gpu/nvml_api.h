@@ -78,7 +78,7 @@ struct MemoryV2 {  // nvmlMemory_v2_t, in bytes
 static_assert(sizeof(MemoryV2) == 40);
 inline constexpr std::uint32_t kMemoryV2 = sizeof(MemoryV2) | 2U << 24;
 
-struct Process {  // nvmlProcessInfo_v2_t, of …RunningProcesses_v2 and _v3
+struct Process {  // nvmlProcessInfo_v2_t, of …RunningProcesses_v2
   std::uint32_t pid;
   std::uint64_t used_bytes;
   std::uint32_t gpu_instance, compute_instance;

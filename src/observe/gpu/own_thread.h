@@ -1,8 +1,8 @@
 // A call that may never come back, on a thread of its own: whoever asks waits for a bounded time.
 //
 // A call into a broken driver cannot be interrupted. When the time is over the thread is left to itself, and nothing
-// else is begun until it ends; it may outlive the OwnThread. A thread is made for each call, which costs some twenty
-// microseconds, so that nobody holds one while there is nothing to do. Used by one thread.
+// else is begun until it ends; it may outlive the OwnThread. A thread is made for each call, which costs about a tenth
+// of a millisecond, so that nobody holds one while there is nothing to do. Used by one thread.
 #pragma once
 
 #include <chrono>

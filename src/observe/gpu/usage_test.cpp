@@ -64,9 +64,13 @@ TEST(GpuUsage, processes_are_told_with_their_containers) {
   EXPECT_EQ(sink.value(of_gpu("DCGM_EXP_PROCESS_SM_UTIL", stranger)), 0);
   EXPECT_EQ(sink.value(of_gpu("DCGM_EXP_PROCESS_FB_USED", "pid=\"99\"")), 5) << "a process that is gone has no name";
 
-  // What was told of their use is not told again.
+  // What was told of their use is not told again, neither when nothing is new nor beside what is.
+  EXPECT_EQ(collect(*collector, driver).value(of_gpu("DCGM_EXP_PROCESS_SM_UTIL", trainer)), 0);
+  driver.script(std::string(kOneGpu) +
+                "0 process compute 11 1000\n0 process compute 12 2000\n0 sample 11 2000 60\n0 sample 12 3000 9\n");
   const RecordingSink next = collect(*collector, driver);
   EXPECT_EQ(next.value(of_gpu("DCGM_EXP_PROCESS_SM_UTIL", trainer)), 0);
+  EXPECT_EQ(next.value(of_gpu("DCGM_EXP_PROCESS_SM_UTIL", pod)), 9);
 }
 
 TEST(GpuUsage, more_processes_than_the_limit_are_counted) {

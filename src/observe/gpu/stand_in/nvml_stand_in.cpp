@@ -17,6 +17,7 @@
 //   0 peer 1 0                       NVLink to GPU 1: an nvmlGpuP2PStatus_t
 //   0 gpm 2 55.5                     a performance counter; "gpm.3" for GPU instance 3
 //   0 fails nvmlDeviceGetSerial 999  what a function returns; * for all
+//   0 lost                           it falls off the bus, until the library is opened anew without this line
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -24,6 +25,7 @@
 #include <cstring>
 #include <deque>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -62,6 +64,7 @@ constexpr int kPartsMax = 32;
 qd::base::Mutex mutex;
 std::string script_path QD_GUARDED_BY(mutex);  // of the last nvmlInit_v2: a call that hangs looks at no environment
 std::string script QD_GUARDED_BY(mutex);
+bool lost[kGpusMax] QD_GUARDED_BY(mutex);
 std::vector<Line> lines QD_GUARDED_BY(mutex);
 std::deque<std::pair<U32, U64>> events QD_GUARDED_BY(mutex);
 nvml::DeviceHandle gpus[kGpusMax];
@@ -108,6 +111,7 @@ void load() {
   for (U32 i = 0; i < kGpusMax; ++i) {
     gpus[i] = {i, -1};
     for (int k = 0; k < kPartsMax; ++k) parts[i][k] = {i, k};
+    if (!find({std::to_string(i), "lost"}).empty()) lost[i] = true;
     for (const Line& xid : find({std::to_string(i), "xid"})) events.emplace_back(i, number(xid[0]));
   }
 }
@@ -130,6 +134,10 @@ std::string id(Device device) {
 // What a call about a device returns before it is looked at.
 Return trap(const char* function, Device device) {
   maybe_hang(std::string(function) + " " + id(device));
+  {
+    const qd::base::MutexLock lock(mutex);
+    if (lost[device->gpu]) return nvml::kGpuIsLost;
+  }
   for (const char* name : {function, "*"})
     for (const Line& line : all({id(device), "fails", name})) return static_cast<Return>(number(line[0]));
   return nvml::kSuccess;
@@ -214,6 +222,7 @@ Return nvmlInit_v2() {
     const char* name = std::getenv("QD_NVML_SCRIPT");
     const qd::base::MutexLock lock(mutex);
     script_path = name == nullptr ? "" : name;
+    std::fill(std::begin(lost), std::end(lost), false);
   }
   load();
   maybe_hang("nvmlInit_v2");
@@ -339,22 +348,25 @@ Return nvmlDeviceGetP2PStatus(Device one, Device other, U32 capability, U32* sta
   return nvml::kSuccess;
 }
 
-Return nvmlDeviceGetComputeRunningProcesses_v3(Device device, U32* count, nvml::Process* out) {
-  return processes("nvmlDeviceGetComputeRunningProcesses_v3", "compute", device, count, out);
+Return nvmlDeviceGetComputeRunningProcesses_v2(Device device, U32* count, nvml::Process* out) {
+  return processes("nvmlDeviceGetComputeRunningProcesses_v2", "compute", device, count, out);
 }
 
-Return nvmlDeviceGetGraphicsRunningProcesses_v3(Device device, U32* count, nvml::Process* out) {
-  return processes("nvmlDeviceGetGraphicsRunningProcesses_v3", "graphics", device, count, out);
+Return nvmlDeviceGetGraphicsRunningProcesses_v2(Device device, U32* count, nvml::Process* out) {
+  return processes("nvmlDeviceGetGraphicsRunningProcesses_v2", "graphics", device, count, out);
 }
 
 Return nvmlDeviceGetProcessUtilization(Device device, nvml::ProcessUtilization* out, U32* count, U64 since_us) {
   if (const Return status = trap("nvmlDeviceGetProcessUtilization", device)) return status;
   if (!instances(device).empty()) return nvml::kNotSupported;
+  // As some drivers do, it gives what was seen before beside what is new.
   std::vector<nvml::ProcessUtilization> found;
+  bool is_news = false;
   for (const Line& line : all({id(device), "sample"})) {
-    if (number(line[1]) > since_us)
-      found.push_back({static_cast<U32>(number(line[0])), number(line[1]), static_cast<U32>(number(line[2])), 0, 0, 0});
+    is_news = is_news || number(line[1]) > since_us;
+    found.push_back({static_cast<U32>(number(line[0])), number(line[1]), static_cast<U32>(number(line[2])), 0, 0, 0});
   }
+  if (!is_news) found.clear();
   const U32 room = *count;
   *count = static_cast<U32>(found.size());
   if (found.empty()) return nvml::kNotFound;
