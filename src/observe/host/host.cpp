@@ -32,7 +32,8 @@ HostCollector::HostCollector(const HostOptions& options, const base::Clock& cloc
     : clock_(clock), log_(log) {
   const Roots roots = roots_of(options);
   const auto stat = std::make_shared<StatFile>(reader_, roots);
-  const PartContext context{reader_, roots, options, stat};
+  const PartContext context{reader_, roots, options, stat, log};
+  if (!options.textfile_directories.empty()) told_ = std::make_unique<ToldFamilies>();
   for (const PartKind& kind : part_kinds()) {
     const auto told = options.collectors.find(kind.name);
     if (told == options.collectors.end() ? kind.on : told->second) parts_.push_back({kind.make(context)});
@@ -42,7 +43,8 @@ HostCollector::HostCollector(const HostOptions& options, const base::Clock& cloc
 HostCollector::~HostCollector() = default;
 
 base::Status HostCollector::collect(std::int64_t deadline_ns, Sink& sink) {
-  const Pass pass{sink, clock_, deadline_ns, ++passes_};
+  if (told_) told_->begin(sink);
+  const Pass pass{told_ ? *told_ : sink, clock_, deadline_ns, ++passes_, told_.get()};
   std::int64_t from_ns = clock_.monotonic_ns();
   for (Entry& entry : parts_) {
     const Outcome outcome =
@@ -53,8 +55,9 @@ base::Status HostCollector::collect(std::int64_t deadline_ns, Sink& sink) {
     if (entry.ok && !outcome.ok) {
       const std::string why = outcome.error == 0 ? std::string("its content is not understood")
                                                  : std::error_code(outcome.error, std::generic_category()).message();
-      // What a kernel or container does not have is no fault; the sample says it, the log needs not.
-      if (outcome.error == ENOENT) {
+      // What a kernel or container does not have, or does not show to this user, is no fault; the sample says it, the
+      // log needs not.
+      if (outcome.error == ENOENT || outcome.error == EACCES) {
         log_.debug("nothing to read for a part of the host collector",
                    {{"part", entry.part->name()}, {"what", outcome.what}, {"error", why}});
       } else {

@@ -28,9 +28,12 @@ struct HostOptions {
   std::string rootfs = "/";      // observe.host.rootfs: where the machine's / is seen
   // observe.host.collectors: parts by name, on or off; for one that is not in it part_kinds() says it.
   std::map<std::string, bool, std::less<>> collectors;
+  // observe.host.textfile.directories: of *.prom files; patterns of the shell.
+  std::vector<std::string> textfile_directories;
 };
 
 class Part;
+class ToldFamilies;
 
 class HostCollector final : public Collector {
  public:
@@ -54,6 +57,7 @@ class HostCollector final : public Collector {
   base::Log& log_;
   FileReader reader_;
   std::vector<Entry> parts_;
+  std::unique_ptr<ToldFamilies> told_;  // where a part asks for it
   std::uint64_t passes_ = 0;
 };
 

@@ -7,7 +7,10 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <memory>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,11 +43,45 @@ struct [[nodiscard]] Outcome {
   static Outcome not_understood(std::string_view what) { return {false, 0, what}; }
 };
 
+// Passes on what it is told and knows which families came in this pass, for a part that tells what others wrote.
+class ToldFamilies final : public Sink {
+ public:
+  // `sink` lives until the next begin.
+  void begin(Sink& sink) {
+    sink_ = &sink;
+    ++pass_;
+  }
+  bool has(std::string_view name) const {
+    const auto found = passes_.find(name);
+    return found != passes_.end() && found->second == pass_;
+  }
+
+  void family(std::string_view name, model::MetricType type, std::string_view help) override {
+    const auto found = passes_.find(name);
+    if (found != passes_.end()) {
+      found->second = pass_;
+    } else {
+      passes_.emplace(name, pass_);
+    }
+    sink_->family(name, type, help);
+  }
+  using Sink::sample;
+  void sample(std::string_view suffix, std::span<const model::Label> labels, double value) override {
+    sink_->sample(suffix, labels, value);
+  }
+
+ private:
+  Sink* sink_ = nullptr;
+  std::uint64_t pass_ = 0;
+  std::map<std::string, std::uint64_t, std::less<>> passes_;  // the last one that told the family
+};
+
 struct Pass {
   Sink& sink;
   const base::Clock& clock;
   std::int64_t deadline_ns;
-  std::uint64_t number;  // counts passes
+  std::uint64_t number;                // counts passes
+  const ToldFamilies* told = nullptr;  // where a part asks
 
   bool late() const { return clock.monotonic_ns() >= deadline_ns; }
 };

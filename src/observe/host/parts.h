@@ -7,6 +7,7 @@
 #include <span>
 #include <string_view>
 
+#include "base/log.h"
 #include "observe/host/part.h"
 
 namespace qd::observe::host {
@@ -21,6 +22,7 @@ struct PartContext {
   const Roots& roots;
   const HostOptions& options;
   const std::shared_ptr<StatFile>& stat;
+  base::Log& log;  // outlives the part
 };
 
 struct PartKind {
@@ -30,29 +32,58 @@ struct PartKind {
   std::unique_ptr<Part> (*make)(const PartContext& context);
 };
 
-// In order of their names. Lives as long as the program.
+// In order of their names, but for textfile: what it tells must not have the names of others. Lives as long as the
+// program.
 std::span<const PartKind> part_kinds();
 
+std::unique_ptr<Part> arp_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> bcache_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> bcachefs_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> bonding_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> btrfs_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> cgroups_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> conntrack_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> cpu_part(FileReader& reader, const Roots& roots, std::shared_ptr<StatFile> stat);
 std::unique_ptr<Part> cpufreq_part(FileReader& reader, const Roots& roots, std::shared_ptr<StatFile> stat);
 std::unique_ptr<Part> diskstats_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> dmi_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> edac_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> entropy_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> fibrechannel_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> filefd_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> filesystem_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> hwmon_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> infiniband_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> ipvs_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> kernel_hung_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> loadavg_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> mdadm_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> meminfo_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> netclass_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> netdev_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> netstat_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> nfs_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> nfsd_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> nvme_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> os_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> powersupplyclass_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> pressure_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> rapl_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> schedstat_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> selinux_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> sockstat_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> softnet_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> stat_part(std::shared_ptr<StatFile> stat);
+std::unique_ptr<Part> tapestats_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> textfile_part(const PartContext& context);
+std::unique_ptr<Part> thermal_zone_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> time_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> timex_part();
+std::unique_ptr<Part> udp_queues_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> uname_part();
 std::unique_ptr<Part> vmstat_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> watchdog_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> xfs_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> zfs_part(FileReader& reader, const Roots& roots);
 
 }  // namespace qd::observe::host
