@@ -129,7 +129,9 @@ TEST(HostNetclass, a_change_of_state_shows_at_once_and_the_rest_within_a_minute)
   EXPECT_THAT(down.value(R"(node_network_speed_bytes{device="eth0"})"), Optional(1.25e6));
   EXPECT_THAT(down.value(R"(node_network_carrier_changes_total{device="eth0"})"), Optional(2));
   tree.write("sys/class/net/veth1/operstate", "up\n");
+  tree.write("proc/net/dev", "|\n|\n veth1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n");
   tree.remove("sys/class/net/eth0");
+  host.collect();
   const auto other = host.collect();
   EXPECT_THAT(other.value(R"(node_network_up{device="veth1"})"), Optional(1));
   EXPECT_EQ(other.value(R"(node_network_up{device="eth0"})"), std::nullopt);

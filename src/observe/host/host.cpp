@@ -32,7 +32,8 @@ HostCollector::HostCollector(const HostOptions& options, const base::Clock& cloc
     : clock_(clock), log_(log) {
   const Roots roots = roots_of(options);
   const auto stat = std::make_shared<StatFile>(reader_, roots);
-  const PartContext context{reader_, roots, options, stat, log};
+  const auto devices = std::make_shared<NetworkDevices>();
+  const PartContext context{reader_, roots, options, stat, devices, log};
   if (!options.textfile_directories.empty()) told_ = std::make_unique<ToldFamilies>();
   for (const PartKind& kind : part_kinds()) {
     const auto told = options.collectors.find(kind.name);

@@ -15,7 +15,7 @@ using enum model::MetricType;
 class KernelHungPart final : public Part {
  public:
   KernelHungPart(FileReader& reader, const Roots& roots)
-      : file_(reader, roots.procfs + "/sys/kernel/hung_task_detect_count") {}
+      : file_(reader, roots.procfs + "/sys/kernel/hung_task_detect_count", Shows::kEverything) {}
   std::string_view name() const override { return "kernel_hung"; }
 
   Outcome collect(const Pass& pass) override {

@@ -42,7 +42,7 @@ void Listing::read() {
     Entry& found = found_.add();
     found.name = entry.d_name;
     found.target.clear();
-    if (passes_ == 1 || entry.d_type != DT_LNK) return;
+    if (entry.d_type != DT_LNK) return;
     std::array<char, 512> target;
     const auto size = ::readlinkat(descriptor, entry.d_name, target.data(), target.size());
     if (size > 0) found.target.assign(target.data(), static_cast<std::size_t>(size));
@@ -50,11 +50,11 @@ void Listing::read() {
   std::sort(found_.begin(), found_.end());
 }
 
-bool Listing::changed(const Pass& pass) {
+bool Listing::changed(const Pass& pass, bool now) {
   const bool first = next_ == 0;
-  if (!first && pass.number < next_) return false;
+  if (!first && !now && pass.number < next_) return false;
   // Not all listings in the same pass.
-  next_ = pass.number + passes_ - (first ? std::hash<std::string>()(directory_) % passes_ : 0);
+  next_ = pass.number + kRarelyPasses - (first ? std::hash<std::string>()(directory_) % kRarelyPasses : 0);
   const int error_before = error_;
   read();
   const bool same = error_ == error_before && std::equal(found_.begin(), found_.end(), known_.begin(), known_.end());

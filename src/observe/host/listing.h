@@ -26,12 +26,11 @@ class Listing {
   // often whatever it says.
   static constexpr std::uint64_t kForgetPasses = 144;
 
-  // Listed every `passes`. What is listed each time is compared by names alone.
-  explicit Listing(std::string directory, std::uint64_t passes = kRarelyPasses)
-      : directory_(std::move(directory)), passes_(passes) {}
+  explicit Listing(std::string directory) : directory_(std::move(directory)) {}
 
   // Whether what was built from the names is to be built (again): they or the targets of their links have changed.
-  bool changed(const Pass& pass);
+  // `now` lists without regard to when it was last.
+  bool changed(const Pass& pass, bool now = false);
 
   const std::string& directory() const { return directory_; }
   // Of the last listing: an errno, or 0.
@@ -48,7 +47,6 @@ class Listing {
   void read();
 
   std::string directory_;
-  std::uint64_t passes_;
   std::uint64_t next_ = 0;    // the pass that lists again
   std::uint64_t forget_ = 0;  // the pass from which on it counts as changed
   int error_ = 0;
@@ -60,7 +58,8 @@ class Listing {
 // A file that this kernel may not have: once it was absent, it is looked for rarely.
 class RareFile {
  public:
-  RareFile(FileReader& reader, std::string path) : file_(reader, std::move(path)) {}
+  RareFile(FileReader& reader, std::string path, Shows shows = Shows::kSomeRecords)
+      : file_(reader, std::move(path), shows) {}
   // As KeptFile::read; ENOENT without a look while it is not time.
   std::expected<std::string_view, int> read(const Pass& pass);
   const std::string& path() const { return file_.path(); }

@@ -18,7 +18,7 @@ using enum model::MetricType;
 
 class ArpPart final : public Part {
  public:
-  ArpPart(FileReader& reader, const Roots& roots) : file_(reader, roots.procfs_net + "/arp") {}
+  ArpPart(FileReader& reader, const Roots& roots) : file_(reader, roots.procfs_net + "/arp", Shows::kShortRecords) {}
   std::string_view name() const override { return "arp"; }
 
   Outcome collect(const Pass& pass) override {
@@ -73,7 +73,8 @@ class ArpPart final : public Part {
 class UdpQueuesPart final : public Part {
  public:
   UdpQueuesPart(FileReader& reader, const Roots& roots)
-      : v4_(reader, roots.procfs_net + "/udp"), v6_(reader, roots.procfs_net + "/udp6") {}
+      : v4_(reader, roots.procfs_net + "/udp", Shows::kShortRecords),
+        v6_(reader, roots.procfs_net + "/udp6", Shows::kShortRecords) {}
   std::string_view name() const override { return "udp_queues"; }
 
   Outcome collect(const Pass& pass) override {

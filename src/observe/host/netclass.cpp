@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
+#include <utility>
 
 #include "base/strings.h"
 #include "observe/host/attributes.h"
@@ -17,14 +19,17 @@ namespace {
 using enum model::MetricType;
 
 // A host with containers has hundreds of devices with twenty files each. What follows from a device's state is read
-// when one of three files says that the state has changed, and everything rarely.
+// when one of three files says that the state has changed, and everything rarely. Devices that come show a pass after
+// netdev has seen them.
 class NetclassPart final : public Part {
  public:
-  NetclassPart(FileReader& reader, const Roots& roots) : reader_(reader), listing_(roots.sysfs + "/class/net", 1) {}
+  NetclassPart(FileReader& reader, const Roots& roots, std::shared_ptr<const NetworkDevices> devices)
+      : reader_(reader), listing_(roots.sysfs + "/class/net"), known_(std::move(devices)) {}
   std::string_view name() const override { return "netclass"; }
 
   Outcome collect(const Pass& pass) override {
-    if (listing_.changed(pass)) find_devices();
+    const bool asked = std::exchange(seen_changes_, known_->changes) != known_->changes;
+    if (listing_.changed(pass, asked)) find_devices();
     if (listing_.error() != 0) return Outcome::failed(listing_.error(), listing_.directory());
     for (std::size_t i = 0; i < devices_.size(); ++i) {
       if (pass.late()) return Outcome::failed(ETIMEDOUT, listing_.directory());
@@ -150,7 +155,7 @@ class NetclassPart final : public Part {
   std::optional<std::string_view> read(const std::string& directory, std::string_view file) {
     path_ = directory;
     path_ += file;
-    const auto text = reader_.read_once(path_.c_str());
+    const auto text = reader_.read_once(path_.c_str(), Shows::kEverything);
     return text ? std::optional(base::trim(*text)) : std::nullopt;
   }
 
@@ -179,6 +184,8 @@ class NetclassPart final : public Part {
 
   FileReader& reader_;
   Listing listing_;
+  std::shared_ptr<const NetworkDevices> known_;
+  std::uint64_t seen_changes_ = 0;
   std::vector<Device> devices_;
   std::string path_;
 };
@@ -275,8 +282,9 @@ class BondingPart final : public Part {
 
 }  // namespace
 
-std::unique_ptr<Part> netclass_part(FileReader& reader, const Roots& roots) {
-  return std::make_unique<NetclassPart>(reader, roots);
+std::unique_ptr<Part> netclass_part(FileReader& reader, const Roots& roots,
+                                    std::shared_ptr<const NetworkDevices> devices) {
+  return std::make_unique<NetclassPart>(reader, roots, std::move(devices));
 }
 
 std::unique_ptr<Part> bonding_part(FileReader& reader, const Roots& roots) {

@@ -3,6 +3,7 @@
 // A part is a line in the table of parts.cpp, a factory below, and a file of its own or of its like.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -16,12 +17,18 @@ struct HostOptions;
 // /proc/stat is read once a pass for the parts that share it (observe/host/stat_file.h).
 class StatFile;
 
+// What netdev, which reads the names of all network devices each pass, lets netclass know.
+struct NetworkDevices {
+  std::uint64_t changes = 0;  // grows whenever a device came or went
+};
+
 // What a part is made with, by one HostCollector. `reader` outlives the part; options and roots only the call.
 struct PartContext {
   FileReader& reader;
   const Roots& roots;
   const HostOptions& options;
   const std::shared_ptr<StatFile>& stat;
+  const std::shared_ptr<NetworkDevices>& devices;
   base::Log& log;  // outlives the part
 };
 
@@ -59,8 +66,9 @@ std::unique_ptr<Part> kernel_hung_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> loadavg_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> mdadm_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> meminfo_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> netclass_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> netdev_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> netclass_part(FileReader& reader, const Roots& roots,
+                                    std::shared_ptr<const NetworkDevices> devices);
+std::unique_ptr<Part> netdev_part(FileReader& reader, const Roots& roots, std::shared_ptr<NetworkDevices> devices);
 std::unique_ptr<Part> netstat_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> nfs_part(FileReader& reader, const Roots& roots);
 std::unique_ptr<Part> nfsd_part(FileReader& reader, const Roots& roots);
