@@ -151,7 +151,7 @@ class HwmonPart final : public AttributesPart {
     std::error_code error;
     const auto device = std::filesystem::canonical(path + "/device", error);
     if (!error) {
-      const std::string address = clean(device.filename().native());
+      std::string address = clean(device.filename().native());
       const std::string bus = clean(device.parent_path().filename().native());
       if (!bus.empty() && !address.empty()) return bus + "_" + address;
       if (!address.empty()) return address;
