@@ -107,7 +107,7 @@ TEST(HostHardware, a_broken_file_loses_its_own_sample_alone) {
   EXPECT_EQ(told.value(success("powersupplyclass")), 1);
 }
 
-TEST(HostNetclass, a_change_of_state_shows_at_once_and_the_rest_within_a_minute) {
+TEST(HostNetclass, a_change_of_state_shows_at_once_and_the_rest_within_three_minutes) {
   Tree tree;
   const std::string eth0 = "sys/class/net/eth0/";
   tree.write(eth0 + "operstate", "up\n");
@@ -120,6 +120,7 @@ TEST(HostNetclass, a_change_of_state_shows_at_once_and_the_rest_within_a_minute)
   EXPECT_THAT(first.value(R"(node_network_speed_bytes{device="eth0"})"), Optional(125e6));
   EXPECT_THAT(first.value(R"(node_network_up{device="eth0"})"), Optional(1));
   tree.write(eth0 + "mtu", "9000\n");
+  for (int minute = 0; minute < 2; ++minute) collect_after_a_listing(host);
   EXPECT_THAT(collect_after_a_listing(host).value(R"(node_network_mtu_bytes{device="eth0"})"), Optional(9000));
   tree.write(eth0 + "operstate", "down\n");
   tree.write(eth0 + "carrier_changes", "2\n");

@@ -81,6 +81,8 @@ class NetclassPart final : public Part {
   static_assert(kNumbers[kFlags].file == "flags" && kNumbers[kSpeed].file == "speed");
   static constexpr double kBytesPerMegabit = 125'000;
 
+  // What only an administrator changes (address, MTU, alias) may be this old: it is most of the files.
+  static constexpr std::uint64_t kRereadPasses = 3 * kRarelyPasses;
   static constexpr std::size_t kDevicesMax = 16'384;
   struct Device {
     std::string name;
@@ -133,7 +135,7 @@ class NetclassPart final : public Part {
       return;
     }
     if (!changed && device.present && pass.number < device.reread) return;
-    device.reread = pass.number + kRarelyPasses - (device.present ? 0 : index % kRarelyPasses);
+    device.reread = pass.number + kRereadPasses - (device.present ? 0 : index % kRereadPasses);
     device.present = true;
     for (std::size_t i = 0; i < kNumbers.size(); ++i) {
       const auto text = read(device.path, kNumbers[i].file);
