@@ -249,8 +249,10 @@ class NodeExporter(Server):
     ready_path = "/"
     # What Quarterdeck's host collector measures.
     COLLECTORS = (
-        "cgroups conntrack cpu cpufreq diskstats entropy filefd filesystem loadavg meminfo netdev netstat os pressure "
-        "sockstat softnet stat time timex uname vmstat"
+        "arp bcache bonding btrfs cgroups conntrack cpu cpufreq diskstats dmi edac entropy fibrechannel filefd "
+        "filesystem hwmon infiniband ipvs loadavg mdadm meminfo netclass netdev netstat nfs nfsd nvme os "
+        "powersupplyclass pressure rapl schedstat selinux sockstat softnet stat tapestats textfile thermal_zone time "
+        "timex udp_queues uname vmstat xfs zfs"
     ).split()
 
     def command(self):
@@ -261,6 +263,7 @@ class NodeExporter(Server):
             "--collector.disable-defaults",
             "--log.level=error",
             *(f"--collector.{name}" for name in self.COLLECTORS),
+            "--collector.textfile.directory=",
         ]
 
 

@@ -9,6 +9,7 @@
 #include "base/strings.h"
 #include "observe/containers/families.h"
 #include "observe/gpu/families.h"
+#include "observe/host/families.h"
 #include "observe/memcached/families.h"
 #include "observe/mysql/families.h"
 #include "observe/nginx/families.h"
@@ -56,15 +57,10 @@ void add(std::string& out, std::string_view collector, std::string_view replaces
 std::string metrics_reference() {
   std::string out =
       "# The built-in collectors\n\n"
-      "Every metric of the collectors of containers and services, as `quarterdeck config --metrics` prints it from "
-      "their "
-      "own tables. A `*` stands for names that come from the server. In the store, and where several instances are one "
-      "page, each sample also has the label `instance`; a label of that name of its own is `exported_instance`.\n\n"
-      "The collector `node` gives the names of node\\_exporter for its parts cpu, cpufreq, diskstats, filesystem, "
-      "loadavg, "
-      "meminfo, netdev, netstat, sockstat, stat, time, timex, uname, vmstat, filefd, pressure, softnet, conntrack, "
-      "entropy, "
-      "os and cgroups.\n";
+      "Every metric of the built-in collectors, as `quarterdeck config --metrics` prints it from their own tables. "
+      "A `*` stands for names that come from the kernel or the server. In the store, and where several instances are "
+      "one page, each sample also has the label `instance`; a label of that name of its own is `exported_instance`.\n";
+  add(out, "node", "node\\_exporter", observe::host::families(), observe::host::left_out());
   add(out, "cadvisor", "cAdvisor", observe::containers::families(), observe::containers::left_out());
   add(out, "postgres", "postgres\\_exporter", observe::postgres::families(), observe::postgres::left_out());
   add(out, "mysql", "mysqld\\_exporter", observe::mysql::families(), observe::mysql::left_out());

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <utility>
 
 namespace qd::observe {
@@ -14,22 +15,37 @@ namespace {
 // O_NONBLOCK: a pipe or a device in the place of a file must not hang the pass.
 constexpr int kOpenFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
 
-// A file of cgroupfs is one record, or records of a few bytes each: what comes short of this is all there is, and the
-// read that would say so is saved. Files of /proc have records that end a read early.
-constexpr std::size_t kShortOfCgroupfs = 2048;
+constexpr std::size_t kPageBytes = 4096;
+// A file of cgroupfs is one record, or records of a few bytes each.
+constexpr std::size_t kShortOfCgroupfs = kPageBytes / 2;
+// A file of sysfs is one record of a page at most; binary ones, which may be longer, come page by page.
+constexpr std::size_t kShortOfSysfs = kPageBytes;
 
-enum class Home { kElsewhere, kProcOrSys, kCgroupfs };
+std::size_t short_of(Shows shows) {
+  switch (shows) {
+    case Shows::kSomeRecords:
+      return 0;
+    case Shows::kShortRecords:
+      return kPageBytes / 2;
+    case Shows::kEverything:
+      return SIZE_MAX;
+  }
+  return 0;
+}
+
+enum class Home { kElsewhere, kProc, kSys, kCgroupfs };
 
 Home home_of(int fd) {
   struct statfs where{};
   if (::fstatfs(fd, &where) != 0) return Home::kElsewhere;
-  if (where.f_type == PROC_SUPER_MAGIC || where.f_type == SYSFS_MAGIC) return Home::kProcOrSys;
+  if (where.f_type == PROC_SUPER_MAGIC) return Home::kProc;
+  if (where.f_type == SYSFS_MAGIC) return Home::kSys;
   return where.f_type == CGROUP_SUPER_MAGIC || where.f_type == CGROUP2_SUPER_MAGIC ? Home::kCgroupfs : Home::kElsewhere;
 }
 
 }  // namespace
 
-std::expected<std::string_view, int> FileReader::read_open(int fd, bool whole_at_once) {
+std::expected<std::string_view, int> FileReader::read_open(int fd, std::size_t short_of) {
   std::size_t size = 0;
   while (true) {
     if (size == buffer_.size()) {
@@ -41,14 +57,14 @@ std::expected<std::string_view, int> FileReader::read_open(int fd, bool whole_at
     if (got < 0) return std::unexpected(errno);
     if (got == 0) return std::string_view(buffer_.data(), size);
     size += static_cast<std::size_t>(got);
-    if (whole_at_once && size < kShortOfCgroupfs) return std::string_view(buffer_.data(), size);
+    if (size < short_of && size < buffer_.size()) return std::string_view(buffer_.data(), size);
   }
 }
 
-std::expected<std::string_view, int> FileReader::read_once(const char* path) {
+std::expected<std::string_view, int> FileReader::read_once(const char* path, Shows shows) {
   const int fd = ::open(path, kOpenFlags);
   if (fd < 0) return std::unexpected(errno);
-  auto text = read_open(fd, false);
+  auto text = read_open(fd, short_of(shows));
   ::close(fd);
   return text;
 }
@@ -58,7 +74,8 @@ KeptFile::KeptFile(KeptFile&& other) noexcept
       path_(std::move(other.path_)),
       fd_(std::exchange(other.fd_, -1)),
       keep_(std::exchange(other.keep_, false)),
-      whole_at_once_(other.whole_at_once_) {}
+      shows_(other.shows_),
+      short_of_(other.short_of_) {}
 
 KeptFile& KeptFile::operator=(KeptFile&& other) noexcept {
   if (this != &other) {
@@ -67,7 +84,8 @@ KeptFile& KeptFile::operator=(KeptFile&& other) noexcept {
     path_ = std::move(other.path_);
     fd_ = std::exchange(other.fd_, -1);
     keep_ = std::exchange(other.keep_, false);
-    whole_at_once_ = other.whole_at_once_;
+    shows_ = other.shows_;
+    short_of_ = other.short_of_;
   }
   return *this;
 }
@@ -76,7 +94,10 @@ int KeptFile::open() {
   fd_ = ::open(path_.c_str(), kOpenFlags);
   if (fd_ < 0) return errno;
   const Home home = home_of(fd_);
-  whole_at_once_ = home == Home::kCgroupfs;
+  short_of_ = home == Home::kSys        ? kShortOfSysfs
+              : home == Home::kCgroupfs ? kShortOfCgroupfs
+              : home == Home::kProc     ? short_of(shows_)
+                                        : 0;
   keep_ = reader_->kept_ < reader_->kept_max_ && home != Home::kElsewhere;
   if (keep_) ++reader_->kept_;
   return 0;
@@ -93,12 +114,12 @@ std::expected<std::string_view, int> KeptFile::read() {
   if (!was_open) {
     if (const int error = open(); error != 0) return std::unexpected(error);
   }
-  auto text = reader_->read_open(fd_, whole_at_once_);
+  auto text = reader_->read_open(fd_, short_of_);
   if (!text && was_open) {
     // The device or process behind a kept descriptor is gone; another may have its name.
     close();
     if (const int error = open(); error != 0) return std::unexpected(error);
-    text = reader_->read_open(fd_, whole_at_once_);
+    text = reader_->read_open(fd_, short_of_);
   }
   if (!keep_ || !text) close();
   return text;

@@ -5,12 +5,21 @@
 // one FileReader and its files belong to one collector.
 #pragma once
 
+#include <cstddef>
 #include <expected>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace qd::observe {
+
+// How much of a file of /proc one read shows: the kernel's seq_file ends a read where the next record does not fit into
+// what is left of a page. What is known to be all saves the read that would say so.
+enum class Shows {
+  kSomeRecords,   // nothing is known
+  kShortRecords,  // no record is longer than half a page
+  kEverything,    // the file is one record, or a number of sysctl
+};
 
 // The buffer that all files of a collector are read into, and the bound on the descriptors that they keep.
 class FileReader {
@@ -28,11 +37,13 @@ class FileReader {
 
   // As KeptFile::read, of a file that is closed again: for those that are read seldom, and for those whose descriptor
   // would hold what they tell of (the network of a process that has ended).
-  std::expected<std::string_view, int> read_once(const char* path);
+  // As for a file of /proc, whatever it is.
+  std::expected<std::string_view, int> read_once(const char* path, Shows shows = Shows::kSomeRecords);
 
  private:
   friend class KeptFile;
-  std::expected<std::string_view, int> read_open(int fd, bool whole_at_once);
+  // A content shorter than `short_of` is known to be all.
+  std::expected<std::string_view, int> read_open(int fd, std::size_t short_of);
 
   std::vector<char> buffer_;
   std::size_t kept_max_;
@@ -41,8 +52,9 @@ class FileReader {
 
 class KeptFile {
  public:
-  // `reader` outlives the file. Nothing is opened before the first read.
-  KeptFile(FileReader& reader, std::string path) : reader_(&reader), path_(std::move(path)) {}
+  // `reader` outlives the file. Nothing is opened before the first read. `shows` is of a file of /proc.
+  KeptFile(FileReader& reader, std::string path, Shows shows = Shows::kSomeRecords)
+      : reader_(&reader), path_(std::move(path)), shows_(shows) {}
   ~KeptFile() { close(); }
   KeptFile(KeptFile&& other) noexcept;
   KeptFile& operator=(KeptFile&& other) noexcept;
@@ -60,7 +72,8 @@ class KeptFile {
   std::string path_;
   int fd_ = -1;
   bool keep_ = false;
-  bool whole_at_once_ = false;
+  Shows shows_;
+  std::size_t short_of_ = 0;
 };
 
 }  // namespace qd::observe

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -58,6 +59,27 @@ TEST(KeptFile, long_files_are_read_whole_and_endless_ones_refused) {
   std::filesystem::create_directory(directory / "directory");
   EXPECT_EQ(KeptFile(reader, directory / "directory").read().error(), EISDIR);
   EXPECT_EQ(KeptFile(reader, "/dev/zero").read().error(), EFBIG);
+}
+
+TEST(KeptFile, what_is_known_of_a_file_changes_nothing_that_is_read) {
+  FileReader reader;
+  const auto whole = [](const char* path) {
+    std::ifstream file(path);
+    return std::string((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  };
+  for (const char* path : {"/proc/version", "/proc/sys/kernel/ostype", "/proc/sys/kernel/random/boot_id"}) {
+    EXPECT_EQ(KeptFile(reader, path, Shows::kEverything).read().value(), whole(path)) << path;
+  }
+  for (const char* path : {"/proc/self/mounts", "/proc/cgroups", "/proc/devices"}) {
+    if (!std::filesystem::exists(path)) continue;
+    EXPECT_EQ(KeptFile(reader, path, Shows::kShortRecords).read().value(), whole(path)) << path;
+  }
+  for (const char* path : {"/sys/kernel/mm/transparent_hugepage/enabled", "/sys/devices/system/cpu/online"}) {
+    if (!std::filesystem::exists(path)) continue;
+    KeptFile file(reader, path);
+    EXPECT_EQ(file.read().value(), whole(path)) << path;
+    EXPECT_EQ(file.read().value(), whole(path)) << path;
+  }
 }
 
 TEST(KeptFile, files_of_cgroupfs_stay_open_and_are_read_whole) {

@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "observe/host/part.h"
+#include "observe/host/parts.h"
 #include "observe/host/udev.h"
 
 namespace qd::observe::host {
@@ -71,7 +71,8 @@ bool excluded(std::string_view name) {
 class DiskstatsPart final : public Part {
  public:
   DiskstatsPart(FileReader& reader, const Roots& roots)
-      : file_(reader, roots.procfs + "/diskstats"), udev_(reader, roots.rootfs + "/run/udev/data") {}
+      : file_(reader, roots.procfs + "/diskstats", Shows::kShortRecords),
+        udev_(reader, roots.rootfs + "/run/udev/data") {}
 
   std::string_view name() const override { return "diskstats"; }
 

@@ -8,6 +8,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,9 +26,14 @@ struct HostOptions {
   std::string procfs = "/proc";  // observe.host.procfs
   std::string sysfs = "/sys";    // observe.host.sysfs
   std::string rootfs = "/";      // observe.host.rootfs: where the machine's / is seen
+  // observe.host.collectors: parts by name, on or off; for one that is not in it part_kinds() says it.
+  std::map<std::string, bool, std::less<>> collectors;
+  // observe.host.textfile.directories: of *.prom files; patterns of the shell.
+  std::vector<std::string> textfile_directories;
 };
 
 class Part;
+class ToldFamilies;
 
 class HostCollector final : public Collector {
  public:
@@ -45,12 +52,12 @@ class HostCollector final : public Collector {
     double seconds = 0;
     bool ok = true;
   };
-  void add(std::unique_ptr<Part> part);
 
   const base::Clock& clock_;
   base::Log& log_;
   FileReader reader_;
   std::vector<Entry> parts_;
+  std::unique_ptr<ToldFamilies> told_;  // where a part asks for it
   std::uint64_t passes_ = 0;
 };
 

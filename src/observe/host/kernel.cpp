@@ -2,7 +2,8 @@
 
 #include <array>
 
-#include "observe/host/part.h"
+#include "observe/host/listing.h"
+#include "observe/host/parts.h"
 
 namespace qd::observe::host {
 namespace {
@@ -11,7 +12,7 @@ using enum model::MetricType;
 
 class LoadavgPart final : public Part {
  public:
-  LoadavgPart(FileReader& reader, const Roots& roots) : file_(reader, roots.procfs + "/loadavg") {}
+  LoadavgPart(FileReader& reader, const Roots& roots) : file_(reader, roots.procfs + "/loadavg", Shows::kEverything) {}
   std::string_view name() const override { return "loadavg"; }
 
   Outcome collect(const Pass& pass) override {
@@ -38,14 +39,15 @@ class LoadavgPart final : public Part {
 class PressurePart final : public Part {
  public:
   PressurePart(FileReader& reader, const Roots& roots) {
-    for (const Kind& kind : kKinds) files_.emplace_back(reader, roots.procfs + "/pressure/" + std::string(kind.file));
+    for (const Kind& kind : kKinds)
+      files_.emplace_back(reader, roots.procfs + "/pressure/" + std::string(kind.file), Shows::kEverything);
   }
   std::string_view name() const override { return "pressure"; }
 
   Outcome collect(const Pass& pass) override {
     Outcome outcome;
     for (std::size_t i = 0; i < kKinds.size(); ++i) {
-      const auto text = files_[i].read();
+      const auto text = files_[i].read(pass);
       if (!text) {
         // EOPNOTSUPP: built in, but off (psi=0). "irq" came with Linux 6.1, and only where interrupts are accounted.
         if (kKinds[i].file != "irq") outcome = Outcome::failed(text.error(), files_[i].path());
@@ -92,12 +94,13 @@ class PressurePart final : public Part {
        "Total time in seconds no process could make progress due to IRQ congestion"},
   }};
 
-  std::vector<KeptFile> files_;
+  std::vector<RareFile> files_;
 };
 
 class FilefdPart final : public Part {
  public:
-  FilefdPart(FileReader& reader, const Roots& roots) : file_(reader, roots.procfs + "/sys/fs/file-nr") {}
+  FilefdPart(FileReader& reader, const Roots& roots)
+      : file_(reader, roots.procfs + "/sys/fs/file-nr", Shows::kEverything) {}
   std::string_view name() const override { return "filefd"; }
 
   Outcome collect(const Pass& pass) override {
@@ -122,8 +125,8 @@ class FilefdPart final : public Part {
 class EntropyPart final : public Part {
  public:
   EntropyPart(FileReader& reader, const Roots& roots)
-      : available_(reader, roots.procfs + "/sys/kernel/random/entropy_avail"),
-        pool_(reader, roots.procfs + "/sys/kernel/random/poolsize") {}
+      : available_(reader, roots.procfs + "/sys/kernel/random/entropy_avail", Shows::kEverything),
+        pool_(reader, roots.procfs + "/sys/kernel/random/poolsize", Shows::kEverything) {}
   std::string_view name() const override { return "entropy"; }
 
   Outcome collect(const Pass& pass) override {
@@ -149,7 +152,7 @@ class EntropyPart final : public Part {
 // /proc/cgroups (cgroups(7)): controllers of version 1 and 2 alike, "cpu 3 172 1": name, hierarchy, groups, enabled.
 class CgroupsPart final : public Part {
  public:
-  CgroupsPart(FileReader& reader, const Roots& roots) : file_(reader, roots.procfs + "/cgroups") {}
+  CgroupsPart(FileReader& reader, const Roots& roots) : file_(reader, roots.procfs + "/cgroups", Shows::kEverything) {}
   std::string_view name() const override { return "cgroups"; }
 
   Outcome collect(const Pass& pass) override {

@@ -1,6 +1,6 @@
 // Memory: /proc/meminfo and /proc/vmstat (Documentation/filesystems/proc.rst).
 
-#include "observe/host/part.h"
+#include "observe/host/parts.h"
 
 namespace qd::observe::host {
 namespace {
@@ -9,7 +9,7 @@ using enum model::MetricType;
 
 class MeminfoPart final : public Part {
  public:
-  MeminfoPart(FileReader& reader, const Roots& roots) : file_(reader, roots.procfs + "/meminfo") {}
+  MeminfoPart(FileReader& reader, const Roots& roots) : file_(reader, roots.procfs + "/meminfo", Shows::kEverything) {}
   std::string_view name() const override { return "meminfo"; }
 
   Outcome collect(const Pass& pass) override {

@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "observe/host/part.h"
+#include "observe/host/parts.h"
 
 namespace qd::observe::host {
 namespace {
@@ -36,8 +36,11 @@ constexpr std::array<Column, 16> kColumns = {{
 
 class NetdevPart final : public Part {
  public:
-  NetdevPart(FileReader& reader, const Roots& roots)
-      : reader_(reader), file_(reader, roots.procfs_net + "/dev"), class_net_(roots.sysfs + "/class/net/") {}
+  NetdevPart(FileReader& reader, const Roots& roots, std::shared_ptr<NetworkDevices> devices)
+      : reader_(reader),
+        file_(reader, roots.procfs_net + "/dev", Shows::kShortRecords),
+        class_net_(roots.sysfs + "/class/net/"),
+        known_(std::move(devices)) {}
   std::string_view name() const override { return "netdev"; }
 
   Outcome collect(const Pass& pass) override {
@@ -73,6 +76,8 @@ class NetdevPart final : public Part {
   };
 
   void read_rows(std::string_view text) {
+    const std::size_t size_before = devices_.size();
+    bool changed = false;
     devices_.clear();
     Scanner lines(text);
     // Two lines of headings.
@@ -88,6 +93,7 @@ class NetdevPart final : public Part {
       Device& device = devices_.add();
       if (device.name != name) {
         device.name = name;
+        changed = true;
         device.nohandler.emplace(reader_, class_net_ + device.name + "/statistics/rx_nohandler");
       }
       device.values.fill(0);
@@ -96,18 +102,20 @@ class NetdevPart final : public Part {
         if (!words.number(value)) break;
       }
     }
+    if (changed || devices_.size() != size_before) ++known_->changes;
   }
 
   FileReader& reader_;
   KeptFile file_;
   std::string class_net_;
+  std::shared_ptr<NetworkDevices> known_;
   Rows<Device> devices_;
 };
 
 }  // namespace
 
-std::unique_ptr<Part> netdev_part(FileReader& reader, const Roots& roots) {
-  return std::make_unique<NetdevPart>(reader, roots);
+std::unique_ptr<Part> netdev_part(FileReader& reader, const Roots& roots, std::shared_ptr<NetworkDevices> devices) {
+  return std::make_unique<NetdevPart>(reader, roots, std::move(devices));
 }
 
 }  // namespace qd::observe::host

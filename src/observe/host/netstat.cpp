@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-#include "observe/host/part.h"
+#include "observe/host/parts.h"
 
 namespace qd::observe::host {
 namespace {
@@ -36,9 +36,9 @@ bool wanted(std::string_view protocol, std::string_view field) {
 class NetstatPart final : public Part {
  public:
   NetstatPart(FileReader& reader, const Roots& roots)
-      : netstat_(reader, roots.procfs_net + "/netstat"),
-        snmp_(reader, roots.procfs_net + "/snmp"),
-        snmp6_(reader, roots.procfs_net + "/snmp6") {}
+      : netstat_(reader, roots.procfs_net + "/netstat", Shows::kEverything),
+        snmp_(reader, roots.procfs_net + "/snmp", Shows::kEverything),
+        snmp6_(reader, roots.procfs_net + "/snmp6", Shows::kEverything) {}
   std::string_view name() const override { return "netstat"; }
 
   Outcome collect(const Pass& pass) override {

@@ -7,7 +7,10 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <memory>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,11 +43,45 @@ struct [[nodiscard]] Outcome {
   static Outcome not_understood(std::string_view what) { return {false, 0, what}; }
 };
 
+// Passes on what it is told and knows which families came in this pass, for a part that tells what others wrote.
+class ToldFamilies final : public Sink {
+ public:
+  // `sink` lives until the next begin.
+  void begin(Sink& sink) {
+    sink_ = &sink;
+    ++pass_;
+  }
+  bool has(std::string_view name) const {
+    const auto found = passes_.find(name);
+    return found != passes_.end() && found->second == pass_;
+  }
+
+  void family(std::string_view name, model::MetricType type, std::string_view help) override {
+    const auto found = passes_.find(name);
+    if (found != passes_.end()) {
+      found->second = pass_;
+    } else {
+      passes_.emplace(name, pass_);
+    }
+    sink_->family(name, type, help);
+  }
+  using Sink::sample;
+  void sample(std::string_view suffix, std::span<const model::Label> labels, double value) override {
+    sink_->sample(suffix, labels, value);
+  }
+
+ private:
+  Sink* sink_ = nullptr;
+  std::uint64_t pass_ = 0;
+  std::map<std::string, std::uint64_t, std::less<>> passes_;  // the last one that told the family
+};
+
 struct Pass {
   Sink& sink;
   const base::Clock& clock;
   std::int64_t deadline_ns;
-  std::uint64_t number;  // counts passes
+  std::uint64_t number;                // counts passes
+  const ToldFamilies* told = nullptr;  // where a part asks
 
   bool late() const { return clock.monotonic_ns() >= deadline_ns; }
 };
@@ -105,30 +142,5 @@ class Rows {
   std::vector<Row> rows_;
   std::size_t used_ = 0;
 };
-
-// The parts, each for one HostCollector: `reader` outlives them. /proc/stat is read once a pass for the parts that
-// share it (observe/host/stat_file.h).
-class StatFile;
-std::unique_ptr<Part> cgroups_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> conntrack_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> cpu_part(FileReader& reader, const Roots& roots, std::shared_ptr<StatFile> stat);
-std::unique_ptr<Part> cpufreq_part(FileReader& reader, const Roots& roots, std::shared_ptr<StatFile> stat);
-std::unique_ptr<Part> diskstats_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> entropy_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> filefd_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> filesystem_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> loadavg_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> meminfo_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> netdev_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> netstat_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> os_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> pressure_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> sockstat_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> softnet_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> stat_part(std::shared_ptr<StatFile> stat);
-std::unique_ptr<Part> time_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> timex_part();
-std::unique_ptr<Part> uname_part();
-std::unique_ptr<Part> vmstat_part(FileReader& reader, const Roots& roots);
 
 }  // namespace qd::observe::host

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 
-#include "observe/host/part.h"
+#include "observe/host/parts.h"
 
 namespace qd::observe::host {
 namespace {
@@ -16,8 +16,8 @@ using enum model::MetricType;
 class SockstatPart final : public Part {
  public:
   SockstatPart(FileReader& reader, const Roots& roots)
-      : sockstat_(reader, roots.procfs_net + "/sockstat"),
-        sockstat6_(reader, roots.procfs_net + "/sockstat6"),
+      : sockstat_(reader, roots.procfs_net + "/sockstat", Shows::kEverything),
+        sockstat6_(reader, roots.procfs_net + "/sockstat6", Shows::kEverything),
         page_bytes_(static_cast<double>(::sysconf(_SC_PAGESIZE))) {}
   std::string_view name() const override { return "sockstat"; }
 
@@ -74,7 +74,8 @@ class SockstatPart final : public Part {
 
 class SoftnetPart final : public Part {
  public:
-  SoftnetPart(FileReader& reader, const Roots& roots) : file_(reader, roots.procfs_net + "/softnet_stat") {}
+  SoftnetPart(FileReader& reader, const Roots& roots)
+      : file_(reader, roots.procfs_net + "/softnet_stat", Shows::kShortRecords) {}
   std::string_view name() const override { return "softnet"; }
 
   Outcome collect(const Pass& pass) override {
@@ -148,9 +149,9 @@ class SoftnetPart final : public Part {
 class ConntrackPart final : public Part {
  public:
   ConntrackPart(FileReader& reader, const Roots& roots)
-      : count_(reader, roots.procfs + "/sys/net/netfilter/nf_conntrack_count"),
-        limit_(reader, roots.procfs + "/sys/net/netfilter/nf_conntrack_max"),
-        stat_(reader, roots.procfs_net + "/stat/nf_conntrack") {}
+      : count_(reader, roots.procfs + "/sys/net/netfilter/nf_conntrack_count", Shows::kEverything),
+        limit_(reader, roots.procfs + "/sys/net/netfilter/nf_conntrack_max", Shows::kEverything),
+        stat_(reader, roots.procfs_net + "/stat/nf_conntrack", Shows::kShortRecords) {}
   std::string_view name() const override { return "conntrack"; }
 
   Outcome collect(const Pass& pass) override {

@@ -1,7 +1,11 @@
 #include "observe/host/stat_file.h"
 
+#include <memory>
+
 #include <algorithm>
 #include <cstring>
+
+#include "observe/host/parts.h"
 
 namespace qd::observe::host {
 

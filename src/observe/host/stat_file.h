@@ -26,7 +26,7 @@ class StatFile {
     std::string_view label() const { return {digits.data(), digits_size}; }
   };
 
-  StatFile(FileReader& reader, const Roots& roots) : file_(reader, roots.procfs + "/stat") {}
+  StatFile(FileReader& reader, const Roots& roots) : file_(reader, roots.procfs + "/stat", Shows::kEverything) {}
 
   // Reads the file unless pass `number` has.
   Outcome refresh(std::uint64_t number);

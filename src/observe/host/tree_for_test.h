@@ -2,6 +2,7 @@
 // data.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -28,27 +29,61 @@ class Tree {
   void remove(const std::string& path) { std::filesystem::remove_all(directory_ / path); }
   std::string at(const std::string& path) const { return (directory_ / path).native(); }
 
-  HostOptions options() const { return {true, at("proc"), at("sys"), at("root")}; }
+  HostOptions options() const { return {true, at("proc"), at("sys"), at("root"), {}, {}}; }
+
+  // Makes what a file in testdata says, a line an entry: "file <path> <content>" with \\n, \\t and \\x00 in it, "link
+  // <path> <target>" or "dir <path>". Paths have no blanks.
+  void make(const std::string& file_name) {
+    std::ifstream list(std::string(QD_SOURCE_DIR) + "/src/observe/host/testdata/" + file_name);
+    QD_ASSERT(list.good(), file_name);
+    for (std::string line; std::getline(list, line);) {
+      const auto path_at = line.find(' ') + 1;
+      const auto path_end = std::min(line.find(' ', path_at), line.size());
+      const std::string path = line.substr(path_at, path_end - path_at);
+      const std::string rest = line.substr(std::min(path_end + 1, line.size()));
+      std::filesystem::create_directories((directory_ / path).parent_path());
+      if (line.starts_with("file ")) write(path, unescaped(rest));
+      if (line.starts_with("link ")) std::filesystem::create_symlink(rest, directory_ / path);
+      if (line.starts_with("dir ")) std::filesystem::create_directories(directory_ / path);
+    }
+  }
 
   // What the collector reads of the archive of that name in the conformance data, unpacked here; false where the data
   // is absent.
   bool unpack(const std::string& name) {
     const auto archive = std::filesystem::path(QD_SOURCE_DIR) / "../shared/conformance/host" / (name + ".tar.gz");
     if (!std::filesystem::exists(archive)) return false;
-    const std::string command = "tar -xzf '" + archive.native() + "' -C '" + directory_.path().native() +
-                                "' ./proc ./udev ./sys/devices/system";
+    const std::string command =
+        "tar -xzf '" + archive.native() + "' -C '" + directory_.path().native() + "' ./proc ./udev ./sys ./textfile";
     QD_ASSERT(std::system(command.c_str()) == 0, command);
     return true;
   }
 
  private:
+  static std::string unescaped(std::string_view text) {
+    std::string plain;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      if (text[i] != '\\') {
+        plain += text[i];
+        continue;
+      }
+      const char kind = text[++i];
+      plain += kind == 'n' ? '\n' : kind == 't' ? '\t' : kind;
+      if (kind != 'x') continue;
+      plain.back() = static_cast<char>(std::stoi(std::string(text.substr(i + 1, 2)), nullptr, 16));
+      i += 2;
+    }
+    return plain;
+  }
+
   base::TempDirectory directory_;
 };
 
 // A collector over a tree, on a manual clock.
 class TreeHost {
  public:
-  explicit TreeHost(const Tree& tree) : collector_(tree.options(), clock_, base::Log::silent()) {}
+  explicit TreeHost(const Tree& tree) : TreeHost(tree.options()) {}
+  explicit TreeHost(const HostOptions& options) : collector_(options, clock_, base::Log::silent()) {}
 
   RecordingSink collect() {
     RecordingSink sink;
