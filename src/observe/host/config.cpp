@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "observe/host/parts.h"
+
 namespace qd::observe::host {
 namespace {
 
@@ -27,6 +29,15 @@ void declare(model::config::Schema& schema, HostOptions& options) {
        "Where the machine's /proc is seen; in a container, where it is mounted.");
   path("observe.host.sysfs", options.sysfs, "Where the machine's /sys is seen.");
   path("observe.host.rootfs", options.rootfs, "Where the machine's / is seen: file systems are asked below it.");
+  schema.section("observe.host.collectors",
+                 "What of the machine is measured, by the names that node_exporter has for its collectors.");
+  for (const PartKind& kind : part_kinds()) {
+    bool& on = options.collectors.try_emplace(std::string(kind.name), kind.on).first->second;
+    schema
+        .flag(fmt::format("observe.host.collectors.{}", kind.name), on,
+              fmt::format("Whether this is measured: {}.", kind.subject))
+        .only_at_start();
+  }
 }
 
 base::Status check_roots(const HostOptions& options) {

@@ -6,7 +6,7 @@
 
 namespace qd::observe::host {
 
-// observe.host.enabled, .procfs, .sysfs and .rootfs.
+// observe.host.enabled, .procfs, .sysfs, .rootfs, and a flag .collectors.<name> for each of part_kinds().
 void declare(model::config::Schema& schema, HostOptions& options);
 
 // kInvalid names the setting whose directory is not on this machine.

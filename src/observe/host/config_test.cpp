@@ -42,5 +42,23 @@ TEST(HostConfig, paths_are_absolute_and_the_interval_is_bounded) {
   }
 }
 
+TEST(HostConfig, parts_are_switched_by_name_and_an_unknown_one_is_told_its_neighbour) {
+  const auto load = [](const std::string& set, HostOptions& host) {
+    model::config::Schema schema;
+    declare(schema, host);
+    model::config::Sources sources;
+    sources.sets = {set};
+    return schema.load(sources);
+  };
+  HostOptions off;
+  ASSERT_TRUE(load("observe.host.collectors.loadavg=false", off));
+  EXPECT_FALSE(off.collectors.at("loadavg"));
+  EXPECT_TRUE(off.collectors.at("meminfo"));
+  HostOptions wrong;
+  const auto refused = load("observe.host.collectors.loadvag=false", wrong);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message(), testing::HasSubstr("did you mean observe.host.collectors.loadavg?"));
+}
+
 }  // namespace
 }  // namespace qd::observe::host

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 
-#include "observe/host/part.h"
+#include "observe/host/parts.h"
 #include "observe/host/stat_file.h"
 
 namespace qd::observe::host {

@@ -6,7 +6,7 @@
 #include <array>
 #include <chrono>
 
-#include "observe/host/part.h"
+#include "observe/host/parts.h"
 #include "observe/host/slow_mounts.h"
 
 namespace qd::observe::host {

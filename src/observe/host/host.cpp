@@ -5,7 +5,7 @@
 #include <cstring>
 #include <system_error>
 
-#include "observe/host/part.h"
+#include "observe/host/parts.h"
 #include "observe/host/stat_file.h"
 
 namespace qd::observe::host {
@@ -32,34 +32,14 @@ HostCollector::HostCollector(const HostOptions& options, const base::Clock& cloc
     : clock_(clock), log_(log) {
   const Roots roots = roots_of(options);
   const auto stat = std::make_shared<StatFile>(reader_, roots);
-  add(cgroups_part(reader_, roots));
-  add(conntrack_part(reader_, roots));
-  add(cpu_part(reader_, roots, stat));
-  add(cpufreq_part(reader_, roots, stat));
-  add(diskstats_part(reader_, roots));
-  add(entropy_part(reader_, roots));
-  add(filefd_part(reader_, roots));
-  add(filesystem_part(reader_, roots));
-  add(loadavg_part(reader_, roots));
-  add(meminfo_part(reader_, roots));
-  add(netdev_part(reader_, roots));
-  add(netstat_part(reader_, roots));
-  add(os_part(reader_, roots));
-  add(pressure_part(reader_, roots));
-  add(sockstat_part(reader_, roots));
-  add(softnet_part(reader_, roots));
-  add(stat_part(stat));
-  add(time_part(reader_, roots));
-  add(timex_part());
-  add(uname_part());
-  add(vmstat_part(reader_, roots));
+  const PartContext context{reader_, roots, options, stat};
+  for (const PartKind& kind : part_kinds()) {
+    const auto told = options.collectors.find(kind.name);
+    if (told == options.collectors.end() ? kind.on : told->second) parts_.push_back({kind.make(context)});
+  }
 }
 
 HostCollector::~HostCollector() = default;
-
-void HostCollector::add(std::unique_ptr<Part> part) {
-  parts_.push_back({std::move(part)});
-}
 
 base::Status HostCollector::collect(std::int64_t deadline_ns, Sink& sink) {
   const Pass pass{sink, clock_, deadline_ns, ++passes_};

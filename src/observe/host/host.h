@@ -8,6 +8,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +26,8 @@ struct HostOptions {
   std::string procfs = "/proc";  // observe.host.procfs
   std::string sysfs = "/sys";    // observe.host.sysfs
   std::string rootfs = "/";      // observe.host.rootfs: where the machine's / is seen
+  // observe.host.collectors: parts by name, on or off; for one that is not in it part_kinds() says it.
+  std::map<std::string, bool, std::less<>> collectors;
 };
 
 class Part;
@@ -45,7 +49,6 @@ class HostCollector final : public Collector {
     double seconds = 0;
     bool ok = true;
   };
-  void add(std::unique_ptr<Part> part);
 
   const base::Clock& clock_;
   base::Log& log_;

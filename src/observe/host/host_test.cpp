@@ -75,6 +75,20 @@ TEST(Host, a_file_that_comes_later_is_read_then) {
   EXPECT_EQ(broken.value(success("loadavg")), 0);
 }
 
+TEST(Host, a_part_that_is_switched_off_tells_nothing_and_is_no_fault) {
+  Tree tree;
+  tree.write("proc/loadavg", "0.21 0.37 0.39 1/719 19737\n");
+  HostOptions options = tree.options();
+  options.collectors["loadavg"] = false;
+  base::ManualClock clock;
+  HostCollector collector(options, clock, base::Log::silent());
+  RecordingSink sink;
+  ASSERT_TRUE(collector.collect(clock.monotonic_ns() + 5'000'000'000, sink));
+  EXPECT_EQ(sink.value("node_load1"), std::nullopt);
+  EXPECT_EQ(sink.value(success("loadavg")), std::nullopt);
+  EXPECT_EQ(sink.value(success("uname")), 1);
+}
+
 TEST(Host, files_of_garbage_do_no_harm) {
   Tree tree;
   static constexpr char kGarbage[] = "cpu0\n\ncpu99999999999999999999 1\n: : :\n:\n-1 x\n\0\xff\xfe {\"a\n a b c d\n";

@@ -1,6 +1,6 @@
 // Memory: /proc/meminfo and /proc/vmstat (Documentation/filesystems/proc.rst).
 
-#include "observe/host/part.h"
+#include "observe/host/parts.h"
 
 namespace qd::observe::host {
 namespace {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-#include "observe/host/part.h"
+#include "observe/host/parts.h"
 
 namespace qd::observe::host {
 namespace {

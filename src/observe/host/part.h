@@ -106,29 +106,4 @@ class Rows {
   std::size_t used_ = 0;
 };
 
-// The parts, each for one HostCollector: `reader` outlives them. /proc/stat is read once a pass for the parts that
-// share it (observe/host/stat_file.h).
-class StatFile;
-std::unique_ptr<Part> cgroups_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> conntrack_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> cpu_part(FileReader& reader, const Roots& roots, std::shared_ptr<StatFile> stat);
-std::unique_ptr<Part> cpufreq_part(FileReader& reader, const Roots& roots, std::shared_ptr<StatFile> stat);
-std::unique_ptr<Part> diskstats_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> entropy_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> filefd_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> filesystem_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> loadavg_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> meminfo_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> netdev_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> netstat_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> os_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> pressure_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> sockstat_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> softnet_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> stat_part(std::shared_ptr<StatFile> stat);
-std::unique_ptr<Part> time_part(FileReader& reader, const Roots& roots);
-std::unique_ptr<Part> timex_part();
-std::unique_ptr<Part> uname_part();
-std::unique_ptr<Part> vmstat_part(FileReader& reader, const Roots& roots);
-
 }  // namespace qd::observe::host

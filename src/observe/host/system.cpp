@@ -5,7 +5,7 @@
 
 #include <array>
 
-#include "observe/host/part.h"
+#include "observe/host/parts.h"
 
 namespace qd::observe::host {
 namespace {

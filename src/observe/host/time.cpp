@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <ctime>
 
-#include "observe/host/part.h"
+#include "observe/host/parts.h"
 
 namespace qd::observe::host {
 namespace {

@@ -28,7 +28,7 @@ class Tree {
   void remove(const std::string& path) { std::filesystem::remove_all(directory_ / path); }
   std::string at(const std::string& path) const { return (directory_ / path).native(); }
 
-  HostOptions options() const { return {true, at("proc"), at("sys"), at("root")}; }
+  HostOptions options() const { return {true, at("proc"), at("sys"), at("root"), {}}; }
 
   // What the collector reads of the archive of that name in the conformance data, unpacked here; false where the data
   // is absent.

@@ -1,0 +1,58 @@
+// Every part there is, in one table: the order in which a pass asks them, and what `observe.host.collectors` knows.
+//
+// A part is a line in the table of parts.cpp, a factory below, and a file of its own or of its like.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "observe/host/part.h"
+
+namespace qd::observe::host {
+
+struct HostOptions;
+// /proc/stat is read once a pass for the parts that share it (observe/host/stat_file.h).
+class StatFile;
+
+// What a part is made with, by one HostCollector. `reader` outlives the part; options and roots only the call.
+struct PartContext {
+  FileReader& reader;
+  const Roots& roots;
+  const HostOptions& options;
+  const std::shared_ptr<StatFile>& stat;
+};
+
+struct PartKind {
+  std::string_view name;     // as node_exporter names its collector
+  std::string_view subject;  // behind "Whether this is measured: "
+  bool on;                   // where observe.host.collectors says nothing
+  std::unique_ptr<Part> (*make)(const PartContext& context);
+};
+
+// In order of their names. Lives as long as the program.
+std::span<const PartKind> part_kinds();
+
+std::unique_ptr<Part> cgroups_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> conntrack_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> cpu_part(FileReader& reader, const Roots& roots, std::shared_ptr<StatFile> stat);
+std::unique_ptr<Part> cpufreq_part(FileReader& reader, const Roots& roots, std::shared_ptr<StatFile> stat);
+std::unique_ptr<Part> diskstats_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> entropy_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> filefd_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> filesystem_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> loadavg_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> meminfo_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> netdev_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> netstat_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> os_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> pressure_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> sockstat_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> softnet_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> stat_part(std::shared_ptr<StatFile> stat);
+std::unique_ptr<Part> time_part(FileReader& reader, const Roots& roots);
+std::unique_ptr<Part> timex_part();
+std::unique_ptr<Part> uname_part();
+std::unique_ptr<Part> vmstat_part(FileReader& reader, const Roots& roots);
+
+}  // namespace qd::observe::host
