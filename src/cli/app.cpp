@@ -126,7 +126,7 @@ struct App::Rooms {
   std::unique_ptr<observe::Services> services;
   std::unique_ptr<observe::discovery::Discovery> discovery;
   base::Mutex pages_mutex;
-  std::vector<observe::Service> pages QD_GUARDED_BY(pages_mutex);  // that discovery found
+  std::vector<observe::Page> pages QD_GUARDED_BY(pages_mutex);  // that discovery found
   std::unique_ptr<act::notify::Notifier> notifier;
   std::unique_ptr<judge::rules::Manager> rules;
   std::unique_ptr<serve::Authenticator> authenticator;
@@ -148,7 +148,7 @@ struct App::Rooms {
   std::vector<std::string> listening(const Settings& s) const;
   Workbench workbench(const Settings& s);
   void declare_services(const Settings& s);
-  void scrape(const std::optional<std::vector<observe::Service>>& found);
+  void scrape(const std::optional<std::vector<observe::Page>>& found);
 };
 
 base::Status App::Rooms::open() {
@@ -224,7 +224,7 @@ base::Status App::Rooms::build_observers(const Settings& s) {
   }
   services = std::make_unique<observe::Services>(*collectors, log);
   add_kinds(*services, workbench(s));
-  services->on_pages([this](const std::vector<observe::Service>& found) { scrape(found); });
+  services->on_pages([this](const std::vector<observe::Page>& found) { scrape(found); });
   auto finding = s.observers.discovery;
   finding.procfs = s.host.procfs;
   const auto submit = [this](std::function<void()> task) { return waiting_pool->submit(std::move(task)); };
@@ -254,7 +254,7 @@ void App::Rooms::declare_services(const Settings& s) {
 }
 
 // What the Prometheus file in force says, and the pages that were found: other ones from now on, where they are given.
-void App::Rooms::scrape(const std::optional<std::vector<observe::Service>>& found) {
+void App::Rooms::scrape(const std::optional<std::vector<observe::Page>>& found) {
   base::MutexLock lock(pages_mutex);
   const auto s = current();
   if (found) {
@@ -265,7 +265,7 @@ void App::Rooms::scrape(const std::optional<std::vector<observe::Service>>& foun
       if (alone) {
         pages.push_back(page);
       } else {
-        log.warn("a page that was found cannot be scraped", {{"service", page.name}, {"error", alone.error()}});
+        log.warn("a page that was found cannot be scraped", {{"service", page.service.name}, {"error", alone.error()}});
       }
     }
   }
@@ -344,7 +344,12 @@ base::Status App::Rooms::build_server(const Settings& s) {
   });
   serve::prometheus::add_routes(*router, *sources);
   inventory = std::make_unique<serve::platform::Inventory>(serve::platform::Inventory{
-      .services = [this] { return services->statuses(); },
+      .services =
+          [this] {
+            auto statuses = services->statuses();
+            tell_pages(statuses, scrapes->targets());
+            return statuses;
+          },
       .containers = [this] { return discovery->containers(); },
       .engine = [this, required = s.observers.discovery.docker ==
                                   "on"] { return engine_state(discovery->engine(), required); },

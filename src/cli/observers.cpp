@@ -74,6 +74,11 @@ observe::nginx::Options nginx_of(const Service& found, bool legacy_names) {
   return options;
 }
 
+// The job under which a page is scraped.
+const std::string& job_of(const Service& page) {
+  return page.service.empty() ? page.name : page.service;
+}
+
 // A declared service: `options` as they are, and a maker of collectors from them.
 template <typename Options, typename Make>
 DeclaredService declared(std::string kind, std::string address, const Options& options, Make make) {
@@ -160,13 +165,13 @@ std::vector<DeclaredService> declared_services(const ObserverSettings& settings,
   return all;
 }
 
-observe::scrape::PrometheusFile with_pages(observe::scrape::PrometheusFile file, const std::vector<Service>& pages,
-                                           std::int64_t interval_ms) {
-  for (const auto& page : pages) {
+observe::scrape::PrometheusFile with_pages(observe::scrape::PrometheusFile file,
+                                           const std::vector<observe::Page>& pages, std::int64_t interval_ms) {
+  for (const auto& [page, tuning] : pages) {
     observe::scrape::ScrapeConfig job;
-    job.job_name = page.service.empty() ? page.name : page.service;
-    job.interval_ms = interval_ms;
-    job.timeout_ms = std::min(interval_ms, kPageTimeoutMs);
+    job.job_name = job_of(page);
+    job.interval_ms = tuning.interval_ms > 0 ? tuning.interval_ms : interval_ms;
+    job.timeout_ms = std::min(job.interval_ms, tuning.timeout_ms > 0 ? tuning.timeout_ms : kPageTimeoutMs);
     if (!page.metrics_path.empty()) job.metrics_path = page.metrics_path;
     if (!page.scheme.empty()) job.scheme = page.scheme;
     auto& group = job.static_configs.emplace_back();
@@ -178,6 +183,29 @@ observe::scrape::PrometheusFile with_pages(observe::scrape::PrometheusFile file,
     file.scrape_configs.push_back(std::move(job));
   }
   return file;
+}
+
+void tell_pages(std::vector<observe::ServiceStatus>& statuses,
+                const std::vector<observe::scrape::TargetStatus>& targets) {
+  std::map<std::pair<std::string_view, std::string_view>, const observe::scrape::TargetStatus*> by_job;
+  for (const auto& target : targets) by_job[{target.scrape_pool, target.labels.get("instance")}] = &target;
+  for (auto& status : statuses) {
+    if (status.service.kind != observe::kPageKind || status.state == observe::ServiceState::kOff) continue;
+    const auto found = by_job.find({job_of(status.service), status.service.address});
+    if (found == by_job.end()) continue;
+    const auto& target = *found->second;
+    status.state = target.health == observe::scrape::Health::kUp     ? observe::ServiceState::kUp
+                   : target.health == observe::scrape::Health::kDown ? observe::ServiceState::kDown
+                                                                     : observe::ServiceState::kUnknown;
+    status.why = target.last_error;
+    status.report = {.name = target.scrape_pool,
+                     .instance = status.service.address,
+                     .interval_ms = target.interval_ms,
+                     .timeout_ms = target.timeout_ms,
+                     .last_pass_ms = target.last_scrape_ms,
+                     .seconds = target.last_scrape_duration_s,
+                     .samples = target.last_scrape_samples};
+  }
 }
 
 }  // namespace qd::cli

@@ -19,6 +19,7 @@
 #include "observe/postgres/postgres.h"
 #include "observe/redis/redis.h"
 #include "observe/scrape/config.h"
+#include "observe/scrape/target.h"
 #include "observe/services.h"
 
 namespace qd::cli {
@@ -50,8 +51,11 @@ void add_kinds(observe::Services& services, const Workbench& bench);
 // What the configuration declares. No two of one kind and address: the first counts.
 std::vector<observe::DeclaredService> declared_services(const ObserverSettings& settings, const Workbench& bench);
 
-// The Prometheus file, and behind its jobs one for each page that was found.
+// The Prometheus file, and behind its jobs one for each page that was found; `interval_ms` where its tuning has none.
 observe::scrape::PrometheusFile with_pages(observe::scrape::PrometheusFile file,
-                                           const std::vector<observe::Service>& pages, std::int64_t interval_ms);
+                                           const std::vector<observe::Page>& pages, std::int64_t interval_ms);
+// Says of the pages among `statuses` how their scrapes go.
+void tell_pages(std::vector<observe::ServiceStatus>& statuses,
+                const std::vector<observe::scrape::TargetStatus>& targets);
 
 }  // namespace qd::cli

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
@@ -12,8 +13,11 @@ namespace qd::observe {
 // How a service was found.
 enum class Origin : std::uint8_t { kDeclared, kContainer, kProcess };
 
+// The kind of what is scraped: a page of metrics.
+inline constexpr std::string_view kPageKind = "openmetrics";
+
 struct Service {
-  std::string kind;          // "postgres", "mysql", "redis", "memcached", "nginx", "openmetrics"
+  std::string kind;          // "postgres", "mysql", "redis", "memcached", "nginx", kPageKind
   std::string name;          // for people: the Compose or Swarm service, the container, or the process
   std::string address;       // "127.0.0.1:5432", or the path of a socket: what the collector connects to
   std::string metrics_path;  // of openmetrics: "/metrics"

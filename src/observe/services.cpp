@@ -9,7 +9,6 @@
 namespace qd::observe {
 namespace {
 
-constexpr std::string_view kPages = "openmetrics";
 // Of labels on containers.
 constexpr std::int64_t kIntervalMsMin = 100;
 constexpr std::int64_t kIntervalMsMax = 60 * 60 * 1000;
@@ -145,7 +144,7 @@ void Services::keep(const Service& service, const DeclaredService* declared, std
 }
 
 void Services::reconcile() {
-  std::vector<Service> pages;
+  std::vector<Page> pages;
   OnPages tell;
   {
     base::MutexLock lock(mutex_);
@@ -160,7 +159,7 @@ void Services::reconcile() {
     }
     running_ = std::move(kept);
     for (const auto& [key, running] : running_) {
-      if (running.service.kind == kPages && !running.tuning.off) pages.push_back(running.service);
+      if (running.service.kind == kPageKind && !running.tuning.off) pages.push_back({running.service, running.tuning});
     }
     if (pages != pages_) {
       pages_ = pages;

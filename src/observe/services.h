@@ -44,6 +44,13 @@ struct DeclaredService {
   std::function<std::unique_ptr<Collector>()> make;
 };
 
+// A page of metrics, to be scraped as its tuning says.
+struct Page {
+  Service service;
+  ServiceTuning tuning;
+  bool operator==(const Page&) const = default;
+};
+
 enum class ServiceState : std::uint8_t {
   kUnknown,  // no pass yet
   kUp,
@@ -63,8 +70,8 @@ struct ServiceStatus {
 class Services {
  public:
   using Make = std::function<std::unique_ptr<Collector>(const Service& found)>;
-  // Services of kind "openmetrics" have no collector: they are scraped.
-  using OnPages = std::function<void(const std::vector<Service>& pages)>;
+  // Services of kPageKind have no collector: they are scraped.
+  using OnPages = std::function<void(const std::vector<Page>& pages)>;
 
   Services(CollectorRunner& runner, base::Log& log);
   // Ends nothing: stop the runner.
@@ -107,7 +114,7 @@ class Services {
   std::map<std::string, ServiceTuning> tuning_ QD_GUARDED_BY(mutex_);
   std::shared_ptr<const std::vector<Service>> found_ QD_GUARDED_BY(mutex_);
   std::map<std::string, Running> running_ QD_GUARDED_BY(mutex_);  // by Service::key
-  std::vector<Service> pages_ QD_GUARDED_BY(mutex_);
+  std::vector<Page> pages_ QD_GUARDED_BY(mutex_);
 };
 
 }  // namespace qd::observe

@@ -149,7 +149,7 @@ TEST_F(ServicesTest, trouble_says_whether_it_is_down_or_unreadable) {
 
 TEST_F(ServicesTest, pages_are_handed_to_the_scraper_when_they_change) {
   std::vector<std::size_t> told;
-  services.on_pages([&](const std::vector<Service>& pages) { told.push_back(pages.size()); });
+  services.on_pages([&](const std::vector<Page>& pages) { told.push_back(pages.size()); });
   auto page = redis("a:1");
   page.kind = "openmetrics";
   find({page, redis("b:1")});
@@ -157,6 +157,21 @@ TEST_F(ServicesTest, pages_are_handed_to_the_scraper_when_they_change) {
   find({});
   EXPECT_THAT(told, ElementsAre(1, 0));
   EXPECT_THAT(states(), IsEmpty());
+}
+
+TEST_F(ServicesTest, pages_are_scraped_as_their_labels_tune_them) {
+  std::vector<Page> told;
+  services.on_pages([&](const std::vector<Page>& pages) { told = pages; });
+  auto page = redis("a:1");
+  page.kind = kPageKind;
+  page.tuning["quarterdeck.interval"] = "2s";
+  find({page});
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0].tuning.interval_ms, 2000);
+  page.tuning["quarterdeck.interval"] = "3s";
+  find({page});
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0].tuning.interval_ms, 3000);
 }
 
 }  // namespace

@@ -2,9 +2,11 @@
 // engine, pages by a container's labels; and what is gone, goes.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
 import test from "node:test";
 import { importImage, kImage, missingEngine, startEngine } from "./engine.mjs";
-import { atEnd, freePort, runCommand, start, until } from "./lib.mjs";
+import { atEnd, freePort, runCommand, scratch, start, until } from "./lib.mjs";
 
 function missing(...programs) {
   const lacking = programs.filter((program) => {
@@ -69,6 +71,54 @@ test("servers outside of containers are found, measured, and gone when they end"
   );
 });
 
+test("a service of a swarm is found with its password, which is a secret of Docker's", {
+  skip: missingEngine() || missing("redis-server"),
+}, async (t) => {
+  const engine = await startEngine(t);
+  if (engine === null) return;
+  if (!importImage(t, engine, ["/usr/bin/redis-server"])) return;
+  const address = `127.0.0.1:${await freePort()}`;
+  try {
+    engine.docker("swarm", "init", "--advertise-addr", address, "--listen-addr", address);
+  } catch (error) {
+    return t.skip(`no swarm can be made here: ${error.stderr}`);
+  }
+  atEnd(t, () => engine.docker("swarm", "leave", "--force"));
+  const secret = path.join(scratch(t), "secret");
+  writeFileSync(secret, "sesame");
+  engine.docker("secret", "create", "cache_password", secret);
+  const port = await freePort();
+  const serve = `exec redis-server --port ${port} --bind 127.0.0.1 --save "" --requirepass "$(cat /run/secrets/cache_password)"`;
+  engine.docker(
+    ...["service", "create", "--detach", "--name=cache", "--network=host", "--secret=cache_password"],
+    ...["--env=REDIS_PASSWORD_FILE=/run/secrets/cache_password", `--container-label=quarterdeck.port=${port}`],
+    ...["--container-label=quarterdeck.kind=redis", kImage, "/bin/sh", "-c", serve],
+  );
+  atEnd(t, () => engine.docker("service", "rm", "cache"));
+  const quarterdeck = await start(t, {
+    discovery: true,
+    args: ["--set", `observe.docker.socket=${engine.socket}`, "--set", "observe.interval=1s"],
+  });
+  const found = await until(
+    async () => {
+      const one = await at(quarterdeck, `127.0.0.1:${port}`);
+      return one?.state === "up" && one;
+    },
+    "a pass",
+    30_000,
+  );
+  assert.equal(found.kind, "redis");
+  assert.equal(found.service, "cache");
+  assert.equal(found.replica, "1");
+  assert.equal(found.origin, "container");
+  await until(
+    async () => (await quarterdeck.value('redis_up{job="redis", service="cache", replica="1"}')) === 1,
+    "its series",
+  );
+  assert.ok(!quarterdeck.raw.includes("sesame"), "the secret is not logged");
+  assert.ok(!(await quarterdeck.get("/api/platform/v1/services")).text.includes("sesame"), "nor shown");
+});
+
 test("a container appears and goes within a second, and its labelled page is scraped", {
   skip: missingEngine() || missing("busybox"),
 }, async (t) => {
@@ -88,6 +138,7 @@ test("a container appears and goes within a second, and its labelled page is scr
     "--label=prometheus.io/scrape=true",
     `--label=prometheus.io/port=${port}`,
     "--label=prometheus.io/path=/stats.txt",
+    "--label=quarterdeck.interval=2s",
   ];
   const page = "mkdir -p /tmp/www; echo checkout_orders_total 7 > /tmp/www/stats.txt";
   const serve = `${page}; exec httpd -f -p 127.0.0.1:${port} -h /tmp/www`;
@@ -123,6 +174,11 @@ test("a container appears and goes within a second, and its labelled page is scr
   assert.equal(seen.state, "running");
   const scraped = `checkout_orders_total{instance="127.0.0.1:${port}", job="checkout", project="shop"}`;
   await until(async () => (await quarterdeck.value(scraped)) === 7, "the page", 20_000);
+  const listed = await at(quarterdeck, `127.0.0.1:${port}`);
+  assert.equal(listed.kind, "openmetrics");
+  assert.equal(listed.state, "up");
+  assert.equal(listed.samples, 1);
+  assert.equal(listed.interval, "2s");
   assert.ok(
     !(await quarterdeck.get("/api/platform/v1/containers")).text.includes("sesame"),
     "environments are not shown",

@@ -59,12 +59,20 @@ export async function startEngine(t) {
   return null;
 }
 
-/** Gives the engine kImage; false, and says why, where this machine does not let the engine unpack it (in a chroot). */
-export function importImage(t, { docker, dir }) {
+/** Gives the engine kImage: busybox, and the `programs` (paths) with their libraries. False, and says why, where this
+ * machine does not let the engine unpack it (in a chroot). */
+export function importImage(t, { docker, dir }, programs = []) {
   const root = path.join(dir, "root");
   mkdirSync(path.join(root, "bin"), { recursive: true });
   mkdirSync(path.join(root, "tmp"));
   copyFileSync(kBusybox, path.join(root, "bin/busybox"));
+  for (const program of programs) {
+    const libraries = execFileSync("ldd", [program], { encoding: "utf8" }).match(/\/\S+(?= \()/g) ?? [];
+    for (const file of [program, ...libraries]) {
+      mkdirSync(path.join(root, path.dirname(file)), { recursive: true });
+      copyFileSync(file, path.join(root, file));
+    }
+  }
   execFileSync("chroot", [root, "/bin/busybox", "--install", "-s", "/bin"], { env: { PATH: kPath } });
   execFileSync("tar", ["-C", root, "-cf", path.join(dir, "image.tar"), "."]);
   try {

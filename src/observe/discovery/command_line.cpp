@@ -4,6 +4,8 @@
 #include <array>
 #include <cctype>
 
+#include "base/strings.h"
+
 namespace qd::observe::discovery {
 namespace {
 
@@ -29,6 +31,39 @@ std::size_t expand(std::string_view text, std::size_t at, const Environment& env
   return end + (braces ? 1 : 0);
 }
 
+// Where the substitution that begins at `text[at]` ("$(") ends: behind its ')', or at the end of the text.
+std::size_t end_of_substitution(std::string_view text, std::size_t at) {
+  int depth = 0;
+  for (std::size_t end = at; end < text.size(); ++end) {
+    if (text[end] == '(') ++depth;
+    if (text[end] == ')' && --depth == 0) return end + 1;
+  }
+  return text.size();
+}
+
+// The file in "$(cat FILE)" and "$(<FILE)"; nothing for what asks for anything else.
+std::optional<std::string> file_of_substitution(std::string_view text) {
+  if (!text.ends_with(')')) return std::nullopt;
+  text = base::trim(text.substr(2, text.size() - 3));
+  if (!text.starts_with('<') && !text.starts_with("cat ")) return std::nullopt;
+  text = base::trim(text.substr(text.front() == '<' ? 1 : 4));
+  if (text.size() >= 2 && (text.front() == '"' || text.front() == '\'') && text.back() == text.front())
+    text = text.substr(1, text.size() - 2);
+  if (!text.starts_with('/') || text.find_first_of(" \t\n\"'$`|;&<>()\\*?[") != std::string_view::npos)
+    return std::nullopt;
+  return std::string(text);
+}
+
+// Appends what the substitution at `text[at]` stands for; returns where it ends.
+std::size_t substitute(std::string_view text, std::size_t at, const ReadFile& read, std::string& word) {
+  const std::size_t end = end_of_substitution(text, at);
+  const auto all = text.substr(at, end - at);
+  const auto file = file_of_substitution(all);
+  const auto content = file && read ? read(*file) : std::nullopt;
+  word += content ? *content : all;
+  return end;
+}
+
 bool is_shell(std::string_view program) {
   program.remove_prefix(program.rfind('/') + 1);
   constexpr std::array kShells = {std::string_view("sh"), std::string_view("bash"), std::string_view("ash"),
@@ -43,7 +78,7 @@ bool gives_text(std::string_view word) {
 
 }  // namespace
 
-std::vector<std::string> shell_words(std::string_view text, const Environment& environment) {
+std::vector<std::string> shell_words(std::string_view text, const Environment& environment, const ReadFile& read) {
   std::vector<std::string> words;
   std::string word;
   bool in_word = false;
@@ -70,6 +105,8 @@ std::vector<std::string> shell_words(std::string_view text, const Environment& e
     } else if (c == '\\' && quote != '\'' && at + 1 < text.size()) {
       word += text[at + 1];
       at += 2;
+    } else if (c == '$' && quote != '\'' && text.substr(at + 1).starts_with('(')) {
+      at = substitute(text, at, read, word);
     } else if (c == '$' && quote != '\'') {
       at = expand(text, at, environment, word);
     } else {
@@ -81,14 +118,19 @@ std::vector<std::string> shell_words(std::string_view text, const Environment& e
   return words;
 }
 
-std::vector<std::string> command_words(const std::vector<std::string>& command, const Environment& environment) {
+bool is_substituted(std::string_view word) {
+  return word.find("$(") != std::string_view::npos || word.find('`') != std::string_view::npos;
+}
+
+std::vector<std::string> command_words(const std::vector<std::string>& command, const Environment& environment,
+                                       const ReadFile& read) {
   std::vector<std::string> words;
   bool shell = false;
   bool text_comes = false;
   for (const std::string& word : command) {
     if (words.size() >= kWordsMax) break;
     if (text_comes) {
-      for (std::string& one : shell_words(word, environment)) words.push_back(std::move(one));
+      for (std::string& one : shell_words(word, environment, read)) words.push_back(std::move(one));
       shell = text_comes = false;
       continue;
     }

@@ -21,6 +21,23 @@ TEST(ShellWords, are_those_that_a_shell_makes) {
   EXPECT_THAT(shell_words(" \n", environment), IsEmpty());
 }
 
+TEST(ShellWords, take_secrets_from_the_files_that_are_substituted) {
+  const ReadFile read = [](const std::string& path) {
+    return path == "/run/secrets/pw" ? std::optional<std::string>("se same") : std::nullopt;
+  };
+  for (const char* text : {R"_(--pass "$(cat /run/secrets/pw)" -x)_", "--pass $(cat /run/secrets/pw) -x",
+                           "--pass $(</run/secrets/pw) -x", R"_(--pass "$( cat '/run/secrets/pw' )" -x)_"}) {
+    EXPECT_THAT(shell_words(text, {}, read), ElementsAre("--pass", "se same", "-x")) << text;
+  }
+  for (const char* text :
+       {"$(cat /none)", "$(cat /run/secrets/pw | rev)", "$(cat relative)", "$(date +(x))", "$(cat", "$()", "`cat`"}) {
+    EXPECT_THAT(shell_words(text, {}, read), ElementsAre(text));
+    EXPECT_TRUE(is_substituted(text));
+  }
+  EXPECT_THAT(shell_words("'$(cat /run/secrets/pw)'", {}, read), ElementsAre("$(cat /run/secrets/pw)"));
+  EXPECT_FALSE(is_substituted("se$ame"));
+}
+
 TEST(CommandWords, take_only_what_a_shell_gets_apart) {
   const Environment environment = {{"PW", "sesame"}};
   EXPECT_THAT(command_words({"docker-entrypoint.sh", "redis-server", "--requirepass", "two words $PW"}, environment),

@@ -18,7 +18,7 @@ class Given {
     for (const std::string_view name : names) {
       if (auto value = variable(std::string(name)); value && !value->empty()) return value;
       if (const auto path = variable(std::string(name) + "_FILE"); path && path->starts_with('/')) {
-        if (auto value = knowledge_.read_secret(container_, *path); value && !value->empty()) return value;
+        if (auto value = file(*path); value && !value->empty()) return value;
       }
     }
     return std::nullopt;
@@ -41,10 +41,13 @@ class Given {
     const auto found = container_.labels.find(name);
     if (found == container_.labels.end()) return std::nullopt;
     const std::string& text = found->second;
-    if (text.starts_with("file:/")) return knowledge_.read_secret(container_, text.substr(5));
+    if (text.starts_with("file:/")) return file(text.substr(5));
     if (text.starts_with("env:")) return variable(text.substr(4));
     return text;
   }
+
+  // The first line of a file as the container sees it.
+  std::optional<std::string> file(const std::string& path) const { return knowledge_.read_secret(container_, path); }
 
   const Container& container() const { return container_; }
 
@@ -88,15 +91,17 @@ Credentials of_mysql(const Given& given) {
 Credentials of_redis(const Given& given) {
   Credentials found;
   const Environment& environment = given.container().environment;
+  const auto read = [&given](const std::string& path) { return given.file(path); };
   // The server takes its own options over what the image makes of variables.
-  if (auto password = option(command_words(given.container().command, environment), {"--requirepass"})) {
+  const auto words = command_words(given.container().command, environment, read);
+  if (auto password = option(words, {"--requirepass"}); password && !is_substituted(*password)) {
     found.password = std::move(*password);
     return found;
   }
   for (const char* name : {"REDIS_ARGS", "REDIS_EXTRA_FLAGS", "VALKEY_ARGS", "VALKEY_EXTRA_FLAGS"}) {
     const auto flags = given.variable(name);
     if (!flags) continue;
-    if (auto password = option(shell_words(*flags, environment), {"--requirepass"})) {
+    if (auto password = option(shell_words(*flags, environment, read), {"--requirepass"})) {
       found.password = std::move(*password);
       return found;
     }

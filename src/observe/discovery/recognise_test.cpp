@@ -228,6 +228,11 @@ TEST(Credentials, of_redis) {
   EXPECT_EQ(credentials("redis", {{"REDIS_PASSWORD_FILE", "/run/secrets/pw"}}), "/from file/");
   EXPECT_EQ(credentials("redis", {{"VALKEY_PASSWORD", "v"}}), "/v/");
   EXPECT_EQ(credentials("redis", {{"REDIS_PASSWORD", "s"}}, {"redis-server", "--requirepass", "c"}), "/c/");
+  EXPECT_EQ(credentials("redis", {{"REDIS_PASSWORD", "s"}},
+                        {"sh", "-c", R"_(exec redis-server --requirepass "$(cat /run/secrets/pw)")_"}),
+            "/from file/");
+  EXPECT_EQ(credentials("redis", {{"REDIS_PASSWORD", "s"}}, {"sh", "-c", "redis-server --requirepass $(make-one)"}),
+            "/s/");
   EXPECT_EQ(credentials("redis", {{"REDIS_ARGS", "--save 60 1 --requirepass 'a b'"}}), "/a b/");
   EXPECT_EQ(credentials("redis", {{"VALKEY_EXTRA_FLAGS", "--requirepass x"}}), "/x/");
   EXPECT_EQ(credentials("memcached", {{"REDIS_PASSWORD", "s"}}), "//");

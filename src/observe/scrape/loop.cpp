@@ -207,7 +207,7 @@ void Loop::fetched(const Scrape& scrape, base::Result<ClientResponse> response) 
   if (submitted) return;
   environment_->counters.skipped.add();
   const auto& clock = environment_->scheduler.clock();
-  finish(scrape, base::fail(submitted.error().within("reading what the target sent")),
+  finish(scrape, base::fail(submitted.error().within("reading what the target sent")), 0,
          static_cast<double>(clock.monotonic_ns() - scrape.started_ns) / 1e9);
 }
 
@@ -220,10 +220,10 @@ void Loop::process(const Scrape& scrape, base::Result<ClientResponse> response) 
   const base::Clock& clock = environment_->scheduler.clock();
   base::Status outcome;
   double duration_s = 0;
+  IngestCounts counts;
   if (!stopped) {
     newest_ms_ = std::max(newest_ms_, scrape.time_ms);
     auto appender = environment_->store.appender();
-    IngestCounts counts;
     outcome = ingest(scrape, response, *appender, counts);
     duration_s = static_cast<double>(clock.monotonic_ns() - scrape.started_ns) / 1e9;
     if (!outcome) {
@@ -250,7 +250,7 @@ void Loop::process(const Scrape& scrape, base::Result<ClientResponse> response) 
     reported_ = reported_ || stored.has_value();
     count(scrape, counts);
   }
-  finish(scrape, outcome, duration_s);
+  finish(scrape, outcome, outcome ? counts.samples : 0, duration_s);
 }
 
 base::Status Loop::ingest(const Scrape& scrape, const base::Result<ClientResponse>& response, Appender& appender,
@@ -357,7 +357,7 @@ void Loop::count(const Scrape& scrape, const IngestCounts& counts) {
   }
 }
 
-void Loop::finish(const Scrape& scrape, const base::Status& outcome, double duration_s) {
+void Loop::finish(const Scrape& scrape, const base::Status& outcome, std::size_t samples, double duration_s) {
   bool end = false;
   bool was_down = false;
   bool stopped = false;
@@ -370,6 +370,7 @@ void Loop::finish(const Scrape& scrape, const base::Status& outcome, double dura
       status_.last_error = outcome ? std::string() : outcome.error().message();
       status_.last_scrape_ms = scrape.time_ms;
       status_.last_scrape_duration_s = duration_s;
+      status_.last_scrape_samples = samples;
     }
     end = std::exchange(end_when_done_, false);
     if (!end) running_ = false;

@@ -101,7 +101,8 @@ class Loop : public std::enable_shared_from_this<Loop> {
   void append_report_value(store::metrics::Appender& appender, std::size_t slot, std::string_view name,
                            model::TimestampMs time_ms, double value, base::Status& status);
   void end_series();
-  void finish(const Scrape& scrape, const base::Status& outcome, double duration_s) QD_EXCLUDES(mutex_);
+  void finish(const Scrape& scrape, const base::Status& outcome, std::size_t samples, double duration_s)
+      QD_EXCLUDES(mutex_);
   void count(const Scrape& scrape, const IngestCounts& counts);
 
   static constexpr std::size_t kReportSeries = 8;

@@ -48,6 +48,7 @@ struct TargetStatus {
   std::string last_error;           // empty when there was none
   std::int64_t last_scrape_ms = 0;  // wall clock; 0 before the first
   double last_scrape_duration_s = 0;
+  std::size_t last_scrape_samples = 0;
   Health health = Health::kUnknown;
   std::int64_t interval_ms = 0;
   std::int64_t timeout_ms = 0;

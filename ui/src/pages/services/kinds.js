@@ -348,41 +348,47 @@ const kNginx = [
   },
 ];
 
+// Whether something answers, of series that are 1 or 0.
+const answers = (of) => ({
+  id: "up",
+  title: of.title,
+  unitName: "1 is yes",
+  unit: "count",
+  query: (ask) => `min by (instance) (${pick(ask, of.metric)})`,
+  shape: (lines) => {
+    const [values] = lines.map((l) => l.values);
+    if (!values || lastValue(values) === null) return null;
+    const up = lastValue(values) > 0;
+    return {
+      series: [line("up", "Answers", 1, values, { area: 0.14 })],
+      bounds: { min: 0, max: 1.1 },
+      figure: up ? "Yes" : "No",
+      state: up ? undefined : { level: "bad", word: "Down" },
+    };
+  },
+  empty: of.empty,
+});
+
+const takes = (of) => ({
+  id: "duration",
+  title: of.title,
+  unitName: "s",
+  unit: "seconds",
+  query: (ask) => `max by (instance) (${pick(ask, of.metric)})`,
+  shape: (lines) => {
+    const series = one(lines, "Takes");
+    if (series.length === 0 || lastValue(series[0].values) === null) return null;
+    const figure = formatValue(lastValue(series[0].values), "seconds");
+    return { series: [{ ...series[0], area: 0.14 }], bounds: { min: 0 }, figure };
+  },
+  empty: of.empty,
+});
+
 // A page of metrics that is scraped.
+const kNotScraped = { title: "It was not scraped yet", hint: "Targets says what is scraped, and how that goes." };
 const kScraped = [
-  {
-    id: "up",
-    title: "Whether it answers scrapes",
-    unitName: "1 is yes",
-    unit: "count",
-    query: (ask) => `min by (instance) (${pick(ask, "up")})`,
-    shape: (lines) => {
-      const [values] = lines.map((l) => l.values);
-      if (!values || lastValue(values) === null) return null;
-      const up = lastValue(values) > 0;
-      return {
-        series: [line("up", "Answers", 1, values, { area: 0.14 })],
-        bounds: { min: 0, max: 1.1 },
-        figure: up ? "Yes" : "No",
-        state: up ? undefined : { level: "bad", word: "Down" },
-      };
-    },
-    empty: { title: "It was not scraped yet", hint: "Targets says what is scraped, and how that goes." },
-  },
-  {
-    id: "duration",
-    title: "How long a scrape takes",
-    unitName: "s",
-    unit: "seconds",
-    query: (ask) => `max by (instance) (${pick(ask, "scrape_duration_seconds")})`,
-    shape: (lines) => {
-      const series = one(lines, "Takes");
-      if (series.length === 0 || lastValue(series[0].values) === null) return null;
-      const figure = formatValue(lastValue(series[0].values), "seconds");
-      return { series: [{ ...series[0], area: 0.14 }], bounds: { min: 0 }, figure };
-    },
-    empty: { title: "It was not scraped yet", hint: "Targets says what is scraped, and how that goes." },
-  },
+  answers({ title: "Whether it answers scrapes", metric: "up", empty: kNotScraped }),
+  takes({ title: "How long a scrape takes", metric: "scrape_duration_seconds", empty: kNotScraped }),
   {
     id: "samples",
     title: "How much a scrape brings",
@@ -390,7 +396,35 @@ const kScraped = [
     unit: "count",
     query: (ask) => `max by (instance) (${pick(ask, "scrape_samples_scraped")})`,
     shape: (lines) => limited(lines, one(lines, "Samples"), { stacked: false }),
-    empty: { title: "It was not scraped yet", hint: "Targets says what is scraped, and how that goes." },
+    empty: kNotScraped,
+  },
+];
+
+// What is asked from outside, as its users ask it.
+const kNotProbed = { title: "It was not probed yet", hint: "The first probe comes with the next pass." };
+const kWeek_s = 7 * 86_400;
+const kProbed = [
+  answers({ title: "Whether it answers as it should", metric: "probe_success", empty: kNotProbed }),
+  takes({ title: "How long an answer takes", metric: "probe_duration_seconds", empty: kNotProbed }),
+  {
+    id: "certificate",
+    title: "Until its certificate expires",
+    unitName: "time left",
+    unit: "seconds",
+    query: (ask) => `min by (instance) (${pick(ask, "probe_ssl_earliest_cert_expiry")}) - time()`,
+    shape: (lines) => {
+      const series = one(lines, "Left");
+      const left = series.length === 0 ? null : lastValue(series[0].values);
+      if (left === null) return null;
+      const near = left < 2 * kWeek_s ? { level: "warn", word: "Expires soon" } : undefined;
+      return {
+        series: [{ ...series[0], area: 0.14 }],
+        bounds: { min: Math.min(0, left) },
+        figure: formatValue(left, "seconds"),
+        state: left <= 0 ? { level: "bad", word: "Expired" } : near,
+      };
+    },
+    empty: { title: "It shows no certificate", hint: "Probes over TLS tell when the first of the chain expires." },
   },
 ];
 
@@ -401,6 +435,7 @@ export const kKinds = {
   memcached: { name: "memcached", pictures: kMemcached },
   nginx: { name: "nginx", pictures: kNginx },
   openmetrics: { name: "OpenMetrics pages", pictures: kScraped },
+  blackbox: { name: "Probes", pictures: kProbed },
 };
 const kNames = Object.keys(kKinds);
 

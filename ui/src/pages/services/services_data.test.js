@@ -53,6 +53,14 @@ describe("the three pictures", () => {
     expect(kindOf("rabbitmq")).toEqual({ name: "rabbitmq", pictures: [] });
   });
 
+  it("say how long a certificate lasts, and when that is short", () => {
+    const day = 86_400;
+    const { shape } = picture("blackbox", "certificate");
+    expect(shape(lines([{}, 90 * day])).state).toBeUndefined();
+    expect(shape(lines([{}, 5 * day])).state).toEqual({ level: "warn", word: "Expires soon" });
+    expect(shape(lines([{}, -1])).state).toEqual({ level: "bad", word: "Expired" });
+  });
+
   it("show connections by state against the limit, and say when it is near", () => {
     const shape = picture("postgres", "connections").shape(
       lines(
