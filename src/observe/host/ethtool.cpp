@@ -418,17 +418,22 @@ std::string ethtool_clean_name(std::string_view name) {
   return clean;
 }
 
-// In lower case, with the words rx and tx written out; empty where nothing is left of the name.
+// In lower case, with the words rx and tx written out; empty where nothing is left of the name. Of two such words that
+// are the same and follow each other, node_exporter writes out the first alone: "tx_tx_timeouts" is
+// "transmitted_tx_timeouts".
 std::string ethtool_metric_name(std::string_view clean_name) {
   clean_name.remove_prefix(std::min(clean_name.find_first_not_of('_'), clean_name.size()));
   if (clean_name.empty()) return {};
   std::string metric = "node_ethtool";
+  std::string written_out;
   for (std::size_t at = 0; at <= clean_name.size();) {
     const std::size_t end = std::min(clean_name.find('_', at), clean_name.size());
     std::string word(clean_name.substr(at, end - at));
     for (char& c : word) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    const bool write_out = (word == "rx" || word == "tx") && word != written_out;
     metric += '_';
-    metric += word == "rx" ? "received" : word == "tx" ? "transmitted" : word;
+    metric += !write_out ? word : word == "rx" ? "received" : "transmitted";
+    written_out = write_out ? word : "";
     at = end + 1;
   }
   return metric;

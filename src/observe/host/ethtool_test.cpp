@@ -114,6 +114,9 @@ TEST(EthtoolNames, are_those_of_node_exporter) {
       {"     err", "node_ethtool_err"},
       {"rxq_tx__x", "node_ethtool_rxq_transmitted__x"},
       {"last_rx", "node_ethtool_last_received"},
+      {"tx_tx_timeouts", "node_ethtool_transmitted_tx_timeouts"},
+      {"tx_tx_tx_x", "node_ethtool_transmitted_tx_transmitted_x"},
+      {"rx_tx_x", "node_ethtool_received_transmitted_x"},
       {"...", ""},
       {"", ""},
   };

@@ -98,6 +98,17 @@ TEST_F(HostProcesses, threads_are_read_seldom_where_that_is_dear) {
   EXPECT_EQ(told.value(R"(node_processes_threads_state{thread_state="R"})"), 2);
 }
 
+TEST_F(HostProcesses, very_many_processes_are_read_seldom) {
+  process(1, "init", 'S');
+  const auto it = part();
+  SlowClock slow(6'000'000);
+  EXPECT_EQ(pass_of(*it, slow).value("node_processes_pids"), 1);
+  process(2, "new", 'S');
+  EXPECT_EQ(pass_of(*it, slow).value("node_processes_pids"), 1);
+  EXPECT_EQ(pass_of(*it, slow).value("node_processes_pids"), 1);
+  EXPECT_EQ(pass_of(*it, slow).value("node_processes_pids"), 2);
+}
+
 TEST_F(HostProcesses, garbage_and_a_missing_limit_are_said) {
   process(1, "init", 'S');
   tree.write("proc/2/stat", "2 no brackets S 1");
