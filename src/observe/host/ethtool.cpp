@@ -251,7 +251,7 @@ class EthtoolPart final : public Part {
       settings.cmd = ETHTOOL_GLINKSETTINGS;
     }
     if (settings.link_mode_masks_nwords <= 0) return;
-    const auto each = static_cast<std::size_t>(settings.link_mode_masks_nwords);
+    const std::size_t each = static_cast<std::uint8_t>(settings.link_mode_masks_nwords);
     device.has_link = true;
     device.autonegotiates = settings.autoneg == AUTONEG_ENABLE;
     const std::span<const std::uint32_t> sets = std::span(words).subspan(kHeaderWords);

@@ -53,7 +53,7 @@ class FakeCalls final : public EthtoolCalls {
         for (std::size_t i = 0; i < device.counts.size(); ++i) {
           char* const to = reinterpret_cast<char*>(names->data) + i * ETH_GSTRING_LEN;
           std::memset(to, 0, ETH_GSTRING_LEN);
-          std::memcpy(to, device.counts[i].first.data(), std::min<std::size_t>(device.counts[i].first.size(), 32));
+          device.counts[i].first.copy(to, ETH_GSTRING_LEN);
         }
         return 0;
       }

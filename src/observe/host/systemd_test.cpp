@@ -44,6 +44,7 @@ class FakeSystemd {
   FakeSystemd(const std::string& path, FakeState state) : state_(std::move(state)), wake_(::eventfd(0, EFD_CLOEXEC)) {
     std::filesystem::create_directories(std::filesystem::path(path).parent_path());
     listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    QD_ASSERT(listener_ >= 0);
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     QD_ASSERT(path.size() < sizeof(address.sun_path), path);

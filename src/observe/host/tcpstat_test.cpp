@@ -98,6 +98,7 @@ void count_own_sockets(bool& had_network) {
   const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int server6 = ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_TRUE(server >= 0 && client >= 0 && server6 >= 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -135,6 +136,7 @@ TEST(HostSockDiag, a_late_pass_ends_the_dump_and_the_next_begins_anew) {
   base::ManualClock clock;
   TcpSockets sockets;
   const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_GE(server, 0);
   ASSERT_EQ(::listen(server, 1), 0);
   EXPECT_EQ(diag.count(clock, clock.monotonic_ns() - 1, sockets), ETIMEDOUT);
   sockets = {};
