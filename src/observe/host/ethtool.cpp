@@ -71,7 +71,7 @@ constexpr auto kFamilies = std::to_array<FamilyInfo>({
     {"node_ethtool_transmitted_bytes_total", kUnknown, "Network interface bytes sent", "device"},
     {"node_ethtool_transmitted_errors_total", kUnknown, "Number of sent frames with errors", "device"},
     {"node_ethtool_transmitted_packets_total", kUnknown, "Network interface packets sent", "device"},
-    {"node_ethtool_*", kUnknown, "Network interface, and the name that the driver has for it", "device"},
+    {"node_ethtool_*", kUnknown, "Network interface *", "device"},
 });
 
 // Counts that are families of the table, by the driver's name.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "observe/host/link_modes.h"
+#include "observe/host/opt_in_families.h"
 #include "observe/host/part_for_test.h"
 #include "observe/host/tree_for_test.h"
 
@@ -134,6 +135,7 @@ TEST_F(HostEthtool, drivers_counts_are_a_metric_each_for_all_devices) {
     EXPECT_THAT(told.sink.faults(), IsEmpty());
     EXPECT_EQ(told.value(R"(node_ethtool_received_bytes_total{device="eth0"})"), 5);
     EXPECT_EQ(told.value(R"(node_ethtool_received_bytes_total{device="eth1"})"), 9);
+    expect_in_table(told.sink, ethtool_families());
     EXPECT_EQ(told.value(R"(node_ethtool_queue_0_drops{device="eth0"})"), 6);
     EXPECT_EQ(told.value(R"(node_ethtool_align_errors{device="eth1"})"), 8);
     EXPECT_EQ(told.sink.types().at("node_ethtool_align_errors"), model::MetricType::kUnknown);
@@ -177,6 +179,7 @@ TEST_F(HostEthtool, what_a_link_can_be_is_told_beyond_the_first_32_modes) {
   EXPECT_EQ(speed("advertised", "full", "400000baseCR4"), 5e10);
   EXPECT_EQ(speed("advertised", "full", "25000baseKR"), std::nullopt);
   EXPECT_EQ(told.value(R"(node_network_supported_port_info{device="eth0",type="TP"})"), 1);
+  expect_in_table(told.sink, ethtool_families());
   const auto flag = [&](const std::string& name) { return told.value("node_network_" + name + "{device=\"eth0\"}"); };
   EXPECT_EQ(flag("pause_supported"), 1);
   EXPECT_EQ(flag("asymmetricpause_supported"), 0);

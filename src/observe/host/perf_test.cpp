@@ -8,6 +8,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "observe/host/opt_in_families.h"
 #include "observe/host/part_for_test.h"
 #include "observe/host/parts.h"
 #include "observe/host/tree_for_test.h"
@@ -86,6 +87,7 @@ TEST_F(HostPerf, an_event_that_there_is_not_is_left_out) {
   const Told told = pass_of(*it, clock);
   EXPECT_TRUE(told.outcome.ok);
   EXPECT_EQ(told.value(R"(node_perf_page_faults_total{cpu="1"})"), 10);
+  expect_in_table(told.sink, perf_families());
   EXPECT_EQ(told.sink.types().size(), 5U) << "no family is told without a sample";
   counters.types = {};
   const auto none = part();

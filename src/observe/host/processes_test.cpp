@@ -4,6 +4,7 @@
 #include <atomic>
 #include <thread>
 
+#include "observe/host/opt_in_families.h"
 #include "observe/host/pace.h"
 #include "observe/host/part_for_test.h"
 #include "observe/host/parts.h"
@@ -54,6 +55,7 @@ TEST_F(HostProcesses, processes_and_threads_are_counted_by_state) {
   EXPECT_TRUE(told.outcome.ok) << told.outcome.what;
   EXPECT_THAT(told.sink.faults(), IsEmpty());
   EXPECT_EQ(told.value("node_processes_pids"), 3);
+  expect_in_table(told.sink, processes_families());
   EXPECT_EQ(told.value("node_processes_threads"), 5);
   EXPECT_EQ(told.value("node_processes_max_threads"), 7801);
   EXPECT_EQ(told.value("node_processes_max_processes"), 32768);

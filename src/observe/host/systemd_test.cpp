@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "observe/host/opt_in_families.h"
 #include "observe/host/part_for_test.h"
 #include "observe/host/parts.h"
 #include "observe/host/tree_for_test.h"
@@ -209,6 +210,7 @@ TEST_F(HostSystemd, units_are_told_as_systemd_tells_them) {
   EXPECT_EQ(told.value(R"(node_systemd_version{version="252.38-1~deb12u1"})"), 252.38);
   EXPECT_EQ(told.value(R"(node_systemd_virtualization_info{virtualization_type="kvm"})"), 1);
   EXPECT_EQ(told.value("node_systemd_system_running"), 1);
+  expect_in_table(told.sink, systemd_families());
   EXPECT_EQ(told.value(R"(node_systemd_units{state="active"})"), 4);
   EXPECT_EQ(told.value(R"(node_systemd_units{state="inactive"})"), 2);
   EXPECT_EQ(told.value(R"(node_systemd_units{state="failed"})"), 1);

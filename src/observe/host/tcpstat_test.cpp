@@ -10,6 +10,7 @@
 
 #include <thread>
 
+#include "observe/host/opt_in_families.h"
 #include "observe/host/pace.h"
 #include "observe/host/part_for_test.h"
 #include "observe/host/parts.h"
@@ -52,6 +53,7 @@ TEST_F(HostTcpstat, the_tables_of_another_proc_are_read) {
   EXPECT_THAT(told.sink.faults(), IsEmpty());
   EXPECT_EQ(told.value(state("listen")), 2);
   EXPECT_EQ(told.value(state("established")), 1);
+  expect_in_table(told.sink, tcpstat_families());
   EXPECT_EQ(told.value(state("close_wait")), 1);
   EXPECT_EQ(told.value(state("time_wait")), std::nullopt);
   EXPECT_EQ(told.value(state("tx_queued_bytes")), 0x15 + 1);
