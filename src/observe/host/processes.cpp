@@ -133,7 +133,7 @@ class ProcessesPart final : public Part {
     const std::int64_t from_ns = pass.clock.monotonic_ns();
     if (pace_.due(from_ns)) {
       outcome_ = walk(pass, threads_pace_.due(from_ns));
-      pace_.took(from_ns, pass.clock.monotonic_ns());
+      pace_.took(from_ns, pass.clock.monotonic_ns() - thread_walks_ns_);
     }
     if (!outcome_.ok) return outcome_;
     tell(pass.sink, kThreads, threads_);
@@ -177,7 +177,7 @@ class ProcessesPart final : public Part {
       threads_read_ = 0;
       too_many_threads_ = false;
     }
-    std::int64_t thread_walks_ns = 0;
+    thread_walks_ns_ = 0;
     const int error = processes_walk_.walk(procfs, [&](const char* pid) {
       Stat stat;
       if (!is_number(pid)) return 0;
@@ -188,11 +188,11 @@ class ProcessesPart final : public Part {
       if (!with_threads || stat.threads < 2 || too_many_threads_) return 0;
       const std::int64_t walk_ns = pass.clock.monotonic_ns();
       const int walked = walk_threads(procfs, pid, pass);
-      thread_walks_ns += pass.clock.monotonic_ns() - walk_ns;
+      thread_walks_ns_ += pass.clock.monotonic_ns() - walk_ns;
       return is_gone(walked) ? 0 : walked;
     });
     ::close(procfs);
-    if (with_threads) threads_pace_.took(from_ns, from_ns + thread_walks_ns);
+    if (with_threads) threads_pace_.took(from_ns, from_ns + thread_walks_ns_);
     if (error == EBADMSG) return Outcome::not_understood(procfs_);
     return error == 0 ? Outcome{} : Outcome::failed(error, procfs_);
   }
@@ -222,6 +222,7 @@ class ProcessesPart final : public Part {
   KeptFile pid_max_;
   Pace pace_{kProcessesCheapNs};
   Pace threads_pace_;
+  std::int64_t thread_walks_ns_ = 0;  // in the last walk
   Outcome outcome_;
   DirectoryWalk processes_walk_;
   DirectoryWalk threads_walk_;

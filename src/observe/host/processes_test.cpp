@@ -83,7 +83,10 @@ TEST_F(HostProcesses, threads_are_read_seldom_where_that_is_dear) {
   process(1, "init", 'S', 2);
   thread(1, 1, 'S');
   thread(1, 2, 'D');
+  process(2, "server", 'S', 2);
+  thread(2, 2, 'S');
   const auto it = part();
+  // By it the threads of each take a millisecond, and the processes themselves less than is dear.
   SlowClock slow(Pace::kCheapNs + 1);
   const std::string waiting = R"(node_processes_threads_state{thread_state="D"})";
   EXPECT_EQ(pass_of(*it, slow).value(waiting), 1);
