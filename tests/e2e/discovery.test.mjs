@@ -1,24 +1,12 @@
 // What runs on this machine is found without a word of configuration: servers by process and port, containers by the
 // engine, pages by a container's labels; and what is gone, goes.
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
 import { importImage, kImage, missingEngine, startEngine, startPodman } from "./engine.mjs";
-import { atEnd, freePort, runCommand, scratch, start, until } from "./lib.mjs";
-
-function missing(...programs) {
-  const lacking = programs.filter((program) => {
-    try {
-      execFileSync("sh", ["-c", `command -v ${program}`], { stdio: "ignore" });
-      return false;
-    } catch {
-      return true;
-    }
-  });
-  return lacking.length > 0 ? `${lacking.join(" and ")} is not installed` : false;
-}
+import { atEnd, freePort, missing, runCommand, scratch, start, until } from "./lib.mjs";
 
 function launch(t, program, ...args) {
   const child = spawn(program, args, { stdio: "ignore" });

@@ -6,24 +6,8 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
 import { importImage, kImage, missingEngine, startEngine } from "./engine.mjs";
+import { parseText } from "./exposition.mjs";
 import { atEnd, conformance, request, sleep, start, until } from "./lib.mjs";
-
-/** Samples as [{name, labels, value}], and families with type and help. */
-function parseText(text) {
-  const samples = [];
-  const types = new Map();
-  for (const line of text.split("\n")) {
-    const type = line.match(/^# TYPE (\S+) (\S+)$/);
-    if (type) types.set(type[1], type[2]);
-    if (line === "" || line.startsWith("#")) continue;
-    const [, name, , inner = "", value] = line.match(/^([^{ ]+)(\{(.*)\})? (\S+)$/);
-    const labels = Object.fromEntries(
-      [...inner.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, label, text]) => [label, text]),
-    );
-    samples.push({ name, labels, value: Number(value) });
-  }
-  return { samples, types };
-}
 
 const page = async (quarterdeck) => {
   const answer = await request(`${quarterdeck.url}/exporters/cadvisor/metrics`);
@@ -50,7 +34,7 @@ test("containers are told as the engine tells them", { skip: missingEngine() }, 
 
   const mine = ({ labels }) => labels.id?.includes(id) ?? false;
   const find = (told, name, more = {}) =>
-    told.samples.find(
+    told.list.find(
       (sample) =>
         sample.name === name &&
         mine(sample) &&
@@ -92,11 +76,11 @@ test("containers are told as the engine tells them", { skip: missingEngine() }, 
   const inspected = JSON.parse(engine.docker("inspect", id))[0];
   assert.equal(value("container_start_time_seconds"), Math.floor(Date.parse(inspected.State.StartedAt) / 1000));
 
-  const root = (name) => told.samples.find((sample) => sample.name === name && sample.labels.id === "/")?.value;
+  const root = (name) => told.list.find((sample) => sample.name === name && sample.labels.id === "/")?.value;
   assert.ok(root("container_memory_usage_bytes") > 0);
   assert.ok(root("container_cpu_usage_seconds_total") > 0);
-  assert.equal(told.samples.find(({ name }) => name === "container_scrape_error").value, 0);
-  assert.ok(told.samples.find(({ name }) => name === "machine_memory_bytes").value > 1 << 20);
+  assert.equal(told.list.find(({ name }) => name === "container_scrape_error").value, 0);
+  assert.ok(told.list.find(({ name }) => name === "machine_memory_bytes").value > 1 << 20);
 
   // As the store has it.
   await until(async () => {
@@ -106,14 +90,11 @@ test("containers are told as the engine tells them", { skip: missingEngine() }, 
 
   const second = engine.docker("run", "-d", "--network", "none", "--name", "two", kImage, "/bin/sleep", "3600");
   await until(
-    async () => (await page(quarterdeck)).samples.some(({ labels }) => labels.name === "two"),
+    async () => (await page(quarterdeck)).list.some(({ labels }) => labels.name === "two"),
     "the second container",
   );
   engine.docker("rm", "-f", second);
-  await until(
-    async () => !(await page(quarterdeck)).samples.some(({ labels }) => labels.id?.includes(second)),
-    "its end",
-  );
+  await until(async () => !(await page(quarterdeck)).list.some(({ labels }) => labels.id?.includes(second)), "its end");
 });
 
 test("names, types and labels are cAdvisor's", {
@@ -130,10 +111,10 @@ test("names, types and labels are cAdvisor's", {
   );
   // Of the limits of memory the list's container has none.
   const unlisted = /^container_spec_memory_(limit|reservation_limit|swap_limit)_bytes$/;
-  for (const { name, labels } of told.samples) {
+  for (const { name, labels } of told.list) {
     if (unlisted.test(name)) continue;
     assert.ok(known.has(name), `${name} is not cAdvisor's`);
-    assert.equal(told.types.get(name), known.get(name).type, name);
+    assert.equal(told.families.get(name)?.type, known.get(name).type, name);
     for (const label of Object.keys(labels)) {
       const form = label.replace(/^container_label_.*/, "container_label_foo_label");
       assert.ok(known.get(name).labels.has(form), `${name} has no label ${label}`);

@@ -1,70 +1,24 @@
 // The memcached collector beside Debian's memcached. Debian has no exporter for it: names and labels are held against the
 // list of what memcached_exporter gives.
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import net from "node:net";
 import path from "node:path";
 import test from "node:test";
-import { atEnd, conformance, freePort, start, until } from "./lib.mjs";
+import { parseText } from "./exposition.mjs";
+import { conformance, freePort, missing, start } from "./lib.mjs";
+import { say, startMemcached } from "./servers.mjs";
 
 // What a server tells only with external storage, as a proxy, or once something of the kind has happened.
 const kOnlySometimes = /^memcached_(extstore_|proxy_|round_robin_fallback|unexpected_napi_ids)/;
 // memcached 1.6.18 has no segment for temporary items unless it is started with temporary_ttl.
 const kNotHere = new Set(["memcached_slab_temporary_items"]);
 
-function missing(program) {
-  try {
-    execFileSync("sh", ["-c", `command -v ${program}`], { stdio: "ignore" });
-    return false;
-  } catch {
-    return `${program} is not installed`;
-  }
-}
-
-/** Sends commands in lines, and gives what the server says. */
-function say(port, ...lines) {
-  return new Promise((resolve, reject) => {
-    const socket = net.connect(port, "127.0.0.1");
-    let answer = "";
-    socket.on("error", reject);
-    socket.on("data", (part) => (answer += part));
-    socket.on("end", () => resolve(answer));
-    socket.write(`${[...lines, "quit"].join("\r\n")}\r\n`);
-  });
-}
-
-async function startMemcached(t, port) {
-  const user = process.getuid() === 0 ? ["-u", "nobody"] : [];
-  const child = spawn("memcached", ["-l", "127.0.0.1", "-p", `${port}`, ...user], { stdio: "ignore" });
-  const closed = new Promise((resolve) => child.on("close", resolve));
-  const stop = async () => {
-    if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
-    await closed;
-  };
-  atEnd(t, stop);
-  await until(async () => (await say(port, "version")).startsWith("VERSION"), "an answer of memcached", 20_000);
-  return { stop };
-}
-
-/** Samples as "name{labels sorted}" → value. */
-function parseText(text) {
-  const samples = new Map();
-  for (const line of text.split("\n")) {
-    if (line === "" || line.startsWith("#")) continue;
-    const [, name, , inner = "", value] = line.match(/^([^{ ]+)(\{(.*)\})? (\S+)$/);
-    const pairs = inner.match(/\w+="(?:[^"\\]|\\.)*"/g) ?? [];
-    samples.set(`${name}{${pairs.sort().join(",")}}`, Number(value));
-  }
-  return samples;
-}
-
 async function startQuarterdeck(t, port) {
   const quarterdeck = await start(t, { args: ["--set", `observe.memcached=[{address: "127.0.0.1:${port}"}]`] });
   quarterdeck.page = async () => {
     const answer = await quarterdeck.get("/exporters/memcached/metrics");
     assert.equal(answer.status, 200, answer.text);
-    return parseText(answer.text);
+    return parseText(answer.text).samples;
   };
   return quarterdeck;
 }

@@ -1,14 +1,13 @@
 // What /exporters/mysql/metrics tells, against Debian's mysqld_exporter at the same MariaDB, in the same run.
 import assert from "node:assert/strict";
-import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import path from "node:path";
+import { spawnSync } from "node:child_process";
 import test from "node:test";
-import { atEnd, freePort, request, scratch, start, until } from "./lib.mjs";
+import { parseText } from "./exposition.mjs";
+import { freePort, missing, request, start, startProgram, until } from "./lib.mjs";
+import { kMonitorPassword, kMonitorRights, makeAccount, missingMariadb, startMariadb } from "./servers.mjs";
 
-const kServer = "/usr/sbin/mariadbd";
-const kInstall = "/usr/bin/mariadb-install-db";
 const kExporter = "/usr/bin/prometheus-mysqld-exporter";
+const lacking = missingMariadb() || missing(kExporter);
 
 // What theirs (0.14) tells and ours does not: the current exporter has dropped the first three, the last is of the
 // exporter's own program. The collector's own list is in docs/exporters.md.
@@ -46,90 +45,13 @@ const kCollect = [
   "slave_hosts",
 ];
 
-function missing() {
-  for (const program of [kServer, kInstall, kExporter]) {
-    if (!existsSync(program)) return `${path.basename(program)} is not installed`;
-  }
-  return false;
-}
-
-/** The text format as name → {type, help, labels: set of "a,b", samples: "name{labels sorted}" → value}. */
-function parseText(text) {
-  const families = new Map();
-  let current;
-  for (const line of text.split("\n")) {
-    const comment = line.match(/^# (HELP|TYPE) (\S+) (.*)$/);
-    if (comment) {
-      const [, kind, name, rest] = comment;
-      current = families.get(name) ?? { labels: new Set(), samples: new Map() };
-      current[kind.toLowerCase()] = rest;
-      families.set(name, current);
-    } else if (line !== "" && !line.startsWith("#")) {
-      const [, name, , inner = "", value] = line.match(/^([^{ ]+)(\{(.*)\})? (\S+)$/);
-      const pairs = inner.match(/\w+="(?:[^"\\]|\\.)*"/g) ?? [];
-      current.labels.add(
-        pairs
-          .map((pair) => pair.split("=")[0])
-          .sort()
-          .join(","),
-      );
-      current.samples.set(`${name}{${pairs.sort().join(",")}}`, Number(value));
-    }
-  }
-  return families;
-}
-
-function startProgram(t, program, args, env = {}) {
-  const child = spawn(program, args, { env: { ...process.env, ...env } });
-  const running = { child, log: "" };
-  running.closed = new Promise((resolve) => child.on("close", resolve));
-  child.stdout.on("data", (part) => (running.log += part));
-  child.stderr.on("data", (part) => (running.log += part));
-  atEnd(t, async () => {
-    if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
-    await running.closed;
-  });
-  return running;
-}
-
-const kAsRoot = process.getuid() === 0 ? ["--user=root"] : [];
-
-async function startMariadb(t, settings = []) {
-  const dir = scratch(t);
-  const data = `--datadir=${dir}/data`;
-  const plain = ["--skip-test-db", "--auth-root-authentication-method=normal"];
-  execFileSync(kInstall, ["--no-defaults", data, ...plain, ...kAsRoot], { stdio: "ignore" });
-  const port = await freePort();
-  const socket = path.join(dir, "m.sock");
-  const args = ["--no-defaults", data, ...kAsRoot, "--bind-address=127.0.0.1", `--port=${port}`, `--socket=${socket}`];
-  const server = startProgram(t, kServer, [...args, "--innodb-buffer-pool-size=16M", ...settings]);
-  server.port = port;
-  server.address = `127.0.0.1:${port}`;
-  const client = ["--no-defaults", `--socket=${socket}`, "--user=root"];
-  server.sql = (text) => execFileSync("mariadb", client, { input: text, encoding: "utf8" });
-  server.hold = (text) => startProgram(t, "mariadb", [...client, "--execute", text]);
-  await until(
-    () => {
-      assert.equal(server.child.exitCode, null, server.log);
-      return spawnSync("mariadb", [...client, "--execute", "SELECT 1"]).status === 0;
-    },
-    "an answer of mariadbd",
-    60_000,
-  );
-  return server;
-}
-
-const kGrant = "GRANT PROCESS, REPLICATION CLIENT, SLAVE MONITOR, SELECT ON *.* TO";
-
-function makeAccount(server, grant = `${kGrant} 'monitor'@'%';`) {
-  server.sql(`CREATE USER 'monitor'@'%' IDENTIFIED BY 's3cret!'; ${grant}`);
-}
-
 async function startExporter(t, server, flags = []) {
   const port = await freePort();
   const args = [`--web.listen-address=127.0.0.1:${port}`, ...flags];
-  const exporter = startProgram(t, kExporter, args, { DATA_SOURCE_NAME: `monitor:s3cret!@(${server.address})/` });
-  const page = async () => parseText((await request(`http://127.0.0.1:${port}/metrics`)).text);
+  const exporter = startProgram(t, kExporter, args, {
+    DATA_SOURCE_NAME: `monitor:${kMonitorPassword}@(${server.address})/`,
+  });
+  const page = async () => parseText((await request(`http://127.0.0.1:${port}/metrics`)).text).families;
   await until(
     async () => {
       assert.equal(exporter.child.exitCode, null, exporter.log);
@@ -142,14 +64,14 @@ async function startExporter(t, server, flags = []) {
 }
 
 async function startQuarterdeck(t, server, instance = {}) {
-  const whole = { address: server.address, user: "monitor", password: "s3cret!", ...instance };
+  const whole = { address: server.address, user: "monitor", password: kMonitorPassword, ...instance };
   const quarterdeck = await start(t, { args: ["--set", `observe.mysql=[${JSON.stringify(whole)}]`] });
   quarterdeck.text = async () => {
     const answer = await quarterdeck.get("/exporters/mysql/metrics");
     assert.equal(answer.status, 200, answer.text);
     return answer.text;
   };
-  quarterdeck.page = async () => parseText(await quarterdeck.text());
+  quarterdeck.page = async () => parseText(await quarterdeck.text()).families;
   quarterdeck.up = async () => (await quarterdeck.page()).get("mysql_up")?.samples.get("mysql_up{}");
   return quarterdeck;
 }
@@ -171,7 +93,7 @@ function compare(theirs, ours) {
 }
 
 test("a server is told as mysqld_exporter tells it, with everything that both can read", {
-  skip: missing(),
+  skip: lacking,
 }, async (t) => {
   const server = await startMariadb(t, ["--log-bin=binlog", "--performance-schema=ON", "--userstat=ON"]);
   makeAccount(server);
@@ -208,15 +130,15 @@ test("a server is told as mysqld_exporter tells it, with everything that both ca
 
   // The store has it too, by the collector's own clock.
   await until(async () => (await quarterdeck.value("mysql_global_status_uptime")) > 0, "samples in the store", 30_000);
-  assert.ok(!quarterdeck.raw.includes("s3cret!"));
+  assert.ok(!quarterdeck.raw.includes(kMonitorPassword));
 
-  if (existsSync("/usr/bin/promtool")) {
+  if (!missing("promtool")) {
     const lint = spawnSync("promtool", ["check", "metrics"], { input: await quarterdeck.text(), encoding: "utf8" });
     assert.ok(!/error while linting|second (TYPE|HELP)/.test(lint.stderr), lint.stderr);
   }
 });
 
-test("a replica is told as mysqld_exporter tells it", { skip: missing() }, async (t) => {
+test("a replica is told as mysqld_exporter tells it", { skip: lacking }, async (t) => {
   const source = await startMariadb(t, ["--log-bin=binlog", "--server-id=1"]);
   source.sql(`CREATE USER 'repl'@'%' IDENTIFIED BY 'r'; GRANT REPLICATION SLAVE ON *.* TO 'repl'@'%';`);
   const replica = await startMariadb(t, ["--server-id=2"]);
@@ -242,12 +164,12 @@ test("a replica is told as mysqld_exporter tells it", { skip: missing() }, async
   }
 });
 
-test("a refusal and a missing right are told with the statement that cures them", { skip: missing() }, async (t) => {
+test("a refusal and a missing right are told with the statement that cures them", { skip: lacking }, async (t) => {
   const server = await startMariadb(t);
   makeAccount(server, "");
   const refused = await startQuarterdeck(t, server, { password: "wr0ng!" });
   assert.equal(await refused.up(), 0);
-  await until(() => refused.logged(`${kGrant} 'monitor'@'localhost';`).length > 0, "the grant in the log");
+  await until(() => refused.logged(`${kMonitorRights} 'monitor'@'localhost';`).length > 0, "the grant in the log");
   assert.ok(!refused.raw.includes("wr0ng!"));
   await refused.stop();
 
@@ -260,7 +182,7 @@ test("a refusal and a missing right are told with the statement that cures them"
   assert.equal(await success("global_status"), 1);
   assert.equal(await success("slave_status"), 0);
   assert.equal(await success("info_schema.innodb_cmp"), 0);
-  const cure = `${kGrant} 'monitor'@'%';`;
+  const cure = `${kMonitorRights} 'monitor'@'%';`;
   await until(() => quarterdeck.logged(cure).length > 0, "the grant in the log");
 
   // Rights are those of the moment of signing on.
@@ -270,7 +192,7 @@ test("a refusal and a missing right are told with the statement that cures them"
   await until(() => quarterdeck.logged("a service is read whole again").length > 0, "the end of the trouble");
 });
 
-test("a server that hangs is down, and up again when it goes on", { skip: missing() }, async (t) => {
+test("a server that hangs is down, and up again when it goes on", { skip: lacking }, async (t) => {
   const server = await startMariadb(t);
   makeAccount(server);
   const quarterdeck = await startQuarterdeck(t, server);

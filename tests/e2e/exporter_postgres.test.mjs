@@ -1,19 +1,19 @@
 // What /exporters/postgres/metrics tells, against Debian's postgres_exporter at the same PostgreSQL 15, in the same run.
 import assert from "node:assert/strict";
-import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { appendFileSync, chmodSync, existsSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { appendFileSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
+import { parseText } from "./exposition.mjs";
+import { atEnd, freePort, missing, request, start, until } from "./lib.mjs";
+import { launchPostgres, missingPostgres, postgresSettings, runPostgres, sql, startPostgres } from "./servers.mjs";
 
-import { atEnd, freePort, request, scratch, start, until } from "./lib.mjs";
-
-const programs = "/usr/lib/postgresql/15/bin";
 const exporter = "/usr/bin/prometheus-postgres-exporter";
 
 // What theirs tells and ours does not, with the reason. The collector's own list is in docs/exporters.md.
 const leftOut = new Map([["pg_stat_database_active_time", "now pg_stat_database_active_time_seconds_total"]]);
 // Labels that the current exporter has changed: theirs is 0.11.
-const labelsOf = new Map([
+const otherLabels = new Map([
   ["pg_stat_activity_count", "application_name,backend_type,datname,state,usename,wait_event,wait_event_type"],
   [
     "pg_stat_activity_max_tx_duration",
@@ -24,58 +24,26 @@ const labelsOf = new Map([
   ["pg_stat_replication_reply_time", "application_name,client_addr,pid,slot_name,state"],
 ]);
 
-function missing() {
-  if (!existsSync(`${programs}/postgres`)) return "PostgreSQL 15 is not installed";
-  if (!existsSync(exporter)) return "prometheus-postgres-exporter is not installed";
-  if (process.getuid() === 0 && !existsSync("/usr/sbin/runuser")) return "runuser is not installed";
-  return false;
-}
-
-/** Runs one of PostgreSQL's programs, as a user that it does not refuse. */
-function run(program, args, env = {}) {
-  const command = [`${programs}/${program}`, ...args];
-  const whole = process.getuid() === 0 ? ["runuser", "-u", "postgres", "--", ...command] : command;
-  // The server that pg_ctl leaves must not hold a pipe of ours.
-  execFileSync(whole[0], whole.slice(1), { stdio: "ignore", env: { ...process.env, PGPASSWORD: "secret", ...env } });
-}
-
-function sql(port, statement) {
-  run("psql", ["-h", "127.0.0.1", "-p", String(port), "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-c", statement]);
-}
-
 /** A primary with a streaming replica. */
 async function cluster(t) {
-  const dir = scratch(t);
-  chmodSync(dir, 0o755);
-  writeFileSync(path.join(dir, "password"), "secret\n");
-  if (process.getuid() === 0) spawnSync("chown", ["-R", "postgres", dir]);
-  const [primary, replica] = [path.join(dir, "primary"), path.join(dir, "replica")];
-  const ports = [await freePort(), await freePort()];
-  const settings = (port) => `port = ${port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '${dir}'
-fsync = off\nshared_preload_libraries = 'pg_stat_statements'\nwal_level = logical\n`;
-  const launch = (data) => {
-    run("pg_ctl", ["-D", data, "-l", `${data}.log`, "-w", "start"]);
-    atEnd(t, () => run("pg_ctl", ["-D", data, "-m", "immediate", "-w", "stop"]));
-  };
-  run("initdb", ["-D", primary, "-U", "postgres", "-A", "scram-sha-256", "-N", "-k", `--pwfile=${dir}/password`]);
-  appendFileSync(
-    path.join(primary, "postgresql.conf"),
-    `${settings(ports[0])}archive_mode = on\narchive_command = 'true'\n`,
-  );
-  launch(primary);
-  sql(ports[0], "CREATE EXTENSION pg_stat_statements");
-  sql(ports[0], "CREATE TABLE item (id int PRIMARY KEY, name text)");
-  sql(ports[0], "CREATE ROLE monitor LOGIN PASSWORD 'watch'");
-  sql(ports[0], "GRANT pg_monitor TO monitor");
-  sql(ports[0], "CREATE ROLE bare LOGIN PASSWORD 'bare'");
-  sql(ports[0], "SELECT pg_create_physical_replication_slot('standby')");
-  sql(ports[0], "SELECT pg_create_logical_replication_slot('changes', 'test_decoding')");
-  const from = ["-h", "127.0.0.1", "-p", String(ports[0]), "-U", "postgres"];
-  run("pg_basebackup", [...from, "-D", replica, "-R", "--no-sync", "-c", "fast", "-S", "standby", "-X", "stream"]);
-  appendFileSync(path.join(replica, "postgresql.conf"), settings(ports[1]));
-  launch(replica);
-  sql(ports[0], "SELECT pg_switch_wal()");
-  return { primary: ports[0], replica: ports[1] };
+  const shared = "shared_preload_libraries = 'pg_stat_statements'\nwal_level = logical\n";
+  const primary = await startPostgres(t, `${shared}archive_mode = on\narchive_command = 'true'\n`);
+  sql(primary.port, "CREATE EXTENSION pg_stat_statements");
+  sql(primary.port, "CREATE TABLE item (id int PRIMARY KEY, name text)");
+  sql(primary.port, "CREATE ROLE monitor LOGIN PASSWORD 'watch'");
+  sql(primary.port, "GRANT pg_monitor TO monitor");
+  sql(primary.port, "CREATE ROLE bare LOGIN PASSWORD 'bare'");
+  sql(primary.port, "SELECT pg_create_physical_replication_slot('standby')");
+  sql(primary.port, "SELECT pg_create_logical_replication_slot('changes', 'test_decoding')");
+  const replica = path.join(primary.dir, "replica");
+  const port = await freePort();
+  const from = ["-h", "127.0.0.1", "-p", `${primary.port}`, "-U", "postgres"];
+  const how = ["-R", "--no-sync", "-c", "fast", "-S", "standby", "-X", "stream"];
+  runPostgres("pg_basebackup", [...from, "-D", replica, ...how]);
+  appendFileSync(path.join(replica, "postgresql.conf"), postgresSettings(primary.dir, port) + shared);
+  launchPostgres(t, replica);
+  sql(primary.port, "SELECT pg_switch_wal()");
+  return { primary: primary.port, replica: port };
 }
 
 async function theirs(t, port) {
@@ -90,30 +58,25 @@ async function theirs(t, port) {
   return page;
 }
 
-/** Families of a page: type, HELP, and the sets of label names of their samples (without `server`, which 0.11 adds). */
-function families(text) {
-  const all = new Map();
-  let current;
-  for (const line of text.split("\n")) {
-    const head = line.match(/^# (HELP|TYPE) (\S+) (.*)$/);
-    if (head) {
-      current = head[2];
-      if (!all.has(current)) all.set(current, { labels: new Set() });
-      all.get(current)[head[1].toLowerCase()] = head[3];
-    } else if (line && !line.startsWith("#")) {
-      const names = [...line.matchAll(/([a-z_]+)="/g)].map((found) => found[1]);
-      const own = names.filter((name) => name !== "server" && name !== "le");
-      all.get(current).labels.add(own.sort().join(","));
-    }
-  }
-  return all;
-}
+/** Label names of a family's samples, without `server`, which 0.11 adds. */
+const labelsOf = ({ labels }) =>
+  [
+    ...new Set(
+      [...labels].map((names) =>
+        names
+          .split(",")
+          .filter((name) => name !== "server" && name !== "le")
+          .join(","),
+      ),
+    ),
+  ].join(" ");
 
 function compare(reference, ours) {
   const faults = [];
-  for (const [name, their] of families(reference)) {
+  const told = parseText(ours).families;
+  for (const [name, their] of parseText(reference).families) {
     if (!name.startsWith("pg_") || leftOut.has(name)) continue;
-    const our = families(ours).get(name);
+    const our = told.get(name);
     if (!our) {
       faults.push(`${name} is missing`);
       continue;
@@ -121,13 +84,15 @@ function compare(reference, ours) {
     if (our.type !== their.type) faults.push(`${name} is a ${our.type}, theirs a ${their.type}`);
     // HELP of settings is the name since 0.13, as translations differ.
     if (our.help !== their.help && !name.startsWith("pg_settings_")) faults.push(`${name} says: ${our.help}`);
-    const wanted = labelsOf.get(name) ?? [...their.labels].join(" ");
-    if ([...our.labels].join(" ") !== wanted) faults.push(`${name} has ${[...our.labels].join(" ")}, not ${wanted}`);
+    const wanted = otherLabels.get(name) ?? labelsOf(their);
+    if (labelsOf(our) !== wanted) faults.push(`${name} has ${labelsOf(our)}, not ${wanted}`);
   }
   return faults;
 }
 
-test("the PostgreSQL collector tells what the exporter tells", { skip: missing() }, async (t) => {
+test("the PostgreSQL collector tells what the exporter tells", {
+  skip: missingPostgres() || missing(exporter),
+}, async (t) => {
   const ports = await cluster(t);
   const servers = [ports.primary, ports.replica].map(
     (port) => `{address: "127.0.0.1:${port}", user: postgres, password: secret}`,
@@ -150,7 +115,9 @@ test("the PostgreSQL collector tells what the exporter tells", { skip: missing()
   assert.match(replica, /^pg_stat_wal_receiver_flushed_lsn\{.*slot_name="standby"/m);
 });
 
-test("a server that refuses or hides is shown with its cure", { skip: missing() }, async (t) => {
+test("a server that refuses or hides is shown with its cure", {
+  skip: missingPostgres() || missing(exporter),
+}, async (t) => {
   const ports = await cluster(t);
   const servers = [
     `{address: "127.0.0.1:${ports.primary}", user: bare, password: bare}`,

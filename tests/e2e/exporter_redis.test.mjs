@@ -1,11 +1,12 @@
 // The redis collector beside Debian's redis-server and prometheus-redis-exporter: what theirs gives for the same server,
 // ours gives with the same type, help and labels, or this file says why not.
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import net from "node:net";
+import { execFileSync } from "node:child_process";
 import path from "node:path";
 import test from "node:test";
-import { atEnd, freePort, request, scratch, start, until } from "./lib.mjs";
+import { parseText } from "./exposition.mjs";
+import { freePort, missing, request, scratch, start, startProgram, until } from "./lib.mjs";
+import { say, startRedis } from "./servers.mjs";
 
 // What the current exporter does otherwise than Debian's, or what is about the exporter.
 const kLeftOut = new Set([
@@ -16,90 +17,11 @@ const kLeftOut = new Set([
 const kOtherType = new Set(["redis_expired_time_cap_reached_total"]);
 const kMoreLabels = { redis_instance_info: ["master_replid"] };
 
-function missing(...programs) {
-  const lacking = programs.filter((program) => {
-    try {
-      execFileSync("sh", ["-c", `command -v ${program}`], { stdio: "ignore" });
-      return false;
-    } catch {
-      return true;
-    }
-  });
-  return lacking.length > 0 ? `${lacking.join(" and ")} is not installed` : false;
-}
-
-/** The text format as name → {type, help, labels: set of "a,b", samples: "name{labels sorted}" → value}. */
-function parseText(text) {
-  const families = new Map();
-  let current;
-  for (const line of text.split("\n")) {
-    const comment = line.match(/^# (HELP|TYPE) (\S+) (.*)$/);
-    if (comment) {
-      const [, kind, name, rest] = comment;
-      current = families.get(name) ?? { labels: new Set(), samples: new Map() };
-      current[kind.toLowerCase()] = rest;
-      families.set(name, current);
-    } else if (line !== "" && !line.startsWith("#")) {
-      const [, name, , inner = "", value] = line.match(/^([^{ ]+)(\{(.*)\})? (\S+)$/);
-      const pairs = inner.match(/\w+="(?:[^"\\]|\\.)*"/g) ?? [];
-      current.labels.add(
-        pairs
-          .map((pair) => pair.split("=")[0])
-          .sort()
-          .join(","),
-      );
-      current.samples.set(`${name}{${pairs.sort().join(",")}}`, Number(value));
-    }
-  }
-  return families;
-}
-
-function startProgram(t, program, args) {
-  const child = spawn(program, args);
-  const running = { child, log: "" };
-  running.closed = new Promise((resolve) => child.on("close", resolve));
-  child.stdout.on("data", (part) => (running.log += part));
-  child.stderr.on("data", (part) => (running.log += part));
-  atEnd(t, async () => {
-    if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
-    await running.closed;
-  });
-  return running;
-}
-
-/** Sends commands written in lines, and gives what the server says. */
-function say(port, ...commands) {
-  return new Promise((resolve, reject) => {
-    const socket = net.connect(port, "127.0.0.1");
-    let answer = "";
-    socket.on("error", reject);
-    socket.on("data", (part) => (answer += part));
-    socket.on("end", () => resolve(answer));
-    socket.write(`${[...commands, "QUIT"].join("\r\n")}\r\n`);
-  });
-}
-
-async function startRedis(t, args = []) {
-  const port = await freePort();
-  const dir = scratch(t);
-  const always = ["--bind", "127.0.0.1", "--port", `${port}`, "--dir", dir, "--save", "", "--daemonize", "no"];
-  const redis = startProgram(t, "redis-server", [...always, ...args]);
-  await until(
-    async () => {
-      assert.equal(redis.child.exitCode, null, redis.log);
-      return /PONG|NOAUTH/.test(await say(port, "PING"));
-    },
-    "an answer of redis-server",
-    20_000,
-  );
-  return { ...redis, port, dir, address: `127.0.0.1:${port}` };
-}
-
 async function startExporter(t, address) {
   const port = await freePort();
   const args = [`-redis.addr=redis://${address}`, `-web.listen-address=127.0.0.1:${port}`];
   const exporter = startProgram(t, "prometheus-redis-exporter", args);
-  const page = async () => parseText((await request(`http://127.0.0.1:${port}/metrics`)).text);
+  const page = async () => parseText((await request(`http://127.0.0.1:${port}/metrics`)).text).families;
   await until(
     async () => {
       assert.equal(exporter.child.exitCode, null, exporter.log);
@@ -116,7 +38,7 @@ async function startQuarterdeck(t, instance) {
   quarterdeck.page = async () => {
     const answer = await quarterdeck.get("/exporters/redis/metrics");
     assert.equal(answer.status, 200, answer.text);
-    return parseText(answer.text);
+    return parseText(answer.text).families;
   };
   return quarterdeck;
 }

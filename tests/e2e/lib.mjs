@@ -1,6 +1,6 @@
 // What the end-to-end tests share: the real program, a scrape target, a webhook receiver, small helpers.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
@@ -40,6 +40,37 @@ export function scratch(t) {
   const dir = mkdtempSync(path.join(tmpdir(), "qd-e2e-"));
   atEnd(t, () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
   return dir;
+}
+
+// Debian has servers where only root's PATH looks.
+const kPath = `${process.env.PATH}:/usr/sbin:/sbin`;
+
+/** Why a test that needs these programs is skipped, or false. */
+export function missing(...programs) {
+  const lacking = programs.filter((program) => {
+    try {
+      execFileSync("sh", ["-c", `command -v ${program}`], { stdio: "ignore", env: { PATH: kPath } });
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  return lacking.length > 0 ? `${lacking.join(" and ")} is not installed` : false;
+}
+
+/** Starts a program that ends with the test at the latest; `log` is what it has said. */
+export function startProgram(t, program, args, env = {}) {
+  const child = spawn(program, args, { env: { ...process.env, PATH: kPath, ...env } });
+  const running = { child, log: "" };
+  running.closed = new Promise((resolve) => child.on("close", resolve));
+  child.stdout.on("data", (part) => (running.log += part));
+  child.stderr.on("data", (part) => (running.log += part));
+  running.stop = async (signal = "SIGKILL") => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    await running.closed;
+  };
+  atEnd(t, () => running.stop());
+  return running;
 }
 
 /** Waits until `probe` gives something true, and gives it; fails with `what` after `ms`. */

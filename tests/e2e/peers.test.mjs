@@ -6,7 +6,8 @@ import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
 import { gunzipSync } from "node:zlib";
-import { freePort, request, root, scratch, serve, start, until, writeConfig } from "./lib.mjs";
+import { parseText } from "./exposition.mjs";
+import { freePort, missing, request, root, scratch, serve, start, until, writeConfig } from "./lib.mjs";
 
 // What node_exporter 1.5 measures by default, but for systemd.
 const kCollectors = (
@@ -14,21 +15,13 @@ const kCollectors = (
   "infiniband ipvs loadavg mdadm meminfo netclass netdev netstat nfs nfsd nvme os powersupplyclass pressure rapl " +
   "schedstat selinux sockstat softnet stat tapestats textfile thermal_zone time timex udp_queues uname vmstat xfs zfs"
 ).split(" ");
+// Those that node_exporter has switched off; who is in their states changes from moment to moment.
+const kOptIn = ["ethtool", "processes", "tcpstat"];
 
 // Labels that later releases of node_exporter added.
 const kLaterLabels = /adminstate="[^"]*",?|cntlid="[^"]*",?/g;
-
-function missing(...programs) {
-  const lacking = programs.filter((program) => {
-    try {
-      execFileSync("which", [program], { stdio: "ignore" });
-      return false;
-    } catch {
-      return true;
-    }
-  });
-  return lacking.length > 0 ? `${lacking.join(" and ")} is not installed` : false;
-}
+const parseNode = (text) =>
+  parseText(text.replace(/^node_(network|nvme)_info\{.*\}/gm, (series) => series.replace(kLaterLabels, "")));
 
 /** Starts a peer that serves HTTP on `port`, and waits for its answer. */
 async function startPeer(t, program, args, port, cwd) {
@@ -53,12 +46,12 @@ async function startPeer(t, program, args, port, cwd) {
   return peer;
 }
 
-async function startNodeExporter(t, more = []) {
+async function startNodeExporter(t, collectors = kCollectors, more = []) {
   const port = await freePort();
   const args = [
     `--web.listen-address=127.0.0.1:${port}`,
     "--collector.disable-defaults",
-    ...kCollectors.map((name) => `--collector.${name}`),
+    ...collectors.map((name) => `--collector.${name}`),
     // The defaults of node_exporter itself, which Debian narrows.
     "--collector.netdev.device-exclude=",
     "--collector.filesystem.mount-points-exclude=^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)",
@@ -68,41 +61,23 @@ async function startNodeExporter(t, more = []) {
   return startPeer(t, "prometheus-node-exporter", args, port);
 }
 
-/** The text format as {families: name → {type, help}, series: "name{labels sorted}" → {family, value}}. */
-function parseText(text) {
-  const families = new Map();
-  const series = new Map();
-  let family;
-  for (const line of text.split("\n")) {
-    const comment = line.match(/^# (HELP|TYPE) (\S+) (.*)$/);
-    if (comment) {
-      const [, kind, name, rest] = comment;
-      if (!families.has(name)) families.set(name, {});
-      families.get(name)[kind.toLowerCase()] = rest;
-      family = name;
-    } else if (line !== "" && !line.startsWith("#")) {
-      const [, name, , all = "", value] = line.match(/^([^{ ]+)(\{(.*)\})? (\S+)$/);
-      const labels = /^node_(network|nvme)_info$/.test(name) ? all.replace(kLaterLabels, "") : all;
-      const pairs = labels.match(/\w+="(?:[^"\\]|\\.)*"/g) ?? [];
-      series.set(`${name}{${pairs.sort().join(",")}}`, { family, value: Number(value) });
-    }
-  }
-  return { families, series };
-}
-
 const kNode = "/exporters/node/metrics";
 
 test("the host's metrics are those of node_exporter, in name, type, help, labels and value", {
   skip: missing("prometheus-node-exporter"),
 }, async (t) => {
-  const exporter = await startNodeExporter(t);
+  const exporter = await startNodeExporter(t, [...kCollectors, ...kOptIn]);
   const quarterdeck = await start(t);
-  const earlier = parseText((await quarterdeck.get(kNode)).text);
-  const theirs = parseText((await request(`${exporter.url}/metrics`)).text);
-  const later = parseText((await quarterdeck.get(kNode)).text);
+  const earlier = parseNode((await quarterdeck.get(kNode)).text);
+  const theirs = parseNode((await request(`${exporter.url}/metrics`)).text);
+  const later = parseNode((await quarterdeck.get(kNode)).text);
 
   const own = /^(go_|process_|promhttp_|node_exporter_build_info$)/;
-  const names = [...theirs.families.keys()].filter((name) => !own.test(name));
+  // Drivers of containers' virtual cables are left out.
+  const ofVeth = (name) =>
+    name.startsWith("node_ethtool_") &&
+    [...theirs.families.get(name).samples.keys()].every((key) => /device="veth/.test(key));
+  const names = [...theirs.families.keys()].filter((name) => !own.test(name) && !ofVeth(name));
   assert.ok(names.length > 150, `only ${names.length} families to compare`);
   for (const name of names) {
     const ours = later.families.get(name);
@@ -113,26 +88,26 @@ test("the host's metrics are those of node_exporter, in name, type, help, labels
 
   // Series are told apart alike; collectors that only we have are their own rows of node_scrape_collector_….
   const inTheirs = new Set(names.filter((name) => !name.startsWith("node_scrape_collector_")));
+  // States that nobody is in are told by us once they were seen, by them never; who is in one changes meanwhile.
+  const comesAndGoes = /^node_(processes_(threads_)?state|tcp_connection_states)\{|^node_ethtool_.*device="veth/;
   const keys = (page) =>
-    [...page.series]
-      .filter(([, { family }]) => inTheirs.has(family))
-      .map(([key]) => key)
-      .sort();
+    [...page.samples.keys()].filter((key) => inTheirs.has(page.familyOf.get(key)) && !comesAndGoes.test(key)).sort();
   assert.deepEqual(keys(later), keys(theirs));
-  for (const name of kCollectors) {
+  for (const name of [...kCollectors, ...kOptIn]) {
     const key = `node_scrape_collector_success{collector="${name}"}`;
-    assert.equal(later.series.get(key)?.value, theirs.series.get(key)?.value, key);
+    assert.equal(later.samples.get(key), theirs.samples.get(key), key);
   }
 
   const constant =
-    /^node_(boot_time_seconds|uname_info|os_info|os_version|memory_(MemTotal|SwapTotal|HugePages_Total|Hugepagesize|VmallocTotal)\w*|filesystem_(size_bytes|readonly|device_error)|filefd_maximum|entropy_pool_size_bits|nf_conntrack_entries_limit|disk_info|time_zone_offset_seconds|time_clocksource_\w+|netstat_Ip_Forwarding)\{/;
+    /^node_(boot_time_seconds|uname_info|os_info|os_version|memory_(MemTotal|SwapTotal|HugePages_Total|Hugepagesize|VmallocTotal)\w*|filesystem_(size_bytes|readonly|device_error)|filefd_maximum|entropy_pool_size_bits|nf_conntrack_entries_limit|disk_info|ethtool_info|network_(supported|advertised)_\w+|network_\w+_(supported|advertised)|processes_max_\w+|time_zone_offset_seconds|time_clocksource_\w+|netstat_Ip_Forwarding)\{/;
   // Idle and waiting time may run backwards by a tick in the kernel.
   const unsteady = /mode="(iowait|idle)"/;
   let between = 0;
   let equal = 0;
-  for (const [key, { family, value }] of theirs.series) {
+  for (const [key, value] of theirs.samples) {
+    const family = theirs.familyOf.get(key);
     if (!inTheirs.has(family)) continue;
-    const [low, high] = [earlier.series.get(key)?.value, later.series.get(key)?.value];
+    const [low, high] = [earlier.samples.get(key), later.samples.get(key)];
     if (constant.test(key)) {
       assert.equal(high, value, key);
       equal += 1;
@@ -175,7 +150,7 @@ for (const [name, beyond] of Object.entries(kBeyondIt)) {
     mkdirSync(path.join(tree, "root/etc"), { recursive: true });
     mkdirSync(path.join(tree, "root/run/udev"), { recursive: true });
     symlinkSync(path.join(tree, "udev/data"), path.join(tree, "root/run/udev/data"));
-    const exporter = await startNodeExporter(t, [
+    const exporter = await startNodeExporter(t, kCollectors, [
       `--path.procfs=${tree}/proc`,
       `--path.sysfs=${tree}/sys`,
       `--path.rootfs=${tree}/root`,
@@ -187,26 +162,48 @@ for (const [name, beyond] of Object.entries(kBeyondIt)) {
       return ["--set", `observe.host.${key}=${tree}/${directory}`];
     });
     const quarterdeck = await start(t, { args: [...set, "--set", "observe.containers.enabled=false"] });
-    const theirs = parseText((await request(`${exporter.url}/metrics`)).text);
-    const ours = parseText((await quarterdeck.get(kNode)).text);
+    const theirs = parseNode((await request(`${exporter.url}/metrics`)).text);
+    const ours = parseNode((await quarterdeck.get(kNode)).text);
 
     const own = /^(go_|process_|promhttp_|node_exporter_build_info)/;
     const lost = beyond.map((part) => `node_scrape_collector_success{collector="${part}"}`);
     let equal = 0;
-    for (const [key, { value }] of theirs.series) {
+    for (const [key, value] of theirs.samples) {
       if (own.test(key) || kOtherwise.some((otherwise) => otherwise.test(key)) || lost.includes(key)) continue;
-      assert.equal(ours.series.get(key)?.value, value, key);
+      assert.equal(ours.samples.get(key), value, key);
       equal += 1;
     }
-    for (const [key, { family }] of ours.series) {
-      if (!theirs.families.has(family) || kOtherwise.some((otherwise) => otherwise.test(key))) continue;
+    for (const key of ours.samples.keys()) {
+      if (!theirs.families.has(ours.familyOf.get(key)) || kOtherwise.some((otherwise) => otherwise.test(key))) continue;
       if (key.startsWith("node_scrape_collector_success")) continue;
-      assert.ok(theirs.series.has(key), `${key} is ours alone`);
+      assert.ok(theirs.samples.has(key), `${key} is ours alone`);
     }
     assert.ok(equal > 1500, `only ${equal} samples were compared`);
     t.diagnostic(`${equal} samples agree`);
   });
 }
+test("the CPUs' counters are those of node_exporter, for who asks", {
+  skip: missing("prometheus-node-exporter"),
+}, async (t) => {
+  const quarterdeck = await start(t, { args: ["--set", "observe.host.collectors.perf=true"] });
+  const ours = parseNode((await quarterdeck.get(kNode)).text);
+  const allowed = ours.samples.get('node_scrape_collector_success{collector="perf"}') === 1;
+  if (!allowed) {
+    assert.ok(quarterdeck.logged("perf_event_paranoid").length > 0, "the log says what it takes");
+    return t.skip("performance counters are not to be had here");
+  }
+  const exporter = await startNodeExporter(t, ["perf"]);
+  const theirs = parseNode((await request(`${exporter.url}/metrics`)).text);
+  const names = [...theirs.families.keys()].filter((name) => name.startsWith("node_perf_"));
+  assert.ok(names.length >= 5, names.join(" "));
+  for (const name of names) {
+    const [our, their] = [ours.families.get(name), theirs.families.get(name)];
+    assert.deepEqual([our?.type, our?.help], [their.type, their.help], name);
+    assert.deepEqual([...our.samples.keys()].sort(), [...their.samples.keys()].sort());
+  }
+  const plain = await start(t);
+  assert.ok(!(await plain.get(kNode)).text.includes("node_perf_"), "nobody asked");
+});
 
 /** What promtool says of a page: its exit code (1 for what it cannot read, 3 for names it frowns at) and its lines. */
 function promtool(text) {
@@ -223,7 +220,7 @@ function promtool(text) {
 test("promtool finds nothing wrong in what Quarterdeck exposes", {
   skip: missing("promtool", "prometheus-node-exporter"),
 }, async (t) => {
-  const exporter = await startNodeExporter(t);
+  const exporter = await startNodeExporter(t, [...kCollectors, ...kOptIn]);
   const quarterdeck = await start(t);
   assert.deepEqual(await promtool((await quarterdeck.get("/metrics")).text), { code: 0, lines: [] });
 

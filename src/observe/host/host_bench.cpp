@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "observe/host/host.h"
+#include "observe/host/parts.h"
 #include "observe/store_sink.h"
 #include "observe/text_sink.h"
 
@@ -90,9 +91,9 @@ class NullStore final : public store::metrics::Appendable {
 };
 
 template <typename Pass>
-void measure(benchmark::State& state, Pass pass) {
-  base::SystemClock clock;
-  HostCollector collector({}, clock, base::Log::silent());
+void measure(benchmark::State& state, Pass pass, const base::Clock& clock = base::SystemClock(),
+             const HostOptions& options = {}) {
+  HostCollector collector(options, clock, base::Log::silent());
   pass(collector);
   pass(collector);
   const std::uint64_t before = allocations;
@@ -110,6 +111,28 @@ void host_pass(benchmark::State& state) {
   state.counters["samples"] = static_cast<double>(sink.samples);
 }
 BENCHMARK(host_pass)->Unit(benchmark::kMicrosecond);
+
+// Each part alone, those that are off by default too; on a clock that stands still, so that what is dear is read at
+// each pass.
+void host_part(benchmark::State& state, std::string_view only) {
+  HostOptions options;
+  for (const PartKind& kind : part_kinds()) options.collectors[std::string(kind.name)] = kind.name == only;
+  NullSink sink;
+  const auto pass = [&](HostCollector& collector) {
+    sink.samples = 0;
+    (void)collector.collect(INT64_MAX, sink);
+  };
+  measure(state, pass, base::ManualClock(), options);
+  state.counters["samples"] = static_cast<double>(sink.samples);
+}
+
+const bool kPartsRegistered = [] {
+  for (const PartKind& kind : part_kinds()) {
+    benchmark::RegisterBenchmark(("host_part/" + std::string(kind.name)).c_str(), host_part, kind.name)
+        ->Unit(benchmark::kMicrosecond);
+  }
+  return true;
+}();
 
 void host_pass_as_text(benchmark::State& state) {
   std::string text;
@@ -175,51 +198,14 @@ std::optional<pid_t> start_node_exporter(int port) {
   std::vector<std::string> arguments = {"prometheus-node-exporter", "--collector.disable-defaults",
                                         "--web.disable-exporter-metrics", "--log.level=error",
                                         "--web.listen-address=127.0.0.1:" + std::to_string(port)};
-  for (const char* part : {"arp",
-                           "bcache",
-                           "bonding",
-                           "btrfs",
-                           "cgroups",
-                           "conntrack",
-                           "cpu",
-                           "cpufreq",
-                           "diskstats",
-                           "dmi",
-                           "edac",
-                           "entropy",
-                           "fibrechannel",
-                           "filefd",
-                           "filesystem",
-                           "hwmon",
-                           "infiniband",
-                           "ipvs",
-                           "loadavg",
-                           "mdadm",
-                           "meminfo",
-                           "netclass",
-                           "netdev",
-                           "netstat",
-                           "nfs",
-                           "nfsd",
-                           "nvme",
-                           "os",
-                           "powersupplyclass",
-                           "pressure",
-                           "rapl",
-                           "schedstat",
-                           "selinux",
-                           "sockstat",
-                           "softnet",
-                           "stat",
-                           "tapestats",
-                           "thermal_zone",
-                           "time",
-                           "timex",
-                           "udp_queues",
-                           "uname",
-                           "vmstat",
-                           "xfs",
-                           "zfs"}) {
+  for (const char* part :
+       {"arp",      "bcache",           "bonding",  "btrfs",      "cgroups", "conntrack",    "cpu",
+        "cpufreq",  "diskstats",        "dmi",      "edac",       "entropy", "ethtool",      "fibrechannel",
+        "filefd",   "filesystem",       "hwmon",    "infiniband", "ipvs",    "loadavg",      "mdadm",
+        "meminfo",  "netclass",         "netdev",   "netstat",    "nfs",     "nfsd",         "nvme",
+        "os",       "powersupplyclass", "pressure", "processes",  "rapl",    "schedstat",    "selinux",
+        "sockstat", "softnet",          "stat",     "tapestats",  "tcpstat", "thermal_zone", "time",
+        "timex",    "udp_queues",       "uname",    "vmstat",     "xfs",     "zfs"}) {
     arguments.push_back(std::string("--collector.") + part);
   }
   std::vector<char*> argv;

@@ -8,15 +8,19 @@
 #include <cerrno>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "observe/collector.h"
+#include "observe/family_info.h"
 #include "observe/kept_file.h"
 #include "observe/scan.h"
 #include "observe/utf8.h"
@@ -91,6 +95,25 @@ class Part {
   virtual ~Part() = default;
   virtual std::string_view name() const = 0;
   virtual Outcome collect(const Pass& pass) = 0;
+};
+
+inline void begin_family(Sink& sink, const FamilyInfo& family) {
+  sink.family(family.name, family.type, family.help);
+}
+
+// A family that begins with its first sample: one without is not told.
+class LazyFamily {
+ public:
+  LazyFamily(Sink& sink, const FamilyInfo& family) : sink_(sink), family_(family) {}
+  void sample(std::initializer_list<model::Label> labels, double value) {
+    if (!std::exchange(begun_, true)) begin_family(sink_, family_);
+    sink_.sample(labels, value);
+  }
+
+ private:
+  Sink& sink_;
+  const FamilyInfo& family_;
+  bool begun_ = false;
 };
 
 // Families whose names come from what a file says ("node_memory_MemTotal_bytes"): built when a field is first seen in
