@@ -1,6 +1,9 @@
 #include "observe/host/families.h"
 
 #include <array>
+#include <vector>
+
+#include "observe/host/opt_in_families.h"
 
 namespace qd::observe::host {
 namespace {
@@ -722,11 +725,25 @@ constexpr auto kLeftOut = std::to_array<LeftOut>({
 }  // namespace
 
 std::span<const FamilyInfo> families() {
-  return kFamilies;
+  static const std::vector<FamilyInfo> all = [] {
+    std::vector<FamilyInfo> found(kFamilies.begin(), kFamilies.end());
+    for (const auto& part :
+         {ethtool_families(), perf_families(), processes_families(), systemd_families(), tcpstat_families()}) {
+      found.insert(found.end(), part.begin(), part.end());
+    }
+    return found;
+  }();
+  return all;
 }
 
 std::span<const LeftOut> left_out() {
-  return kLeftOut;
+  static const std::vector<LeftOut> all = [] {
+    std::vector<LeftOut> found(kLeftOut.begin(), kLeftOut.end());
+    const auto opt_in = opt_in_left_out();
+    found.insert(found.end(), opt_in.begin(), opt_in.end());
+    return found;
+  }();
+  return all;
 }
 
 }  // namespace qd::observe::host
