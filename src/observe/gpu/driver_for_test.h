@@ -34,7 +34,7 @@
 namespace qd::observe::gpu {
 
 // The stand-in, with all functions; in gpu_test.cpp.
-extern const std::string_view kStandIn;
+extern const char* const kStandIn;
 
 inline constexpr std::string_view kOneGpu =
     "gpus 1\n"
@@ -98,7 +98,7 @@ class Driver {
   // Until the library is closed by all who had it open, a thread that hung in it among them.
   void wait_until_closed() const {
     for (int i = 0; i < 4'000; ++i) {
-      void* open = ::dlopen(kStandIn.data(), RTLD_NOW | RTLD_NOLOAD);
+      void* open = ::dlopen(kStandIn, RTLD_NOW | RTLD_NOLOAD);
       if (open == nullptr) return;
       ::dlclose(open);
       std::this_thread::sleep_for(std::chrono::milliseconds(5));

@@ -14,7 +14,7 @@
 
 namespace qd::observe::gpu {
 
-const std::string_view kStandIn = QD_NVML_NEW;
+const char* const kStandIn = QD_NVML_NEW;
 
 namespace {
 
