@@ -1,5 +1,7 @@
 #include "cli/observers.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -169,9 +171,11 @@ std::vector<DeclaredService> declared_services(const ObserverSettings& settings,
     auto& one = all.emplace_back(declared("blackbox", options.target, options, [bench](const auto& o) {
       return std::make_unique<observe::probe::TargetCollector>(o, bench.clock);
     }));
-    if (!options.name.empty()) one.service.name = options.name;
+    one.service.name =
+        options.name.empty() ? fmt::format("{} ({})", options.target, options.module_name) : options.name;
     one.service.variant = options.module_name;
-    one.tuning = {.interval_ms = options.interval_ms, .timeout_ms = options.timeout_ms};
+    one.tuning = {.interval_ms = options.interval_ms,
+                  .timeout_ms = options.timeout_ms > 0 ? options.timeout_ms : options.module.timeout_ms};
   }
   return all;
 }

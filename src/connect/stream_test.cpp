@@ -9,6 +9,8 @@
 #include <openssl/x509v3.h>
 #include <sys/un.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <future>
 #include <memory>
 
@@ -368,6 +370,21 @@ TEST(StreamTls, a_connection_goes_on_in_tls) {
   EXPECT_EQ(stream->read_line(100, in_ms(5000)), "hello");
   EXPECT_TRUE(stream->tls_details());
   EXPECT_EQ(failure(stream->start_tls({}, "127.0.0.1", in_ms(5000))).code, ErrorCode::kInvalid);
+}
+
+TEST(StreamTls, what_the_system_trusts_is_read_again_when_it_changed) {
+  TlsServer server;
+  const base::TempDirectory dir;
+  const auto file = dir.path() / "authorities.pem";
+  ::setenv("SSL_CERT_FILE", file.c_str(), 1);
+  EXPECT_EQ(failure(server.open({})).code, ErrorCode::kPermission);
+  std::filesystem::copy_file(server.certificate.cert, file);
+  EXPECT_TRUE(server.open({}));
+  EXPECT_TRUE(server.open({}));
+  std::filesystem::copy_file(Certificate().cert, file, std::filesystem::copy_options::overwrite_existing);
+  EXPECT_EQ(failure(server.open({})).code, ErrorCode::kPermission);
+  ::unsetenv("SSL_CERT_FILE");
+  EXPECT_EQ(failure(server.open({})).code, ErrorCode::kPermission);
 }
 
 TEST(StreamTls, the_session_is_told) {

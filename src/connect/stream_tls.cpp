@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "connect/tls_authorities.h"
 
 namespace qd::connect {
 namespace {
@@ -86,7 +87,7 @@ base::Result<std::unique_ptr<TlsSession>> TlsSession::create(const TlsOptions& o
                         "tls: a path has no host that a certificate could be for; set server_name");
     }
     if (options.ca_file.empty()) {
-      SSL_CTX_set_default_verify_paths(context);
+      if (!trust_system_authorities(context)) return base::fail(base::ErrorCode::kInternal, "tls: out of memory");
     } else if (SSL_CTX_load_verify_file(context, options.ca_file.c_str()) != 1) {
       return unreadable(options.ca_file, "ca_file");
     }

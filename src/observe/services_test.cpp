@@ -120,6 +120,26 @@ TEST_F(ServicesTest, what_is_declared_is_not_discovered_twice) {
   EXPECT_THAT(made, ElementsAre("declared 7", "b:1 ", "declared 8", "a:1 ")) << "found again";
 }
 
+TEST_F(ServicesTest, variants_of_one_address_are_watched_each_at_its_own_pace) {
+  auto slow = declared("a:1", 1);
+  slow.service.variant = "slow";
+  slow.tuning = {.interval_ms = 60'000, .timeout_ms = 2'000};
+  auto quick = declared("a:1", 2);
+  quick.service.variant = "quick";
+  services.declare({slow, quick, quick}, {});
+  ASSERT_THAT(made, ElementsAre("declared 1", "declared 2"));
+  pass();
+  const auto statuses = services.statuses();
+  ASSERT_EQ(statuses.size(), 2U);
+  for (const auto& status : statuses) {
+    const bool is_slow = status.service.variant == "slow";
+    EXPECT_EQ(status.report->interval_ms, is_slow ? 60'000 : 5'000);
+    EXPECT_EQ(status.report->timeout_ms, is_slow ? 2'000 : 5'000);
+  }
+  services.declare({slow}, {{"a:1", {.interval_ms = 30'000}}});
+  EXPECT_EQ(services.statuses().at(0).report->interval_ms, 30'000) << "what is said by name counts for more";
+}
+
 TEST_F(ServicesTest, labels_and_settings_tune_and_switch_off) {
   auto labelled = redis("a:1");
   labelled.tuning = {{"quarterdeck.interval", "30s"}, {"quarterdeck.timeout", "nonsense"}};

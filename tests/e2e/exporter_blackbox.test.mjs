@@ -94,10 +94,10 @@ function compare(theirs, ours) {
   return faults;
 }
 
-function listening(t, server, ...args) {
+function listening(t, server, host = "127.0.0.1") {
   return new Promise((resolve, reject) => {
     server.on("error", reject);
-    server.listen(0, "127.0.0.1", ...args, () => {
+    server.listen(0, host, () => {
       const sockets = new Set();
       server.on("connection", (socket) => {
         sockets.add(socket);
@@ -271,6 +271,8 @@ async function startTargets(t, keys) {
     response.end("hello, world");
   };
   ports.http = await listening(t, http.createServer({ keepAlive: false }, site));
+  // Not every machine has IPv6.
+  ports.http6 = await listening(t, http.createServer(site), "::1").catch(() => 0);
   ports.https = await listening(t, http2.createSecureServer({ ...secure, allowHTTP1: true }, site));
   ports.tls12 = await listening(
     t,
@@ -354,6 +356,8 @@ function modulesFile(ca) {
   dns_tcp: {prober: dns, dns: {transport_protocol: tcp, query_name: example.com, query_type: A}}
   dns_tls: {prober: dns, dns: {transport_protocol: tcp, dns_over_tls: true, query_name: example.com, query_type: A, tls_config: {ca_file: ${ca}}}}
   icmp: {prober: icmp, icmp: {preferred_ip_protocol: ip4}}
+  icmp6: {prober: icmp}
+  http_only4: {prober: http, http: {preferred_ip_protocol: ip4, ip_protocol_fallback: false}}
   grpc: {prober: grpc, grpc: {tls: false}}
   grpc_good: {prober: grpc, grpc: {service: good}}
   grpc_bad: {prober: grpc, grpc: {service: bad}}
@@ -459,6 +463,11 @@ test("probes tell what blackbox_exporter tells, with the same modules file", {
     ["http_2xx", "http://[::1/", 0],
     ["http_2xx", "ftp://localhost/", 0],
   ];
+  if (ports.http6 !== 0) {
+    const six = `http://[::1]:${ports.http6}/`;
+    cases.push(["post", six, 1], ["http_2xx", six, 1], ["http_only4", six, 0]);
+    cases.push(["tcp_connect", `[::1]:${ports.http6}`, 1]);
+  } else t.diagnostic("no IPv6 here: it is not compared");
   const faults = [];
   for (const [module, target, success] of cases) {
     const [theirs, ours] = await both(module, target);
@@ -487,6 +496,7 @@ test("probes tell what blackbox_exporter tells, with the same modules file", {
     if (parseText(ours).samples.get("probe_success{}") === 0 && parseText(theirs).samples.get("probe_success{}") === 0)
       return sub.skip("echo requests are not allowed here");
     assert.deepEqual(compare(theirs, ours), []);
+    if (ports.http6 !== 0) assert.deepEqual(compare(...(await both("icmp6", "::1"))), []);
   });
 
   await t.test("nginx with TLS", { skip: missing(kNginx) }, async (sub) => {

@@ -13,6 +13,7 @@
 
 #include "base/strings.h"
 #include "connect/http/client_easy.h"
+#include "connect/tls_authorities.h"
 
 namespace qd::connect::http {
 namespace {
@@ -61,6 +62,10 @@ long ssl_version(const TlsOptions& tls) {
                                                CURL_SSLVERSION_MAX_TLSv1_1, CURL_SSLVERSION_MAX_TLSv1_2,
                                                CURL_SSLVERSION_MAX_TLSv1_3};
   return kMin.at(static_cast<std::size_t>(tls.min_version)) | kMax.at(static_cast<std::size_t>(tls.max_version));
+}
+
+CURLcode trust_system(CURL* /*easy*/, void* context, void* /*user*/) {
+  return trust_system_authorities(static_cast<ssl_ctx_st*>(context)) ? CURLE_OK : CURLE_OUT_OF_MEMORY;
 }
 
 bool appended(CurlList& list, const std::string& line) {
@@ -257,9 +262,13 @@ void Exchanger::Handle::set_tls() {
     curl_easy_setopt(curl, CURLOPT_SSL_CIPHER_LIST, "DEFAULT@SECLEVEL=0");
   curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, tls.insecure_skip_verify ? 0L : 1L);
   curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, tls.insecure_skip_verify ? 0L : 2L);
+  curl_easy_setopt(curl, CURLOPT_CAPATH, nullptr);  // else the system's authorities are trusted beside ca_file
   if (!tls.ca_file.empty()) {
     curl_easy_setopt(curl, CURLOPT_CAINFO, tls.ca_file.c_str());
-    curl_easy_setopt(curl, CURLOPT_CAPATH, nullptr);  // else the system's authorities are trusted beside it
+  } else {
+    // curl would read them for each request.
+    curl_easy_setopt(curl, CURLOPT_CAINFO, nullptr);
+    curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, &trust_system);
   }
   if (!tls.cert_file.empty()) curl_easy_setopt(curl, CURLOPT_SSLCERT, tls.cert_file.c_str());
   if (!tls.key_file.empty()) curl_easy_setopt(curl, CURLOPT_SSLKEY, tls.key_file.c_str());

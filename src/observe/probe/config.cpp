@@ -47,7 +47,7 @@ void declare(model::config::Schema& schema, ProbeSettings& settings) {
                 return {};
               });
               item.text("module", options.module_name, "The name of a module.");
-              item.text("name", options.name, "What people call it; the target when empty.");
+              item.text("name", options.name, "What people call it; the target and its module when empty.");
               item.duration_ms("interval", options.interval_ms, "How often.", kShortestMs, kLongestMs);
               item.duration_ms("timeout", options.timeout_ms,
                                "How long a probe may take: the module's timeout, or 10s, or the interval where that is "

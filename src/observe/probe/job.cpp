@@ -115,19 +115,19 @@ void tell_tls(const connect::TlsDetails& tls, bool chain_expiry, Samples& sample
 }
 
 base::Result<connect::ServerAddress> split_target(std::string_view target, std::uint16_t usual_port) {
+  std::string whole(target);
   if (usual_port != 0) {
-    const auto bracket = target.rfind(']');
+    const bool bracketed = target.starts_with('[');
     const auto colon = target.find(':');
-    const bool bare_v6 = bracket == std::string_view::npos && colon != std::string_view::npos &&
-                         target.find(':', colon + 1) != std::string_view::npos;
-    const bool has_port =
-        !bare_v6 && (bracket == std::string_view::npos ? colon != std::string_view::npos : bracket + 1 < target.size());
-    if (!has_port) {
-      return connect::parse_server_address(bare_v6 ? fmt::format("[{}]:{}", target, usual_port)
-                                                   : fmt::format("{}:{}", target, usual_port));
+    const bool bare_v6 =
+        !bracketed && colon != std::string_view::npos && target.find(':', colon + 1) != std::string_view::npos;
+    if (bare_v6) {
+      whole = fmt::format("[{}]:{}", target, usual_port);
+    } else if (bracketed ? target.ends_with(']') : colon == std::string_view::npos) {
+      whole = fmt::format("{}:{}", target, usual_port);
     }
   }
-  auto server = connect::parse_server_address(target);
+  auto server = connect::parse_server_address(whole);
   if (server && server->is_path())
     return base::fail(ErrorCode::kInvalid, fmt::format("{:?} is a path; write \"host:port\"", target));
   return server;

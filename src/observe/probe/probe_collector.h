@@ -20,7 +20,7 @@ namespace qd::observe::probe {
 struct TargetOptions {
   std::string target;
   std::string module_name = "http_2xx";
-  std::string name;  // for people; the target when empty
+  std::string name;  // for people; the target and its module when empty
   std::int64_t interval_ms = 15'000;
   std::int64_t timeout_ms = 0;  // 0: the module's, or 10 s, or the interval where that is shorter
   Module module;                // once the modules are known

@@ -10,6 +10,7 @@
 #include "connect/fake_server_for_test.h"
 #include "connect/http/http_test_support.h"
 #include "observe/probe/families.h"
+#include "observe/probe/job.h"
 #include "observe/probe/modules_file.h"
 #include "observe/probe/probe_collector.h"
 #include "observe/recording_sink.h"
@@ -163,6 +164,16 @@ TEST(HttpProbe, answers_are_judged) {
   EXPECT_THAT(why("compression: gzip"), HasSubstr("gzip"));
 }
 
+TEST(HttpProbe, a_proxy_is_asked_in_place_of_the_target) {
+  FakeSite proxy{.answer = [](const std::string&) { return http_response("200 OK"); }};
+  const auto done =
+      probed("{prober: http, http: {skip_resolve_phase_with_proxy: true, proxy_url: \"" + proxy.url("") + "\"}}",
+             "http://no.such.host.invalid/x");
+  EXPECT_EQ(done.why(), "");
+  ASSERT_EQ(proxy.seen().size(), 1U);
+  EXPECT_THAT(proxy.seen()[0], HasSubstr("GET http://no.such.host.invalid/x "));
+}
+
 TEST(HttpProbe, a_certificate_is_told) {
   const base::TempDirectory dir;
   const auto cert = (dir.path() / "cert.pem").string();
@@ -208,6 +219,21 @@ TEST(HttpProbe, nobody_and_silence_are_told_apart) {
   EXPECT_EQ(done.status.error().code(), base::ErrorCode::kTimeout);
   EXPECT_GE(*done.value("probe_duration_seconds"), 0.1);
   EXPECT_EQ(probed("{prober: http}", "http://").status.error().code(), base::ErrorCode::kInvalid);
+}
+
+TEST(Job, targets_are_split_into_host_and_port) {
+  const auto split = [](std::string_view target, std::uint16_t usual) -> std::string {
+    const auto server = split_target(target, usual);
+    return server ? fmt::format("{} {}", server->host, server->port) : "refused";
+  };
+  EXPECT_EQ(split("a:1", 53), "a 1");
+  EXPECT_EQ(split("a", 53), "a 53");
+  EXPECT_EQ(split("a", 0), "refused");
+  EXPECT_EQ(split("::1", 53), "::1 53");
+  EXPECT_EQ(split("[::1]", 53), "::1 53");
+  EXPECT_EQ(split("[::1]:5353", 53), "::1 5353");
+  for (const char* wrong : {"", "a:", ":1", "a:x", "a:0", "/run/x", "[::1", "[]"})
+    EXPECT_EQ(split(wrong, 53), "refused") << wrong;
 }
 
 TEST(TcpProbe, a_dialogue_is_held) {

@@ -34,6 +34,7 @@ void write_time(JsonWriter& json, std::string_view name, model::TimestampMs time
 void write_service(JsonWriter& json, const observe::ServiceStatus& status) {
   const auto& service = status.service;
   json.begin_object().field("kind", service.kind).field("name", service.name).field("address", service.address);
+  json.field("variant", service.variant);
   json.field("instance", service.address).field("origin", to_string(service.origin));
   json.field("foundBy", service.found_by).field("project", service.project).field("service", service.service);
   json.field("replica", service.replica).field("containerId", service.container_id);

@@ -121,7 +121,13 @@ function Group({ group, range, now }) {
       </header>
       <ul>
         {group.services.map((service) => (
-          <Row key={service.address} service={service} pictures={pictures} answers={answers} now={now} />
+          <Row
+            key={`${service.address} ${service.variant}`}
+            service={service}
+            pictures={pictures}
+            answers={answers}
+            now={now}
+          />
         ))}
       </ul>
     </section>
