@@ -100,6 +100,7 @@ class PowerSupplyPart final : public AttributesPart {
                  {{"power_supply", name}}, supply + std::string(file), read);
       }
       std::vector<Attributes::Text> texts;
+      texts.reserve(kTexts.size());
       for (const std::string_view file : kTexts) {
         texts.push_back({.name = file, .path = supply + std::string(file), .or_nothing = true});
       }
