@@ -2,7 +2,7 @@
 // and both must say the same of the same machine and the same target.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
 import { gunzipSync } from "node:zlib";
@@ -203,6 +203,76 @@ test("the CPUs' counters are those of node_exporter, for who asks", {
   }
   const plain = await start(t);
   assert.ok(!(await plain.get(kNode)).text.includes("node_perf_"), "nobody asked");
+});
+
+/** Mounts a Btrfs of two loop devices; the reason why not where this machine cannot. */
+function mountBtrfs(t) {
+  const dir = scratch(t);
+  const devices = [];
+  const run = (program, ...args) =>
+    execFileSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  try {
+    for (const name of ["one", "two"]) {
+      const image = path.join(dir, name);
+      writeFileSync(image, "");
+      truncateSync(image, 200 << 20);
+      const device = run("losetup", "--find", "--show", image).trim();
+      devices.push(device);
+      t.after(() => run("losetup", "--detach", device));
+    }
+    run("mkfs.btrfs", "--quiet", "--label", "two disks", "--data", "raid1", "--metadata", "raid1", ...devices);
+    const point = path.join(dir, "a mount");
+    mkdirSync(point);
+    run("mount", "-t", "btrfs", devices[0], point);
+    // The exporter may have it open at that moment.
+    return { point, unmount: () => run("umount", "--lazy", point) };
+  } catch (error) {
+    return { reason: `no Btrfs can be mounted here: ${error.message.split("\n").at(-1)}` };
+  }
+}
+
+test("a Btrfs of two disks is told as node_exporter tells it, disk by disk", {
+  skip: missing("prometheus-node-exporter", "mkfs.btrfs", "losetup"),
+}, async (t) => {
+  const { reason, point, unmount } = mountBtrfs(t);
+  if (reason) return t.skip(reason);
+  try {
+    const exporter = await startNodeExporter(t);
+    const quarterdeck = await start(t);
+    const theirs = parseText((await request(`${exporter.url}/metrics`)).text);
+    const ours = parseText((await quarterdeck.get(kNode)).text);
+    const of = (page) => [...page.series].filter(([key]) => key.startsWith("node_btrfs_"));
+    const told = of(theirs);
+    assert.ok(
+      told.some(([key]) => key.startsWith("node_btrfs_device_errors_total{")),
+      "no errors of disks",
+    );
+    // 1.5 does not tell of commits.
+    const commits = /^node_btrfs_(commit|last_commit|max_commit)/;
+    assert.deepEqual(
+      of(ours)
+        .filter(([key]) => !commits.test(key))
+        .map(([key, { value }]) => [key, value])
+        .sort(),
+      told.map(([key, { value }]) => [key, value]).sort(),
+    );
+    for (const [name, { type, help }] of theirs.families) {
+      if (name.startsWith("node_btrfs_")) assert.deepEqual(ours.families.get(name), { type, help });
+    }
+    // What is kept open could not be unmounted.
+    const open = `/proc/${quarterdeck.child.pid}/fd`;
+    const targets = readdirSync(open).map((fd) => {
+      try {
+        return readlinkSync(path.join(open, fd));
+      } catch {
+        return "";
+      }
+    });
+    assert.ok(!targets.some((target) => target.startsWith(point)), "the mount is kept open");
+    t.diagnostic(`${told.length} samples agree`);
+  } finally {
+    unmount();
+  }
 });
 
 /** What promtool says of a page: its exit code (1 for what it cannot read, 3 for names it frowns at) and its lines. */

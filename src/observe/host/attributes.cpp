@@ -11,6 +11,16 @@
 #include "base/strings.h"
 
 namespace qd::observe::host {
+namespace {
+
+// A page, which is all that a file of sysfs can hold.
+constexpr std::size_t kTextBytesMax = 4096;
+
+std::string_view trimmed(std::string_view text) {
+  return base::trim(text.substr(0, kTextBytesMax));
+}
+
+}  // namespace
 
 std::optional<double> read_integer(std::string_view text) {
   if (text.starts_with('-')) {
@@ -54,7 +64,7 @@ std::optional<double> read_binary_units(std::string_view text) {
 std::optional<std::string> text_of(FileReader& reader, const std::string& path) {
   const auto text = reader.read_once(path.c_str());
   if (!text) return std::nullopt;
-  std::string value(base::trim(*text));
+  std::string value(trimmed(*text));
   make_utf8(value);
   return value;
 }
@@ -146,7 +156,7 @@ bool Attributes::read_sources(Series& series) {
       if (source.text.required) return false;
       source.value = source.text.otherwise;
     } else {
-      std::string_view value = base::trim(*text);
+      std::string_view value = trimmed(*text);
       if (value.starts_with(source.text.without_prefix)) value.remove_prefix(source.text.without_prefix.size());
       source.value = value;
       make_utf8(source.value);

@@ -102,7 +102,9 @@ class InfinibandPart final : public AttributesPart {
   // Milliseconds, told in whole seconds.
   static std::optional<double> read_lifespan(std::string_view text) {
     const auto milliseconds = decimal(text);
-    return milliseconds ? std::optional(static_cast<double>(*milliseconds / 1000)) : std::nullopt;
+    if (!milliseconds) return std::nullopt;
+    const std::uint64_t seconds = *milliseconds / 1000;
+    return static_cast<double>(seconds);
   }
 
   static std::span<const PortCounter> counters();

@@ -80,7 +80,11 @@ constexpr auto kFamilies = std::to_array<FamilyInfo>({
      "block_group_type,mode,uuid"},
     {"node_btrfs_commit_seconds_total", kCounter, "Sum of the duration of all commits, in seconds", "uuid"},
     {"node_btrfs_commits_total", kCounter, "The total number of commits that have occurred.", "uuid"},
-    {"node_btrfs_device_size_bytes", kGauge, "Size of a device that is part of the filesystem.", "device,uuid"},
+    {"node_btrfs_device_errors_total", kCounter, "Errors reported for the device", "btrfs_dev_uuid,device,type,uuid"},
+    {"node_btrfs_device_size_bytes", kGauge, "Size of a device that is part of the filesystem.",
+     "btrfs_dev_uuid,device,uuid"},
+    {"node_btrfs_device_unused_bytes", kGauge, "Unused bytes unused on a device that is part of the filesystem.",
+     "btrfs_dev_uuid,device,uuid"},
     {"node_btrfs_global_rsv_size_bytes", kGauge, "Size of global reserve.", "uuid"},
     {"node_btrfs_info", kGauge, "Filesystem information", "label,uuid"},
     {"node_btrfs_last_commit_seconds", kGauge, "Duration of the most recent commit, in seconds", "uuid"},
@@ -716,8 +720,6 @@ constexpr auto kFamilies = std::to_array<FamilyInfo>({
 });
 
 constexpr auto kLeftOut = std::to_array<LeftOut>({
-    {"node_btrfs_device_errors_total", "takes a control call on the mounted file system, not a file"},
-    {"node_btrfs_device_unused_bytes", "takes a control call on the mounted file system, not a file"},
     {"node_network_altnames_info",
      "told where the devices are asked over netlink, which node_exporter does not by default"},
 });

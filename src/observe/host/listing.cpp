@@ -47,7 +47,6 @@ void Listing::read() {
     const auto size = ::readlinkat(descriptor, entry.d_name, target.data(), target.size());
     if (size > 0) found.target.assign(target.data(), static_cast<std::size_t>(size));
   });
-  std::sort(found_.begin(), found_.end());
 }
 
 bool Listing::changed(const Pass& pass, bool now) {
@@ -63,6 +62,7 @@ bool Listing::changed(const Pass& pass, bool now) {
   known_.assign(found_.begin(), found_.end());
   names_.clear();
   for (const Entry& entry : known_) names_.push_back(entry.name);
+  std::sort(names_.begin(), names_.end());
   return true;
 }
 

@@ -42,7 +42,7 @@ class Listing {
   struct Entry {
     std::string name;
     std::string target;
-    auto operator<=>(const Entry&) const = default;
+    bool operator==(const Entry&) const = default;
   };
   void read();
 
@@ -50,7 +50,7 @@ class Listing {
   std::uint64_t next_ = 0;    // the pass that lists again
   std::uint64_t forget_ = 0;  // the pass from which on it counts as changed
   int error_ = 0;
-  Rows<Entry> found_;
+  Rows<Entry> found_;  // in the order of the directory, which is the same each time and so needs no new strings
   std::vector<Entry> known_;
   std::vector<std::string> names_;
 };

@@ -99,9 +99,9 @@ class PowerSupplyPart final : public AttributesPart {
         rows.add({"node_power_supply_" + shown, kGauge, shown + " value of /sys/class/power_supply/<power_supply>."},
                  {{"power_supply", name}}, supply + std::string(file), read);
       }
-      std::vector<Attributes::Text> texts;
-      for (const std::string_view file : kTexts) {
-        texts.push_back({.name = file, .path = supply + std::string(file), .or_nothing = true});
+      std::vector<Attributes::Text> texts(kTexts.size());
+      for (std::size_t i = 0; i < kTexts.size(); ++i) {
+        texts[i] = {.name = kTexts[i], .path = supply + std::string(kTexts[i]), .or_nothing = true};
       }
       rows.add_info({"node_power_supply_info", kGauge, "info of /sys/class/power_supply/<power_supply>."},
                     {{"power_supply", name}}, std::move(texts));
