@@ -23,6 +23,7 @@
 #include "observe/host/directory.h"
 #include "observe/host/link_modes.h"
 #include "observe/host/opt_in_families.h"
+#include "observe/host/own_network.h"
 #include "observe/host/pace.h"
 #include "observe/host/parts.h"
 #include "observe/utf8.h"
@@ -89,6 +90,7 @@ constexpr std::array<Common, 7> kCommon = {{
     {"tx_packets", "node_ethtool_transmitted_packets_total"},
 }};
 
+constexpr std::string_view kOtherNetwork = "SIOCETHTOOL: this process is not in the machine's network";
 constexpr std::size_t kDevicesMax = 4096;
 constexpr std::string_view kTooManyDevices = "network devices, of which at most 4096 are asked";
 // Network cards have several hundred; those with a queue for each of many CPUs, some thousands.
@@ -128,6 +130,7 @@ class EthtoolPart final : public Part {
   std::string_view name() const override { return "ethtool"; }
 
   Outcome collect(const Pass& pass) override {
+    if (calls_ == nullptr) return Outcome::failed(ENOENT, kOtherNetwork);
     const std::int64_t from_ns = pass.clock.monotonic_ns();
     if (pace_.due(from_ns)) {
       outcome_ = refresh(pass);
@@ -448,7 +451,7 @@ std::unique_ptr<Part> ethtool_part(const Roots& roots, std::unique_ptr<EthtoolCa
 }
 
 std::unique_ptr<Part> ethtool_part(FileReader&, const Roots& roots) {
-  return ethtool_part(roots, std::make_unique<KernelCalls>());
+  return ethtool_part(roots, is_own_network(roots) ? std::make_unique<KernelCalls>() : nullptr);
 }
 
 }  // namespace qd::observe::host

@@ -17,7 +17,7 @@ class EthtoolCalls {
   virtual int call(const char* device, void* command) = 0;
 };
 
-// The part, for the devices in <sysfs>/class/net.
+// The part, for the devices in <sysfs>/class/net; it fails with ENOENT where `calls` is null.
 std::unique_ptr<Part> ethtool_part(const Roots& roots, std::unique_ptr<EthtoolCalls> calls);
 
 // A driver's name for a count as node_exporter writes it, "Queue[0] rx_errors" as "Queue_0_rx_errors"; and the metric

@@ -13,6 +13,7 @@
 #include "observe/host/link_modes.h"
 #include "observe/host/opt_in_families.h"
 #include "observe/host/part_for_test.h"
+#include "observe/host/parts.h"
 #include "observe/host/tree_for_test.h"
 
 namespace qd::observe::host {
@@ -222,6 +223,15 @@ TEST_F(HostEthtool, a_device_whose_counts_change_under_the_calls_waits_for_the_n
   const Told many = pass_of(*it, clock);
   EXPECT_EQ(many.outcome.error, EFBIG);
   EXPECT_EQ(many.value(R"(node_ethtool_b{device="eth0"})"), std::nullopt);
+}
+
+TEST_F(HostEthtool, another_network_is_not_asked_for_devices_of_the_same_name) {
+  tree.write("sys/class/net/lo", "");
+  FileReader reader;
+  const auto it = ethtool_part(reader, Roots{tree.at("proc"), tree.at("sys"), "", tree.at("proc/net")});
+  const Told told = pass_of(*it, clock);
+  EXPECT_EQ(told.outcome.error, ENOENT);
+  EXPECT_THAT(told.sink.values(), IsEmpty());
 }
 
 TEST(EthtoolLinkModes, are_each_named_once) {

@@ -1,13 +1,14 @@
 // TCP connections by state, and what waits in their queues.
 //
-// The kernel is asked for the sockets of this process's network; where the machine's /proc is another's (seen from a
-// container), or the kernel does not answer, /proc/net/tcp and tcp6 are read, which say the same more slowly
-// (Documentation/networking/proc_net_tcp.rst).
+// The kernel is asked for the sockets of this process's network; where the machine's is another (seen from a container
+// with a network of its own), or the kernel does not answer, /proc/net/tcp and tcp6 are read, which say the same more
+// slowly (Documentation/networking/proc_net_tcp.rst).
 
 #include <algorithm>
 #include <array>
 
 #include "observe/host/opt_in_families.h"
+#include "observe/host/own_network.h"
 #include "observe/host/pace.h"
 #include "observe/host/parts.h"
 #include "observe/host/sock_diag.h"
@@ -26,7 +27,7 @@ constexpr std::array<std::string_view, TcpSockets::kStates> kStateNames = {
 class TcpstatPart final : public Part {
  public:
   TcpstatPart(FileReader& reader, const Roots& roots)
-      : ask_kernel_(roots.procfs == "/proc"),
+      : ask_kernel_(is_own_network(roots)),
         tcp_(reader, roots.procfs_net + "/tcp"),
         tcp6_(reader, roots.procfs_net + "/tcp6") {}
   std::string_view name() const override { return "tcpstat"; }

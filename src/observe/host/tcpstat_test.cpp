@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "observe/host/opt_in_families.h"
+#include "observe/host/own_network.h"
 #include "observe/host/pace.h"
 #include "observe/host/part_for_test.h"
 #include "observe/host/parts.h"
@@ -130,6 +131,22 @@ void count_own_sockets(bool& had_network) {
 TEST(HostSockDiag, sockets_of_both_protocols_are_counted) {
   bool had_network = false;
   std::thread([&] { count_own_sockets(had_network); }).join();
+  if (!had_network) GTEST_SKIP() << "a network of its own is for root";
+}
+
+TEST(HostOwnNetwork, is_known_by_its_files_wherever_proc_is_mounted) {
+  const std::string self = "/proc/" + std::to_string(::getpid());
+  EXPECT_TRUE(is_own_network({"/proc", "/sys", "", "/proc/net"}));
+  EXPECT_TRUE(is_own_network({"/host/proc", "/sys", "", self + "/net"}));
+  Tree tree;
+  tree.write("proc/net/dev", "");
+  EXPECT_FALSE(is_own_network({tree.at("proc"), "/sys", "", tree.at("proc/net")}));
+  bool had_network = false;
+  std::thread([&] {
+    had_network = ::unshare(CLONE_NEWNET) == 0;
+    const std::string thread = "/proc/" + std::to_string(::gettid());
+    if (had_network) EXPECT_FALSE(is_own_network({"/host/proc", "/sys", "", thread + "/net"}));
+  }).join();
   if (!had_network) GTEST_SKIP() << "a network of its own is for root";
 }
 
