@@ -347,6 +347,7 @@ TEST(StreamTls, a_connection_goes_on_in_tls) {
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     to.sin_port = htons(static_cast<std::uint16_t>(secured.server->port()));
     const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    ASSERT_GE(socket, 0);
     ASSERT_EQ(::connect(socket, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
     FakePeer other(socket);
     std::thread back([&] {
