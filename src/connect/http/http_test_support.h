@@ -197,9 +197,11 @@ inline void write_certificate(const std::string& cert_file, const std::string& k
   X509_EXTENSION_free(extension);
   X509_sign(cert, key, EVP_sha256());
   std::FILE* const cert_out = std::fopen(cert_file.c_str(), "w");
+  QD_ASSERT(cert_out != nullptr, cert_file);
   PEM_write_X509(cert_out, cert);
   std::fclose(cert_out);
   std::FILE* const key_out = std::fopen(key_file.c_str(), "w");
+  QD_ASSERT(key_out != nullptr, key_file);
   PEM_write_PrivateKey(key_out, key, nullptr, nullptr, 0, nullptr, nullptr);
   std::fclose(key_out);
   X509_free(cert);
