@@ -29,6 +29,7 @@ void declare(model::config::Schema& schema, HostOptions& options) {
        "Where the machine's /proc is seen; in a container, where it is mounted.");
   path("observe.host.sysfs", options.sysfs, "Where the machine's /sys is seen.");
   path("observe.host.rootfs", options.rootfs, "Where the machine's / is seen: file systems are asked below it.");
+  schema.section("observe.host.textfile", "Metrics that other programs leave in files, as node_exporter reads them.");
   schema
       .strings(
           "observe.host.textfile.directories", options.textfile_directories,
