@@ -34,7 +34,12 @@ const kPorts = {
   memcached: { port: 9150, alive: "memcached_up" },
   redis: { port: 9121, alive: "redis_up" },
   nginx: { port: 9113, alive: "nginx_up" },
+  blackbox: { port: 9115, alive: "probe_success" },
 };
+
+/** Where a job's page is; a probe's says what is probed. */
+const pathOf = (job, { nginx }) =>
+  job === "blackbox" ? `/probe?module=http_2xx&target=${encodeURIComponent(`${nginx.url}/stub_status`)}` : "/metrics";
 
 // What promtool dislikes in names that are not ours to choose and that Debian's exporters do not have: those of later
 // releases, those that node_exporter takes from the kernel, and those of cAdvisor and memcached_exporter, which Debian
@@ -98,7 +103,9 @@ function settingsFor({ postgres, mariadb, redis, nginx, memcached }) {
 }
 
 /** Pages of Debian's exporters of the same servers, by job. */
-async function theirPages(t, { postgres, mariadb, redis, nginx }) {
+async function theirPages(t, servers) {
+  const { postgres, mariadb, redis, nginx } = servers;
+  const modules = writeConfig(scratch(t), "blackbox.yml", "modules: {http_2xx: {prober: http}}\n");
   const programs = {
     node: [
       "prometheus-node-exporter",
@@ -122,6 +129,10 @@ async function theirPages(t, { postgres, mariadb, redis, nginx }) {
       "prometheus-nginx-exporter",
       (port) => [`-web.listen-address=127.0.0.1:${port}`, `-nginx.scrape-uri=${nginx.url}/stub_status`],
     ],
+    blackbox: [
+      "prometheus-blackbox-exporter",
+      (port) => [`--web.listen-address=127.0.0.1:${port}`, `--config.file=${modules}`],
+    ],
   };
   const pages = {};
   for (const [job, [program, args, env]] of Object.entries(programs)) {
@@ -133,7 +144,7 @@ async function theirPages(t, { postgres, mariadb, redis, nginx }) {
     const exporter = startProgram(t, program, args(port), env);
     pages[job] = await until(async () => {
       assert.equal(exporter.child.exitCode, null, exporter.log);
-      const answer = await request(`http://127.0.0.1:${port}/metrics`);
+      const answer = await request(`http://127.0.0.1:${port}${pathOf(job, servers)}`);
       return answer.status === 200 ? answer.text : undefined;
     }, `a page of ${program}`);
     await exporter.stop();
@@ -153,11 +164,14 @@ function promtool(text) {
   });
 }
 
-async function startPrometheus(t) {
+async function startPrometheus(t, servers) {
   const dir = scratch(t);
-  const jobs = Object.entries(kPorts).map(
-    ([job, { port }]) => `  - {job_name: ${job}, static_configs: [{targets: ["127.0.0.1:${port}"]}]}`,
-  );
+  const jobs = Object.entries(kPorts).map(([job, { port }]) => {
+    const { pathname, searchParams } = new URL(pathOf(job, servers), "http://localhost");
+    const params = JSON.stringify(Object.fromEntries([...searchParams].map(([key, value]) => [key, [value]])));
+    const from = `metrics_path: ${pathname}, params: ${params}, static_configs: [{targets: ["127.0.0.1:${port}"]}]`;
+    return `  - {job_name: ${job}, ${from}}`;
+  });
   const config = `global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n${jobs.join("\n")}\n`;
   const port = await freePort();
   const prometheus = startProgram(t, "prometheus", [
@@ -188,7 +202,7 @@ async function inside(t) {
     async (t) => {
       const theirs = await theirPages(t, servers);
       for (const [job, { port }] of Object.entries(kPorts)) {
-        const page = await request(`http://127.0.0.1:${port}/metrics`);
+        const page = await request(`http://127.0.0.1:${port}${pathOf(job, servers)}`);
         assert.equal(page.status, 200, job);
         if (theirs[job] === undefined && !kWithoutPeer.includes(job)) continue;
         const theirLines = await promtool(theirs[job] ?? "");
@@ -202,8 +216,12 @@ async function inside(t) {
     },
   );
 
-  const prometheus = await startPrometheus(t);
-  await until(async () => Object.keys(await prometheus.query("up")).length === 7, "a first scrape of all", 20_000);
+  const prometheus = await startPrometheus(t, servers);
+  await until(
+    async () => Object.keys(await prometheus.query("up")).length === Object.keys(kPorts).length,
+    "a first scrape of all",
+    20_000,
+  );
   await sleep(kSeconds * 1000);
 
   const { activeTargets } = await prometheus.get("targets?state=active");
