@@ -249,10 +249,10 @@ class NodeExporter(Server):
     ready_path = "/"
     # What Quarterdeck's host collector measures.
     COLLECTORS = (
-        "arp bcache bonding btrfs cgroups conntrack cpu cpufreq diskstats dmi edac entropy fibrechannel filefd "
+        "arp bcache bonding btrfs cgroups conntrack cpu cpufreq diskstats dmi edac entropy ethtool fibrechannel filefd "
         "filesystem hwmon infiniband ipvs loadavg mdadm meminfo netclass netdev netstat nfs nfsd nvme os "
-        "powersupplyclass pressure rapl schedstat selinux sockstat softnet stat tapestats textfile thermal_zone time "
-        "timex udp_queues uname vmstat xfs zfs"
+        "powersupplyclass pressure processes rapl schedstat selinux sockstat softnet stat tapestats tcpstat textfile "
+        "thermal_zone time timex udp_queues uname vmstat xfs zfs"
     ).split()
 
     def command(self):

@@ -35,6 +35,8 @@ const kPorts = {
   redis: { port: 9121, alive: "redis_up" },
   nginx: { port: 9113, alive: "nginx_up" },
   blackbox: { port: 9115, alive: "probe_success" },
+  // Empty where there is no GPU.
+  dcgm: { port: 9400, alive: "up" },
 };
 
 /** Where a job's page is; a probe's says what is probed. */
@@ -53,7 +55,7 @@ const kNotOurs = {
     /^redis_(current_eviction_exceeded_time_ms|eviction_exceeded_time_ms_total|expire_cycle_cpu_time_ms_total) metric names should not contain abbreviated units$|^redis_(memory_used_vm|rdb_saves)_total non-counter metrics should not have "_total" suffix$/,
 };
 // Debian has no exporter for them: promtool must like their pages by themselves.
-const kWithoutPeer = ["cadvisor", "memcached"];
+const kWithoutPeer = ["cadvisor", "memcached", "dcgm"];
 
 function lacking() {
   if (spawnSync("unshare", ["--net", "true"]).status !== 0) return "a network of its own is not to be had here";
