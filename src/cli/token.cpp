@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 
+#include "base/assert.h"
 #include "base/strings.h"
 #include "cli/command.h"
 #include "cli/data_dir.h"
@@ -43,10 +44,12 @@ base::Result<int> list(store::state::Tokens& tokens, bool as_json) {
     if (as_json) {
       array.push_back({{"id", token.id},
                        {"name", token.name},
+                       {"scope", store::state::to_string(token.scope)},
                        {"created", base::format_time(token.created_ms)},
                        {"revoked", token.revoked_ms == 0 ? "" : base::format_time(token.revoked_ms)}});
     } else {
-      fmt::print("{}  {}  {:24}  {}\n", token.id, base::format_time(token.created_ms), token.name, state);
+      fmt::print("{}  {}  {:24}  {:4}  {}\n", token.id, base::format_time(token.created_ms), token.name,
+                 store::state::to_string(token.scope), state);
     }
   }
   if (as_json)
@@ -69,11 +72,19 @@ void add_token(CommandLine& root) {
     flags->add_to(made);
     return made;
   };
-  auto make = add("add", "Make a token and print it, once", "Example: quarterdeck token add deploy");
+  auto make = add("add", "Make a token and print it, once",
+                  "Examples:\n"
+                  "  quarterdeck token add deploy\n"
+                  "  quarterdeck token add web-1 --scope send");
   make.option("NAME", *name, "what it is for", {.required = true});
+  auto scope = std::make_shared<std::string>("all");
+  make.option("--scope", *scope, "what it may: everything, only look, or only send data in, as a host that forwards",
+              {.shows_default = true, .one_of = {"all", "read", "send"}});
   make.action([=] {
     return with_tokens(*flags, true, [&](store::state::Tokens& tokens) -> base::Result<int> {
-      QD_ASSIGN(const auto secret, tokens.add(*name, base::SystemClock().wall_ms()));
+      const auto may = store::state::parse_scope(*scope);
+      QD_ASSERT(may.has_value(), *scope);
+      QD_ASSIGN(const auto secret, tokens.add(*name, *may, base::SystemClock().wall_ms()));
       fmt::print("{}\n", secret);
       return kExitYes;
     });

@@ -295,7 +295,7 @@ base::Result<Principal> Authenticator::identify(const Request& request) const {
     }
     // A token is taken as a bearer, and as the password of any user for clients that know only that.
     QD_ASSIGN(const auto token, tokens_.find(secret));
-    if (token) return Principal{Principal::Kind::kToken, token->name};
+    if (token) return Principal{Principal::Kind::kToken, token->name, token->scope};
     return base::fail(ErrorCode::kPermission, "the credentials are wrong, or the token was revoked");
   }
   if (request.unix_socket && request.unix_uid && (*request.unix_uid == 0 || *request.unix_uid == ::geteuid()))

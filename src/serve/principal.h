@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "store/state/tokens.h"
+
 namespace qd::serve {
 
 // What a route needs of who asks.
@@ -22,11 +24,14 @@ struct Principal {
     kUnixPeer,  // the other end of the Unix socket, being root or our own user
   };
   Kind kind = Kind::kNobody;
-  std::string name;  // "ops", "deploy", "uid 0"; empty for kNobody
+  std::string name;                                       // "ops", "deploy", "uid 0"; empty for kNobody
+  store::state::Scope scope = store::state::Scope::kAll;  // of kToken
 
   bool may(Access access) const {
     if (access == Access::kOpen) return true;
     if (kind == Kind::kNobody) return false;
+    if (scope == store::state::Scope::kRead) return access == Access::kRead;
+    if (scope == store::state::Scope::kSend) return access == Access::kIngest;
     return kind != Kind::kLoopback || access != Access::kAct;
   }
   // "token deploy", "loopback": for logs and records of actions.

@@ -189,11 +189,14 @@ void Router::handle(Request request, Reply reply) const {
   if (!principal->may(route->access)) {
     refused_.add();
     const bool anonymous = principal->kind == Principal::Kind::kNobody;
-    auto response =
-        refusal(request, anonymous ? 401 : 403, anonymous ? "unauthorized" : "forbidden",
-                anonymous ? "this needs credentials: a token (`quarterdeck token add`) or a user"
-                          : "this acts on Quarterdeck or the platform and needs a token (`quarterdeck token "
-                            "add`), a user, or the Unix socket; loopback alone may read and send data in");
+    const bool limited = principal->scope != store::state::Scope::kAll;
+    auto response = refusal(
+        request, anonymous ? 401 : 403, anonymous ? "unauthorized" : "forbidden",
+        anonymous ? "this needs credentials: a token (`quarterdeck token add`) or a user"
+        : limited ? fmt::format("{} may only {}: this needs a token with another --scope (`quarterdeck token add`)",
+                                principal->to_string(), store::state::to_string(principal->scope))
+                  : "this acts on Quarterdeck or the platform and needs a token (`quarterdeck token "
+                    "add`), a user, or the Unix socket; loopback alone may read and send data in");
     if (anonymous) response.headers.add("WWW-Authenticate", "Basic realm=\"Quarterdeck\", charset=\"UTF-8\"");
     return reply.send(std::move(response));
   }

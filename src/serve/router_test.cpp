@@ -1,10 +1,12 @@
 #include "serve/router.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <future>
 #include <optional>
+#include <vector>
 
 #include "base/temp_directory.h"
 
@@ -14,11 +16,12 @@ namespace {
 using connect::http::Reply;
 using connect::http::Request;
 using connect::http::Response;
+using ::testing::ElementsAre;
 
 class ServeTest : public testing::Test {
  protected:
   ServeTest() : database_(*store::state::Database::open(directory_ / "state.db")), tokens_(*database_) {
-    secret_ = *tokens_.add("deploy", 1);
+    secret_ = *tokens_.add("deploy", store::state::Scope::kAll, 1);
     settings_.auth_users = {{.name = "ops", .password = "pass:word"}};
     settings_.hosts = {"deck.example.org"};
   }
@@ -207,6 +210,28 @@ TEST_F(ServeTest, the_router_finds_checks_and_refuses) {
   auto foreign = request("/-/healthy");
   foreign.host = "evil.example";
   EXPECT_EQ(ask(router, foreign).status, 403);
+}
+
+TEST_F(ServeTest, a_token_may_what_its_scope_says) {
+  using store::state::Scope;
+  const Authenticator authenticator(settings_, tokens_);
+  base::ThreadPool pool(1, 10);
+  Router router(authenticator, pool, base::Log::silent(), registry_);
+  const auto echo = [](Call call) { call.reply.send(Response::text(200, call.principal.to_string())); };
+  router.add({.methods = {"GET"}, .path = "/look", .access = Access::kRead, .handler = echo});
+  router.add({.methods = {"GET"}, .path = "/send", .access = Access::kIngest, .handler = echo});
+  router.add({.methods = {"GET"}, .path = "/act", .access = Access::kAct, .handler = echo});
+  router.add({.methods = {"GET"}, .path = "/open", .access = Access::kOpen, .handler = echo});
+  const auto answers = [&](Scope scope) {
+    const auto secret = *tokens_.add(store::state::to_string(scope), scope, 1);
+    std::vector<int> statuses;
+    for (const char* path : {"/look", "/send", "/act", "/open"})
+      statuses.push_back(ask(router, with(from_beyond(path), "Authorization", "Bearer " + secret)).status);
+    return statuses;
+  };
+  EXPECT_THAT(answers(Scope::kAll), ElementsAre(200, 200, 200, 200));
+  EXPECT_THAT(answers(Scope::kRead), ElementsAre(200, 403, 403, 200));
+  EXPECT_THAT(answers(Scope::kSend), ElementsAre(403, 200, 403, 200));
 }
 
 TEST_F(ServeTest, the_most_exact_path_says_which_methods_are_taken) {

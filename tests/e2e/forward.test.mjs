@@ -126,7 +126,7 @@ test(`nothing is lost when the link is cut for ${kCutMs / 1000} s and the sender
   const link = makeLink(t);
   const { key, cert } = makeCertificate(dir, link.near.address);
   const receiverData = path.join(dir, "receiver");
-  const made = await runCommand(["token", "add", "far", "--data-dir", receiverData]);
+  const made = await runCommand(["token", "add", "far", "--scope", "send", "--data-dir", receiverData]);
   assert.equal(made.code, 0, made.stderr);
   const tokenFile = writeConfig(dir, "token", made.stdout);
   const socketOf = (name) => path.join(dir, `${name}.sock`);
@@ -246,7 +246,7 @@ test(`nothing is lost when the link is cut for ${kCutMs / 1000} s and the sender
 test("a wrong token loses nothing, is told, and is mended by a reload", async (t) => {
   const dir = scratch(t);
   const receiverData = path.join(dir, "receiver");
-  const made = await runCommand(["token", "add", "far", "--data-dir", receiverData]);
+  const made = await runCommand(["token", "add", "far", "--scope", "send", "--data-dir", receiverData]);
   const receiver = await start(t, { dataDir: receiverData, args: ["--set", "judge.rules.defaults=false"] });
   const tokenFile = writeConfig(dir, "token", "qd_wrong-but-secret\n");
   const config = writeConfig(dir, "quarterdeck.yaml", `forward:\n  token: file:${tokenFile}\n  host: far\n`);

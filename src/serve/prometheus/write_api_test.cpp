@@ -31,7 +31,7 @@ class WriteApiTest : public testing::Test {
   WriteApiTest() : database_(*store::state::Database::open(directory_ / "state.db")), tokens_(*database_) {
     options_.seal_interval_ms = 60'000;
     store_ = *store::metrics::Store::open(files_, directory_ / "metrics", options_, base::Log::silent(), registry_);
-    secret_ = *tokens_.add("web-1", 1);
+    secret_ = *tokens_.add("web-1", store::state::Scope::kAll, 1);
     add_write_route(router_, *store_, *store_, clock_, base::Log::silent(), registry_);
   }
 

@@ -76,7 +76,7 @@ void declare(model::config::Schema& schema, ForwardSettings& settings) {
       .only_at_start()
       .example("https://deck.example.org:9090");
   schema.secret("forward.token", settings.token,
-                "A token of the receiver (`quarterdeck token add` there), sent as `Authorization: Bearer …`.");
+                "A token of the receiver (`quarterdeck token add NAME --scope send` there), sent as `Authorization: Bearer …`.");
   schema.text("forward.user", settings.user, "A user of the receiver, in the place of a token.");
   schema.secret("forward.password", settings.password, "That user's password.");
   schema

@@ -15,6 +15,7 @@ using base::ErrorCode;
 constexpr const char* kSteps[] = {
     "CREATE TABLE tokens (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, digest TEXT NOT NULL,"
     " created_ms INTEGER NOT NULL, revoked_ms INTEGER NOT NULL DEFAULT 0) STRICT",
+    "ALTER TABLE tokens ADD COLUMN scope TEXT NOT NULL DEFAULT 'all'",
 };
 constexpr int kVersion = static_cast<int>(std::size(kSteps));
 constexpr int kPatienceMs = 5000;

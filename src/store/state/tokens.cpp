@@ -38,14 +38,37 @@ std::string sha256_hex(std::string_view text) {
   return out;
 }
 
+// What a later program wrote there may do nothing here but what every scope may.
 Token token_of(const Row& row) {
-  return {std::get<std::string>(row[0]), std::get<std::string>(row[1]), std::get<std::int64_t>(row[2]),
-          std::get<std::int64_t>(row[3])};
+  return {.id = std::get<std::string>(row[0]),
+          .name = std::get<std::string>(row[1]),
+          .created_ms = std::get<std::int64_t>(row[2]),
+          .revoked_ms = std::get<std::int64_t>(row[3]),
+          .scope = parse_scope(std::get<std::string>(row[4])).value_or(Scope::kSend)};
 }
 
 }  // namespace
 
-base::Result<std::string> Tokens::add(std::string_view name, std::int64_t now_ms) {
+std::string_view to_string(Scope scope) {
+  switch (scope) {
+    case Scope::kAll:
+      return "all";
+    case Scope::kRead:
+      return "read";
+    case Scope::kSend:
+      return "send";
+  }
+  return {};
+}
+
+std::optional<Scope> parse_scope(std::string_view text) {
+  for (const Scope scope : {Scope::kAll, Scope::kRead, Scope::kSend}) {
+    if (to_string(scope) == text) return scope;
+  }
+  return std::nullopt;
+}
+
+base::Result<std::string> Tokens::add(std::string_view name, Scope scope, std::int64_t now_ms) {
   if (name.empty() || name.size() > kNameBytesMax)
     return base::fail(ErrorCode::kInvalid, fmt::format("a token's name has 1 to {} bytes", kNameBytesMax));
   std::array<unsigned char, kSecretBytes> random{};
@@ -53,8 +76,9 @@ base::Result<std::string> Tokens::add(std::string_view name, std::int64_t now_ms
     return base::fail(ErrorCode::kUnavailable, "making a token: the system gives no random bytes");
   const std::string secret = std::string(kPrefix) + base64url(random);
   const std::string digest = sha256_hex(secret);
-  const Cell parameters[] = {digest.substr(0, 8), std::string(name), digest, now_ms};
-  const auto made = database_.run("INSERT INTO tokens (id, name, digest, created_ms) VALUES (?, ?, ?, ?)", parameters);
+  const Cell parameters[] = {digest.substr(0, 8), std::string(name), digest, now_ms, std::string(to_string(scope))};
+  const auto made =
+      database_.run("INSERT INTO tokens (id, name, digest, created_ms, scope) VALUES (?, ?, ?, ?, ?)", parameters);
   if (!made && made.error().code() == ErrorCode::kConflict)
     return base::fail(ErrorCode::kConflict, fmt::format("there is a token \"{}\" already: choose another name", name));
   if (!made) return base::fail(made.error());
@@ -63,7 +87,7 @@ base::Result<std::string> Tokens::add(std::string_view name, std::int64_t now_ms
 
 base::Result<std::vector<Token>> Tokens::list() {
   QD_ASSIGN(const auto rows,
-            database_.run("SELECT id, name, created_ms, revoked_ms FROM tokens ORDER BY created_ms, id"));
+            database_.run("SELECT id, name, created_ms, revoked_ms, scope FROM tokens ORDER BY created_ms, id"));
   std::vector<Token> tokens;
   for (const auto& row : rows) tokens.push_back(token_of(row));
   return tokens;
@@ -83,9 +107,10 @@ base::Status Tokens::revoke(std::string_view id_or_name, std::int64_t now_ms) {
 base::Result<std::optional<Token>> Tokens::find(std::string_view secret) {
   if (!secret.starts_with(kPrefix)) return std::optional<Token>();
   const Cell parameters[] = {sha256_hex(secret)};
-  QD_ASSIGN(const auto rows,
-            database_.run("SELECT id, name, created_ms, revoked_ms FROM tokens WHERE digest = ? AND revoked_ms = 0",
-                          parameters));
+  QD_ASSIGN(
+      const auto rows,
+      database_.run("SELECT id, name, created_ms, revoked_ms, scope FROM tokens WHERE digest = ? AND revoked_ms = 0",
+                    parameters));
   if (rows.empty()) return std::optional<Token>();
   return std::optional<Token>(token_of(rows.front()));
 }

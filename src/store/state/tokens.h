@@ -15,11 +15,22 @@
 
 namespace qd::store::state {
 
+// What a token is good for.
+enum class Scope : std::uint8_t {
+  kAll,
+  kRead,  // looking, and nothing else
+  kSend,  // sending data in, and nothing else: for hosts that forward
+};
+// "all", "read", "send".
+std::string_view to_string(Scope scope);
+std::optional<Scope> parse_scope(std::string_view text);
+
 struct Token {
   std::string id;  // eight characters, for `token revoke`
   std::string name;
   std::int64_t created_ms = 0;
   std::int64_t revoked_ms = 0;  // 0 while it is good
+  Scope scope = Scope::kAll;
 };
 
 class Tokens {
@@ -28,7 +39,7 @@ class Tokens {
   explicit Tokens(Database& database) : database_(database) {}
 
   // The secret. kConflict when a token of this name exists; kInvalid for a name that is empty or over 100 bytes.
-  base::Result<std::string> add(std::string_view name, std::int64_t now_ms);
+  base::Result<std::string> add(std::string_view name, Scope scope, std::int64_t now_ms);
   base::Result<std::vector<Token>> list();
   // By id or name. kNotFound when there is none that is still good.
   base::Status revoke(std::string_view id_or_name, std::int64_t now_ms);

@@ -21,7 +21,7 @@ TEST_F(StateTest, a_token_is_found_until_it_is_revoked) {
   auto database = Database::open(file());
   ASSERT_TRUE(database) << database.error().message();
   Tokens tokens(**database);
-  const auto secret = tokens.add("deploy", 1000);
+  const auto secret = tokens.add("deploy", Scope::kAll, 1000);
   ASSERT_TRUE(secret);
   EXPECT_EQ(secret->size(), 3 + 43u);
   EXPECT_EQ(tokens.find(*secret)->value().name, "deploy");
@@ -36,16 +36,26 @@ TEST_F(StateTest, a_token_is_found_until_it_is_revoked) {
 TEST_F(StateTest, a_name_is_given_once) {
   auto database = Database::open(file());
   Tokens tokens(**database);
-  ASSERT_TRUE(tokens.add("ops", 1));
-  EXPECT_EQ(tokens.add("ops", 2).error().code(), base::ErrorCode::kConflict);
-  EXPECT_EQ(tokens.add("", 2).error().code(), base::ErrorCode::kInvalid);
+  ASSERT_TRUE(tokens.add("ops", Scope::kAll, 1));
+  EXPECT_EQ(tokens.add("ops", Scope::kAll, 2).error().code(), base::ErrorCode::kConflict);
+  EXPECT_EQ(tokens.add("", Scope::kAll, 2).error().code(), base::ErrorCode::kInvalid);
+}
+
+TEST_F(StateTest, a_token_keeps_its_scope) {
+  auto database = Database::open(file());
+  Tokens tokens(**database);
+  EXPECT_EQ(tokens.find(*tokens.add("a", Scope::kSend, 1))->value().scope, Scope::kSend);
+  EXPECT_EQ(tokens.find(*tokens.add("b", Scope::kAll, 2))->value().scope, Scope::kAll);
+  EXPECT_EQ(tokens.list()->at(0).scope, Scope::kSend);
+  EXPECT_EQ(parse_scope("read"), Scope::kRead);
+  EXPECT_EQ(parse_scope("everything"), std::nullopt);
 }
 
 TEST_F(StateTest, the_secret_is_not_in_the_file) {
   std::string secret;
   {
     auto database = Database::open(file());
-    secret = *Tokens(**database).add("ops", 1);
+    secret = *Tokens(**database).add("ops", Scope::kAll, 1);
   }
   std::ifstream in(file(), std::ios::binary);
   const std::string content((std::istreambuf_iterator<char>(in)), {});
@@ -56,7 +66,7 @@ TEST_F(StateTest, the_secret_is_not_in_the_file) {
 TEST_F(StateTest, two_processes_share_it) {
   auto server = Database::open(file());
   auto command = Database::open(file());
-  const auto secret = Tokens(**command).add("ops", 1);
+  const auto secret = Tokens(**command).add("ops", Scope::kAll, 1);
   ASSERT_TRUE(secret);
   EXPECT_TRUE(Tokens(**server).find(*secret)->has_value());
 }
