@@ -567,6 +567,8 @@ void App::Rooms::stop() {
     loop->stop();
     loop->join();
   }
+  // What it still runs for callers who are gone uses rooms that go before it.
+  query_pool.reset();
 }
 
 App::App(std::unique_ptr<Rooms> rooms) : rooms_(std::move(rooms)) {}
