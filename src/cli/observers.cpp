@@ -2,7 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <pwd.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "observe/containers/config.h"
@@ -42,6 +46,22 @@ void declare_tuning(Schema& schema, std::map<std::string, observe::ServiceTuning
       .example("{checkout-db: {interval: 15s, timeout: 3s}}");
 }
 
+// Whether a server that was found can be asked over its Unix socket as the user that owns it: its servers let that user
+// in without a password, and so root may read it with no configuration.
+bool knows_us_by_socket(const Service& found) {
+  const auto user = static_cast<std::int64_t>(::geteuid());
+  return found.password.empty() && !found.unix_socket.empty() && found.owner >= 0 &&
+         (user == 0 || user == found.owner) && ::access(found.unix_socket.c_str(), F_OK) == 0;
+}
+
+std::string name_of_user(uid_t user) {
+  passwd entry{};
+  passwd* found = nullptr;
+  std::array<char, 4096> text{};
+  const bool known = ::getpwuid_r(user, &entry, text.data(), text.size(), &found) == 0 && found != nullptr;
+  return known ? entry.pw_name : std::string();
+}
+
 // The options of its kind from what discovery found; `legacy_names` where the kind has them.
 observe::postgres::Options postgres_of(const Service& found, bool legacy_names) {
   observe::postgres::Options options;
@@ -50,6 +70,11 @@ observe::postgres::Options postgres_of(const Service& found, bool legacy_names) 
   options.password = found.password;
   if (!found.database.empty()) options.database = found.database;
   options.legacy_names = legacy_names;
+  if (knows_us_by_socket(found)) {
+    options.socket = found.unix_socket;
+    options.peer = static_cast<uid_t>(found.owner);
+    if (auto name = name_of_user(*options.peer); found.user.empty() && !name.empty()) options.user = std::move(name);
+  }
   return options;
 }
 
@@ -59,6 +84,10 @@ observe::mysql::Options mysql_of(const Service& found, bool legacy_names) {
   options.user = found.user;
   options.password = found.password;
   options.legacy_names = legacy_names;
+  if (found.user.empty() && knows_us_by_socket(found)) {
+    options.socket = found.unix_socket;
+    options.user = name_of_user(::geteuid());
+  }
   return options;
 }
 

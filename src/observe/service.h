@@ -29,6 +29,8 @@ struct Service {
   std::string found_by;      // for people: "image postgres:16", "port 5432 of process postgres (pid 812)"
   std::string container_id;  // of kContainer
   std::int64_t pid = 0;      // of kProcess
+  std::string unix_socket;   // of kProcess: where the same server listens as well
+  std::int64_t owner = -1;   // of kProcess: the user that it runs as; -1: not known
   std::string project;
   std::string service;
   std::string replica;

@@ -2,11 +2,12 @@
 // engine, pages by a container's labels; and what is gone, goes.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
 import { importImage, kImage, missingEngine, startEngine, startPodman } from "./engine.mjs";
 import { atEnd, freePort, missing, runCommand, scratch, start, until } from "./lib.mjs";
+import { missingMariadb, missingPostgres, runPostgres, startMariadb, startPostgres } from "./servers.mjs";
 
 function launch(t, program, ...args) {
   const child = spawn(program, args, { stdio: "ignore" });
@@ -57,6 +58,37 @@ test("servers outside of containers are found, measured, and gone when they end"
     async () => (await quarterdeck.query(`redis_up{instance="127.0.0.1:${cache}"}`)).length === 0,
     "the end of its series",
   );
+});
+
+test("as root, databases that let in by socket alone are read with no word of configuration", {
+  skip: (process.getuid() !== 0 && "it takes root") || missingPostgres() || missingMariadb(),
+}, async (t) => {
+  const [postgres, mariadb] = await Promise.all([startPostgres(t), startMariadb(t)]);
+  // As Debian sets them up.
+  writeFileSync(`${postgres.data}/pg_hba.conf`, "local all all peer\nhost all all 127.0.0.1/32 scram-sha-256\n");
+  runPostgres("pg_ctl", ["-D", postgres.data, "reload"]);
+  mariadb.sql("ALTER USER root@localhost IDENTIFIED VIA unix_socket");
+  const quarterdeck = await start(t, { discovery: true });
+  for (const [kind, address] of [
+    ["postgres", `127.0.0.1:${postgres.port}`],
+    ["mysql", mariadb.address],
+  ]) {
+    const found = await until(
+      async () => {
+        const one = await at(quarterdeck, address);
+        assert.notEqual(one?.state, "unreadable", one?.why);
+        return one?.state === "up" && one;
+      },
+      `a pass over ${kind}`,
+      20_000,
+    );
+    assert.equal(found.kind, kind);
+  }
+  const told = `pg_stat_database_numbackends{instance="127.0.0.1:${postgres.port}", datname="postgres"}`;
+  assert.ok((await quarterdeck.value(told)) >= 1);
+  const tasks = `/proc/${quarterdeck.child.pid}/task`;
+  const users = readdirSync(tasks).map((task) => readFileSync(`${tasks}/${task}/status`, "utf8").match(/^Uid:.*/m)[0]);
+  assert.deepEqual([...new Set(users)], ["Uid:\t0\t0\t0\t0"], "every thread is root again");
 });
 
 test("a service of a swarm is found with its password, which is a secret of Docker's", {

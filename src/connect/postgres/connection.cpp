@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/strings.h"
+#include "connect/peer_as.h"
 #include "connect/postgres/read_watch.h"
 
 namespace qd::connect::postgres {
@@ -186,7 +187,11 @@ base::Status Connection::open_place(const ConnectionOptions& options, const Plac
   std::array<const char*, parameters.size() + 1> values{};
   for (std::size_t i = 0; i < parameters.size(); ++i) std::tie(keys[i], values[i]) = parameters[i];
 
-  connection_ = PQconnectStartParams(keys.data(), values.data(), 0);
+  {
+    // It connects within this call.
+    const PeerAs peer(options.peer);
+    connection_ = PQconnectStartParams(keys.data(), values.data(), 0);
+  }
   if (connection_ == nullptr) {
     return base::fail(ErrorCode::kInternal, fmt::format("{}: no memory for a connection", address_));
   }

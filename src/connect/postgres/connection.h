@@ -12,6 +12,8 @@
 // Not thread-safe.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -37,6 +39,7 @@ struct ConnectionOptions {
   std::string sslmode = "prefer";  // disable, prefer, require, verify-ca, verify-full
   std::string ca_file;             // PEM; empty: the authorities that the system trusts, where sslmode verifies
   std::string application_name = "quarterdeck";
+  std::optional<uid_t> peer = {};  // over a socket: as this user of the machine (connect/peer_as.h)
 };
 
 struct AnswerLimits {

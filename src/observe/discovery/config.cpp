@@ -47,6 +47,12 @@ void declare(model::config::Schema& schema, DiscoveryOptions& options) {
       .flag("observe.discovery.processes", options.processes,
             "Whether servers outside of containers are found, by listening sockets and process names.")
       .only_at_start();
+  schema
+      .flag(
+          "observe.discovery.sockets", options.sockets,
+          "Whether databases outside of containers are asked over their Unix sockets: as root, PostgreSQL as the user "
+          "that owns it, MySQL and MariaDB as root, so that they need no credentials.")
+      .only_at_start();
 }
 
 std::vector<std::string> sockets_of(const DiscoveryOptions& options) {

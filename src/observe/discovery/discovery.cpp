@@ -232,6 +232,7 @@ class Discovery::Core {
       return found != containers.end() && found->id == one.container_id;
     });
     for (Service& service : recognise(outside)) {
+      if (!options_.sockets) service.unix_socket.clear();
       if (!look.declared.contains(service.kind + "\n" + comparable(service.address))) look.add(std::move(service));
     }
   }

@@ -30,6 +30,7 @@ namespace qd::observe::discovery {
 struct DiscoveryOptions {
   bool enabled = true;                                 // observe.discovery.enabled
   bool processes = true;                               // observe.discovery.processes
+  bool sockets = true;                                 // observe.discovery.sockets
   std::string docker = "auto";                         // observe.docker.enabled: "auto", "on", "off"
   std::string docker_socket = "/var/run/docker.sock";  // observe.docker.socket
   std::int64_t containers_limit = 10'000;              // observe.docker.containers_limit

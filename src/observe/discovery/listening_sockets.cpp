@@ -103,6 +103,18 @@ std::string read_listening(const std::string& path) {
   return text;
 }
 
+std::string read_all(const std::string& path) {
+  std::string text;
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return text;
+  std::array<char, 32 << 10> piece;
+  ssize_t n = 0;
+  while (text.size() < kListBytesMax && (n = ::read(fd, piece.data(), piece.size())) > 0)
+    text.append(piece.data(), static_cast<std::size_t>(n));
+  ::close(fd);
+  return text;
+}
+
 // A dump of the sockets of one family that listen.
 class Diagnosis {
  public:
@@ -188,6 +200,26 @@ void add_listening(std::string_view text, std::map<std::uint64_t, ListeningSocke
     auto address = address_of(local.substr(0, colon));
     if (port && address) sockets.emplace(*inode, ListeningSocket{std::move(*address), *port});
   }
+}
+
+std::map<std::uint64_t, std::string> listening_paths(const std::string& procfs) {
+  constexpr std::uint32_t kAccepts = 0x10000;  // __SO_ACCEPTCON
+  std::map<std::uint64_t, std::string> paths;
+  const std::string all = read_all(fmt::format("{}/net/unix", procfs));
+  std::string_view text = all;
+  while (!text.empty() && paths.size() < kListeningMax) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    // Num RefCount Protocol Flags Type St Inode Path
+    for (int i = 0; i < 3; ++i) next_word(line);
+    const auto flags = number_of<std::uint32_t>(next_word(line), 16);
+    for (int i = 0; i < 2; ++i) next_word(line);
+    const auto inode = number_of<std::uint64_t>(next_word(line));
+    // Paths of abstract ones begin with '@'.
+    if (!flags || (*flags & kAccepts) == 0 || !inode || !line.starts_with(" /")) continue;
+    paths.emplace(*inode, line.substr(1));
+  }
+  return paths;
 }
 
 ListeningSockets listening_sockets(const std::string& procfs) {

@@ -25,6 +25,9 @@ inline constexpr std::size_t kListeningMax = 100'000;
 // stands in them the kernel walks its whole table of connections.
 ListeningSockets listening_sockets(const std::string& procfs);
 
+// Paths of the Unix sockets that listen, by inode: from the rows of /proc/net/unix (net/unix/af_unix.c writes them).
+std::map<std::uint64_t, std::string> listening_paths(const std::string& procfs);
+
 // Adds the rows of /proc/net/tcp or tcp6 that listen. The kernel gives these first; reading stops behind.
 void add_listening(std::string_view text, ListeningSockets& sockets);
 

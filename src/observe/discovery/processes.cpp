@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -141,6 +142,9 @@ void ProcessScan::look_into(std::int64_t pid, Process& process) {
   const Directory directory(::opendir(path.c_str()));
   process.unreadable = directory == nullptr && (errno == EACCES || errno == EPERM);
   if (directory == nullptr) return;
+  process.user = user_of(pid);
+  const auto paths = listening_paths(procfs_);
+  std::vector<std::string> held;
   std::size_t seen = 0;
   while (const dirent* entry = ::readdir(directory.get())) {
     if (entry->d_name[0] == '.') continue;
@@ -153,7 +157,15 @@ void ProcessScan::look_into(std::int64_t pid, Process& process) {
     text.remove_suffix(1);
     const auto inode = number_of<std::uint64_t>(text);
     if (inode && sockets_.contains(*inode)) holder_[*inode] = pid;
+    if (const auto at = inode ? paths.find(*inode) : paths.end(); at != paths.end()) held.push_back(at->second);
   }
+  process.unix_socket = held.empty() ? "" : *std::ranges::min_element(held);
+}
+
+std::int64_t ProcessScan::user_of(std::int64_t pid) const {
+  struct stat status{};
+  return ::stat(fmt::format("{}/{}", procfs_, pid).c_str(), &status) == 0 ? static_cast<std::int64_t>(status.st_uid)
+                                                                          : -1;
 }
 
 // Engines name a container's cgroup by its id: "/docker/<id>", "docker-<id>.scope", "libpod-<id>.scope".
@@ -170,7 +182,8 @@ std::vector<Listener> ProcessScan::listeners() const {
     const auto process = processes_.find(pid);
     if (process == processes_.end() || !process->second.known) continue;
     const ListeningSocket& socket = sockets_.at(inode);
-    found.push_back({socket.address, socket.port, process->second.name, pid, process->second.container_id});
+    found.push_back({socket.address, socket.port, process->second.name, pid, process->second.container_id,
+                     process->second.unix_socket, process->second.user});
   }
   return found;
 }

@@ -46,6 +46,8 @@ class ProcessScan {
     std::uint64_t first_at = 0;
     std::uint64_t seen_at = 0;
     std::string container_id;
+    std::string unix_socket;
+    std::int64_t user = -1;
   };
 
   void list_processes();
@@ -54,6 +56,7 @@ class ProcessScan {
   void look_into(std::int64_t pid, Process& process);
   void read_sockets();
   std::string container_of(std::int64_t pid) const;
+  std::int64_t user_of(std::int64_t pid) const;
   std::vector<Listener> listeners() const;
   void assume_usual_ports(std::vector<Listener>& found) const;
 

@@ -146,6 +146,24 @@ TEST(ProcessScan, finds_servers_of_known_names_and_what_they_listen_to) {
   EXPECT_THAT(shown(scan), ElementsAre("127.0.0.1:5432 postgres 100"));
 }
 
+TEST(ProcessScan, tells_where_else_a_server_listens) {
+  Proc proc;
+  proc.listen("0100007F:1538", 11);
+  proc.write("net/unix",
+             "Num       RefCount Protocol Flags    Type St Inode Path\n"
+             "0000000000000000: 00000002 00000000 00010000 0001 01 21 /run/postgresql/.s.PGSQL.5432\n"
+             "0000000000000000: 00000003 00000000 00000000 0001 03 22 /run/a-connection\n"
+             "0000000000000000: 00000002 00000000 00010000 0001 01 23 @abstract\n"
+             "0000000000000000: 00000002 00000000 00010000 0001 01 24 /run/somebody-elses\n"
+             "garbage\n\n0: 1");
+  proc.process(100, "postgres", 1, {11, 21, 22, 23});
+  ProcessScan scan(proc.path());
+  const auto found = scan.scan();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].unix_socket, "/run/postgresql/.s.PGSQL.5432");
+  EXPECT_EQ(found[0].user, static_cast<std::int64_t>(::getuid()));
+}
+
 TEST(ProcessScan, sees_what_comes_later) {
   Proc proc;
   proc.process(100, "sh", 1, {});

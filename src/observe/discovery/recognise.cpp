@@ -324,6 +324,8 @@ std::vector<Service> recognise(std::span<const Listener> listeners) {
     service.address = join_address(best->address, port);
     service.origin = Origin::kProcess;
     service.pid = pid;
+    service.unix_socket = best->unix_socket;
+    service.owner = best->user;
     service.found_by = fmt::format("port {} of process {} (pid {})", port, best->process, pid);
     services.push_back(std::move(service));
   }

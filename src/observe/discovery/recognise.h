@@ -24,7 +24,9 @@ struct Listener {
   std::uint16_t port = 0;
   std::string process;  // as the kernel names it
   std::int64_t pid = 0;
-  std::string container_id;  // that its cgroup names; empty outside
+  std::string container_id = {};  // that its cgroup names; empty outside
+  std::string unix_socket = {};   // that the process listens at as well; the first by its path
+  std::int64_t user = -1;         // that the process runs as; -1: not known
   bool operator==(const Listener&) const = default;
 };
 

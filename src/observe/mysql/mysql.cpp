@@ -29,8 +29,10 @@ double seconds(std::int64_t ns) {
 MysqlCollector::MysqlCollector(const Options& options, const base::Clock& clock)
     : options_(options),
       clock_(clock),
-      session_(std::make_unique<Session>(
-          connect::mysql::Target{options.address, options.user, options.password, options.tls}, clock)) {
+      session_(
+          std::make_unique<Session>(connect::mysql::Target{options.socket.empty() ? options.address : options.socket,
+                                                           options.user, options.password, options.tls},
+                                    clock)) {
   for (const PartInfo& info : parts()) {
     if (!is_wanted(info, options.collect)) continue;
     entries_.push_back({fmt::format("collect.{}", info.name), info.make(options_)});

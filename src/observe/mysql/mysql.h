@@ -25,6 +25,7 @@ namespace qd::observe::mysql {
 // Of one server: an item of observe.mysql.
 struct Options {
   std::string address = "127.0.0.1:3306";  // or the path of its socket
+  std::string socket;                      // of the same server; when set it is asked there
   std::string user;
   std::string password;
   connect::mysql::Tls tls;

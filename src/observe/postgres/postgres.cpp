@@ -56,7 +56,8 @@ struct PostgresCollector::State {
       : options(std::move(given)),
         clock(the_clock),
         log(the_log),
-        asker{options.address, options.user, options.database, !options.password.empty()},
+        asker{options.socket.empty() ? options.address : options.socket, options.user, options.database,
+              !options.password.empty()},
         main(options, options.database, clock),
         teller(options.address, options.legacy_names),
         custom_teller(options.address) {

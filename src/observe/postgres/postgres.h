@@ -9,6 +9,8 @@
 // pass leaves running at the server ends there by statement_timeout.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -24,6 +26,8 @@ namespace qd::observe::postgres {
 
 struct Options {
   std::string address = "127.0.0.1:5432";
+  std::string socket;         // of the same server; when set it is asked there, as `peer`
+  std::optional<uid_t> peer;  // a user of this machine
   std::string user = "postgres";
   std::string password;
   std::string database = "postgres";

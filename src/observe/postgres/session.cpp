@@ -40,8 +40,13 @@ Session::Session(const Options& options, std::string database, const base::Clock
     : options_(options), database_(std::move(database)), clock_(clock), connection_(clock), sql_(statements().size()) {}
 
 base::Status Session::connect(std::int64_t deadline_ns) {
-  QD_TRY(connection_.open({options_.address, options_.user, options_.password, database_, options_.sslmode,
-                           options_.ca_file, "quarterdeck"},
+  QD_TRY(connection_.open({.address = options_.socket.empty() ? options_.address : options_.socket,
+                           .user = options_.user,
+                           .password = options_.password,
+                           .database = database_,
+                           .sslmode = options_.sslmode,
+                           .ca_file = options_.ca_file,
+                           .peer = options_.peer},
                           deadline_ns));
   // An abandoned statement ends, a lock that somebody holds is not waited for, and times are written in one way.
   const std::int64_t left_ms = (deadline_ns - clock_.monotonic_ns()) / 1'000'000;
