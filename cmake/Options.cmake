@@ -2,8 +2,10 @@
 
 find_program(QD_CCACHE ccache)
 if(QD_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${QD_CCACHE})
-  set(CMAKE_C_COMPILER_LAUNCHER ${QD_CCACHE})
+  # What it must take on trust to know sources with precompiled headers again.
+  set(launcher env CCACHE_SLOPPINESS=pch_defines,time_macros ${QD_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher})
+  set(CMAKE_C_COMPILER_LAUNCHER ${launcher})
 endif()
 
 add_compile_options(-Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers)
