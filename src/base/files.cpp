@@ -156,8 +156,15 @@ Result<std::unique_ptr<File>> PosixFiles::create(const Path& path) {
   return open_file(path, O_RDWR | O_CREAT | O_TRUNC | O_APPEND, "creating");
 }
 
+// O_NONBLOCK: opening a pipe waits for its writer otherwise, perhaps for ever. Regular files know no difference.
 Result<std::unique_ptr<File>> PosixFiles::open_read(const Path& path) {
-  return open_file(path, O_RDONLY, "opening");
+  QD_ASSIGN(Descriptor descriptor, open_descriptor(path, O_RDONLY | O_NONBLOCK, "opening"));
+  struct stat status{};
+  if (::fstat(descriptor.get(), &status) != 0) return failed(errno, "looking at", path);
+  if (S_ISFIFO(status.st_mode)) {
+    return fail(ErrorCode::kInvalid, fmt::format("opening {}: it is a pipe; name a file", path.native()));
+  }
+  return std::make_unique<PosixFile>(path, std::move(descriptor));
 }
 
 Result<std::unique_ptr<Mapping>> PosixFiles::map(const Path& path) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,6 +45,14 @@ TEST_F(PosixFilesTest, read_at_returns_less_only_at_the_end) {
   EXPECT_EQ(into, "3456");
   EXPECT_EQ(file->read_at(8, std::as_writable_bytes(std::span(into))).value(), 2U);
   EXPECT_EQ(file->read_at(100, std::as_writable_bytes(std::span(into))).value(), 0U);
+}
+
+TEST_F(PosixFilesTest, a_pipe_in_the_place_of_a_file_is_refused_without_waiting_for_its_writer) {
+  ASSERT_EQ(::mkfifo((dir_ / "pipe").c_str(), 0600), 0);
+  const auto error = files_.open_read(dir_ / "pipe").error();
+  EXPECT_EQ(error.code(), ErrorCode::kInvalid);
+  EXPECT_THAT(error.message(), HasSubstr("it is a pipe"));
+  EXPECT_EQ(read_file(files_, dir_ / "pipe", 1 << 20).error().code(), ErrorCode::kInvalid);
 }
 
 TEST_F(PosixFilesTest, a_mapping_outlives_the_name_of_its_file) {

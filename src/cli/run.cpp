@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cstdio>
+
 #include "cli/app.h"
 #include "cli/command.h"
+#include "observe/gpu/own_thread.h"
 
 namespace qd::cli {
 
@@ -37,6 +40,12 @@ int run(const RunFlags& flags) {
   auto app = App::create(std::move(invocation), files, log);
   if (!app) return failed(app.error());
   (*app)->run();
+  app->reset();
+  if (observe::gpu::OwnThread::any_left_behind()) {
+    // Everything is closed. exit() would wait for the driver that hangs while it is loaded.
+    std::fflush(nullptr);
+    ::_exit(kExitYes);
+  }
   return kExitYes;
 }
 

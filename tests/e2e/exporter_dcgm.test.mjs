@@ -164,3 +164,15 @@ test("a driver that hangs disturbs nobody, not even the end", { skip }, async (t
   assert.equal(code, 0);
   assert.ok(Date.now() - begun < 12_000, `it took ${Date.now() - begun} ms to stop`);
 });
+
+test("a driver that hangs while it is loaded does not keep the program from ending", async (t) => {
+  // Opening a pipe that nobody writes to waits, and the loader's lock is held meanwhile.
+  const pipe = path.join(scratch(t), "libnvidia-ml.so.1");
+  execFileSync("mkfifo", [pipe]);
+  const quarterdeck = await startWith(t, pipe, {}, ["--set", "observe.gpu.enabled=on"]);
+  await until(() => quarterdeck.logged("dlopen").length > 0, "a line of the log", 15_000);
+  const begun = Date.now();
+  const { code } = await quarterdeck.stop();
+  assert.equal(code, 0);
+  assert.ok(Date.now() - begun < 12_000, `it took ${Date.now() - begun} ms to stop`);
+});

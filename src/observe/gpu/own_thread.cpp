@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -10,11 +11,17 @@
 #include "base/mutex.h"
 
 namespace qd::observe::gpu {
+namespace {
+
+std::atomic<int> left_behind = 0;
+
+}  // namespace
 
 struct OwnThread::State {
   base::Mutex mutex;
   base::CondVar ended;
   bool busy QD_GUARDED_BY(mutex) = false;
+  bool left QD_GUARDED_BY(mutex) = false;  // nobody waits any more
 };
 
 OwnThread::OwnThread() : state_(std::make_shared<State>()) {}
@@ -39,6 +46,7 @@ base::Result<bool> OwnThread::run(std::function<void()> task, std::chrono::stead
       work = nullptr;
       base::MutexLock lock(state->mutex);
       state->busy = false;
+      if (std::exchange(state->left, false)) --left_behind;
       state->ended.notify_all();
     });
   } catch (const std::system_error& error) {
@@ -55,6 +63,10 @@ base::Result<bool> OwnThread::run(std::function<void()> task, std::chrono::stead
     bool in_time = true;
     while (state_->busy && in_time) in_time = state_->ended.wait_until(state_->mutex, deadline);
     ended = !state_->busy;
+    if (!ended) {
+      state_->left = true;
+      ++left_behind;
+    }
   }
   if (ended) {
     thread.join();
@@ -62,6 +74,10 @@ base::Result<bool> OwnThread::run(std::function<void()> task, std::chrono::stead
     thread.detach();
   }
   return ended;
+}
+
+bool OwnThread::any_left_behind() {
+  return left_behind > 0;
 }
 
 }  // namespace qd::observe::gpu

@@ -27,6 +27,11 @@ class OwnThread {
   // has no thread left.
   base::Result<bool> run(std::function<void()> task, std::chrono::steady_clock::time_point deadline);
 
+  // Whether a task of any OwnThread was not waited for and is still at it. While one hangs in dlopen it holds the
+  // loader's lock, and a process that ends by exit() waits for that lock: it has to end by _exit(). May be called by
+  // every thread.
+  static bool any_left_behind();
+
  private:
   struct State;
   std::shared_ptr<State> state_;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 #include <system_error>
+#include <utility>
 
 #include "base/log.h"
 #include "observe/host/host.h"
@@ -68,11 +69,16 @@ class TextfilePart final : public Part {
   // True when a file went away. Files are kept in the order of their paths.
   bool find_files() {
     for (auto& [path, file] : files_) file.seen = false;
+    const bool too_many_before = std::exchange(too_many_, false);
     for (const std::string& pattern : patterns_) {
       glob_t found{};
       const int status = ::glob(pattern.c_str(), GLOB_NOCHECK, nullptr, &found);
       for (std::size_t i = 0; status == 0 && i < found.gl_pathc; ++i) list(found.gl_pathv[i]);
       ::globfree(&found);
+    }
+    if (too_many_ && !too_many_before) {
+      log_.warn("files of metrics are left out: the directories of observe.host.textfile hold too many",
+                {{"limit", kTextfilesMax}});
     }
     return std::erase_if(files_, [](const auto& entry) { return !entry.second.seen; }) > 0;
   }
@@ -101,7 +107,7 @@ class TextfilePart final : public Part {
       } else if (files_.size() < kTextfilesMax) {
         files_[path_].seen = true;
       } else {
-        failed_ = true;
+        too_many_ = failed_ = true;
       }
     }
     ::closedir(dir);
@@ -232,6 +238,7 @@ class TextfilePart final : public Part {
   std::vector<model::Label> labels_;
   std::string path_;
   bool failed_ = false;
+  bool too_many_ = false;  // files, for the last pass
 };
 
 }  // namespace

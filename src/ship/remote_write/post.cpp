@@ -52,6 +52,9 @@ Sender::Post post_by(connect::http::Client& client, std::function<ForwardSetting
     client.fetch(request_of(settings(), std::move(body)),
                  [then = std::move(then)](base::Result<connect::http::ClientResponse> response) {
                    if (!response) return then(base::fail(response.error()));
+                   if (const auto to = response->headers.get("Location"); to && response->status / 100 == 3) {
+                     response->body = fmt::format("a redirect to {}; write where it leads to into forward.url", *to);
+                   }
                    then(Answer{.status = response->status,
                                .retry_after = std::string(response->headers.get("Retry-After").value_or("")),
                                .text = std::move(response->body),

@@ -1,5 +1,6 @@
 #include "ship/remote_write/post.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <future>
@@ -95,7 +96,10 @@ TEST_F(PostTest, follows_no_redirect) {
   answer_ = Response{.status = 302};
   answer_.headers.add("Location", server_.url("/elsewhere"));
   settings_.token = "secret";
-  EXPECT_EQ(post("x")->status, 302);
+  const auto answer = post("x");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 302);
+  EXPECT_THAT(answer->text, testing::HasSubstr(server_.url("/elsewhere")));
   EXPECT_EQ(count(), 1U);
 }
 
