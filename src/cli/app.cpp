@@ -296,7 +296,7 @@ void App::Rooms::build_gpus(const Settings& s) {
         std::make_shared<const base::SystemClock>());
   };
   const auto add = [this](std::unique_ptr<observe::gpu::GpuCollector> collector) {
-    collectors->add(std::move(collector), {.waits = true});
+    collectors->add(std::move(collector), {.work = observe::Work::kWaits});
   };
   if (options.enabled == "on") return add(make());
   const auto submit = [this](std::function<void()> task) { return waiting_pool->submit(std::move(task)); };

@@ -193,7 +193,7 @@ void CollectorRunner::Core::tick(const EntryPtr& entry, std::uint64_t generation
 
 std::optional<CollectorRunner::Core::Refused> CollectorRunner::Core::kick(const EntryPtr& entry) {
   if (entry->running || (!entry->due_ns && entry->waiters.empty())) return std::nullopt;
-  auto& pool = entry->placement.waits ? waiting_pool_ : pool_;
+  auto& pool = entry->placement.work == Work::kComputes ? pool_ : waiting_pool_;
   const base::Status submitted = pool.submit([core = shared_from_this(), entry] { core->work(entry); });
   if (submitted) {
     entry->running = true;

@@ -4,12 +4,12 @@
 // its start (so that rates have values at once) and then at its start plus every multiple of its interval. It never
 // runs two passes at once: a tick that finds one running for the store is left out and counted. Those who ask for text
 // share one pass that begins after they asked. An instance whose passes run into their deadline three times in a row is
-// asked less and less often, down to every kBackOffMsMax, until it answers.
+// asked less and less often, down to every kBackOffMsMax, until it answers; not so a probe.
 //
 // The samples of a pass are stamped with the wall time of its start. A jump of the wall clock is noticed and told;
 // while the clock is behind the last stamp nothing is stored, so that time never runs backwards in the store.
 //
-// Thread-safe. Passes run on a pool: what waits for others (Placement::waits) on one of its own, so that a server that
+// Thread-safe. Passes run on a pool: what waits for others (Work::kWaits) on one of its own, so that a server that
 // hangs holds nothing but one of that pool's threads. scheduler, pools, store, registry and log outlive the runner.
 #pragma once
 
@@ -42,6 +42,14 @@ struct RunnerOptions {
 // The name of this host, as uname gives it.
 std::string host_name();
 
+// What passes do.
+enum class Work : std::uint8_t {
+  kComputes,
+  kWaits,  // for a server, which may hang
+  // Find out whether something answers: its silence is what they measure, and no reason to measure less often.
+  kProbes,
+};
+
 // Where and how often a collector runs.
 struct Placement {
   std::string instance = {};     // label `instance`; empty: that of the host
@@ -49,7 +57,7 @@ struct Placement {
   model::LabelSet labels = {};   // further labels on every series
   std::int64_t interval_ms = 0;  // 0: observe.interval
   std::int64_t timeout_ms = 0;   // 0: kPassMsMax; never more than the interval
-  bool waits = false;            // its passes wait for others
+  Work work = Work::kComputes;
 };
 
 // How the last pass of a collector for the store went.

@@ -376,6 +376,21 @@ TEST_F(RunnerTest, an_instance_that_times_out_again_and_again_is_asked_less_ofte
   EXPECT_THAT(pass_times_s(), ElementsAre(0, 1, 2, 15, 35, 75, 135, 140, 145, 150, 155, 160));
 }
 
+TEST_F(RunnerTest, a_probe_that_times_out_is_made_as_often_as_before) {
+  Control silent;
+  silent.set(&Control::timing_out, true);
+  runner->add(std::make_unique<FakeCollector>(silent, "blackbox"),
+              {.instance = "a:1", .interval_ms = 15'000, .work = Work::kProbes});
+  runner->start();
+  scheduler.run_posted();
+  settle();
+  run_for_s(150);
+  std::vector<std::int64_t> times;
+  for (const auto& [time_ms, value] : store.samples(R"(up{instance="a:1", job="blackbox"})"))
+    times.push_back((time_ms - kStartMs) / 1000);
+  EXPECT_THAT(times, ElementsAre(0, 1, 2, 15, 30, 45, 60, 75, 90, 105, 120, 135, 150));
+}
+
 TEST_F(RunnerTest, a_full_pool_refuses_texts_and_skips_ticks) {
   std::promise<void> release;
   std::shared_future<void> released = release.get_future().share();
