@@ -135,7 +135,7 @@ void CollectorRunner::Core::remove(Id id) {
   }
   if (!end_now) return;
   const auto work_it = [core = shared_from_this(), entry] { core->work(entry); };
-  if (!pool_.submit(work_it)) work_it();
+  if (!pools_.computing.submit(work_it)) work_it();
 }
 
 void CollectorRunner::Core::start() {
@@ -193,8 +193,7 @@ void CollectorRunner::Core::tick(const EntryPtr& entry, std::uint64_t generation
 
 std::optional<CollectorRunner::Core::Refused> CollectorRunner::Core::kick(const EntryPtr& entry) {
   if (entry->running || (!entry->due_ns && entry->waiters.empty())) return std::nullopt;
-  auto& pool = entry->placement.work == Work::kComputes ? pool_ : waiting_pool_;
-  const base::Status submitted = pool.submit([core = shared_from_this(), entry] { core->work(entry); });
+  const base::Status submitted = pool_of(*entry).submit([core = shared_from_this(), entry] { core->work(entry); });
   if (submitted) {
     entry->running = true;
     ++running_;
@@ -310,10 +309,10 @@ std::optional<CollectorReport> CollectorRunner::Core::report(Id id) const {
   return std::nullopt;
 }
 
-CollectorRunner::CollectorRunner(base::Scheduler& scheduler, base::ThreadPool& pool, base::ThreadPool& waiting_pool,
+CollectorRunner::CollectorRunner(base::Scheduler& scheduler, const RunnerPools& pools,
                                  store::metrics::Appendable& store, base::Registry& registry, base::Log& log,
                                  const RunnerOptions& options)
-    : core_(std::make_shared<Core>(scheduler, pool, waiting_pool, store, registry, log, options)) {}
+    : core_(std::make_shared<Core>(scheduler, pools, store, registry, log, options)) {}
 
 CollectorRunner::~CollectorRunner() {
   stop();

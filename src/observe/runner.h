@@ -9,8 +9,9 @@
 // The samples of a pass are stamped with the wall time of its start. A jump of the wall clock is noticed and told;
 // while the clock is behind the last stamp nothing is stored, so that time never runs backwards in the store.
 //
-// Thread-safe. Passes run on a pool: what waits for others (Work::kWaits) on one of its own, so that a server that
-// hangs holds nothing but one of that pool's threads. scheduler, pools, store, registry and log outlive the runner.
+// Thread-safe. What computes, what waits for servers and what probes run on a pool each, so that a server that hangs
+// holds nothing but one of its pool's threads, and probes of what is down hold up no server's passes. scheduler, pools,
+// store, registry and log outlive the runner.
 #pragma once
 
 #include <cstdint>
@@ -73,6 +74,13 @@ struct CollectorReport {
   std::optional<base::Error> trouble;  // Collector::trouble: it gave less than there is
 };
 
+// For what each kind of work runs on; they may be the same.
+struct RunnerPools {
+  base::ThreadPool& computing;
+  base::ThreadPool& waiting;
+  base::ThreadPool& probing;
+};
+
 class CollectorRunner {
  public:
   // A pass has this long, or the interval where that is shorter.
@@ -86,10 +94,8 @@ class CollectorRunner {
   // Called once, on a thread of a pool or the caller's.
   using TextCallback = std::function<void(base::Result<Text>)>;
 
-  // `pool` for passes that compute, `waiting_pool` for those that wait.
-  CollectorRunner(base::Scheduler& scheduler, base::ThreadPool& pool, base::ThreadPool& waiting_pool,
-                  store::metrics::Appendable& store, base::Registry& registry, base::Log& log,
-                  const RunnerOptions& options);
+  CollectorRunner(base::Scheduler& scheduler, const RunnerPools& pools, store::metrics::Appendable& store,
+                  base::Registry& registry, base::Log& log, const RunnerOptions& options);
   // Stops.
   ~CollectorRunner();
   CollectorRunner(const CollectorRunner&) = delete;

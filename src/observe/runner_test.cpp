@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <future>
 #include <map>
 #include <stdexcept>
@@ -85,8 +86,11 @@ class RunnerTest : public testing::Test {
  protected:
   RunnerTest() { runner->add(std::make_unique<FakeCollector>(control, "fake")); }
 
-  // Until the pool, which has one thread, has done all that was submitted.
+  // Until the pools, which have one thread each, have done all that was submitted.
   void settle() {
+    for (auto* each : {&pool, &probing}) settle(*each);
+  }
+  static void settle(base::ThreadPool& pool) {
     std::promise<void> done;
     ASSERT_TRUE(pool.submit([&] { done.set_value(); }));
     done.get_future().wait();
@@ -133,8 +137,11 @@ class RunnerTest : public testing::Test {
   base::ManualClock clock{kStartMs};
   base::ManualScheduler scheduler{clock};
   base::ThreadPool pool{1, 4};
-  std::unique_ptr<CollectorRunner> runner = std::make_unique<CollectorRunner>(
-      scheduler, pool, pool, store, registry, base::Log::silent(), RunnerOptions{5000, "vm", {}});
+  base::ThreadPool waiting{1, 4};
+  base::ThreadPool probing{1, 4};
+  std::unique_ptr<CollectorRunner> runner =
+      std::make_unique<CollectorRunner>(scheduler, RunnerPools{pool, waiting, probing}, store, registry,
+                                        base::Log::silent(), RunnerOptions{5000, "vm", {}});
 };
 
 TEST_F(RunnerTest, passes_come_at_once_and_then_on_the_interval) {
@@ -389,6 +396,26 @@ TEST_F(RunnerTest, a_probe_that_times_out_is_made_as_often_as_before) {
   for (const auto& [time_ms, value] : store.samples(R"(up{instance="a:1", job="blackbox"})"))
     times.push_back((time_ms - kStartMs) / 1000);
   EXPECT_THAT(times, ElementsAre(0, 1, 2, 15, 30, 45, 60, 75, 90, 105, 120, 135, 150));
+}
+
+TEST_F(RunnerTest, probes_that_hang_hold_up_no_server) {
+  Control hanging[3];
+  for (int i = 0; i < 3; ++i) {
+    runner->add(std::make_unique<FakeCollector>(hanging[i], "blackbox"),
+                {.instance = "a:" + std::to_string(i), .work = Work::kProbes});
+    hanging[i].set(&Control::held, true);
+  }
+  Control server;
+  runner->add(std::make_unique<FakeCollector>(server, "db"), {.instance = "b:1", .work = Work::kWaits});
+  runner->start();
+  scheduler.run_posted();
+  hanging[0].wait_until_running();
+  std::promise<void> done;
+  ASSERT_TRUE(waiting.submit([&] { done.set_value(); }));
+  EXPECT_EQ(done.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  EXPECT_THAT(store.samples(R"(up{instance="b:1", job="db"})"), ElementsAre(Pair(kStartMs, 1)));
+  for (auto& each : hanging) each.set(&Control::held, false);
+  runner->stop();
 }
 
 TEST_F(RunnerTest, a_full_pool_refuses_texts_and_skips_ticks) {
