@@ -219,7 +219,8 @@ void CollectorRunner::Core::render(std::string_view name, std::string_view targe
     for (const auto& entry : entries_) {
       if (entry->name != name) continue;
       instances += (instances.empty() ? "" : ", ") + entry->placement.instance;
-      if (target.empty() || entry->placement.instance == target) found.push_back(entry);
+      const bool wanted = target.empty() ? entry->placement.work != Work::kProbes : entry->placement.instance == target;
+      if (wanted) found.push_back(entry);
     }
     const auto full =
         std::any_of(found.begin(), found.end(), [](const auto& entry) { return entry->waiters.size() >= kWaitersMax; });
@@ -227,7 +228,8 @@ void CollectorRunner::Core::render(std::string_view name, std::string_view targe
       error.emplace(ErrorCode::kCancelled, fmt::format("rendering metrics of {}: Quarterdeck is stopping", name));
     } else if (found.empty() && !instances.empty()) {
       error.emplace(ErrorCode::kNotFound,
-                    fmt::format("{} does not watch {:?}; it watches {}", name, target, instances));
+                    target.empty() ? fmt::format("{} only probes: ask with ?target= for one of {}", name, instances)
+                                   : fmt::format("{} does not watch {:?}; it watches {}", name, target, instances));
     } else if (found.empty()) {
       const auto known = distinct_names();
       error.emplace(ErrorCode::kNotFound, known.empty() ? fmt::format("there is no collector {:?}; there is none", name)

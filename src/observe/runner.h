@@ -112,8 +112,8 @@ class CollectorRunner {
   void set_interval_ms(std::int64_t interval_ms);
 
   // A fresh pass as text: of the instance `target`, or with none of all instances of the name; when they are several,
-  // each sample has the label `instance`, and those whose pass fails are left out. kNotFound, naming those there are;
-  // kLimit when too many wait.
+  // each sample has the label `instance`, and those whose pass fails are left out. Probes are made for `target` alone:
+  // a page of all would wait for the slowest. kNotFound, naming those there are; kLimit when too many wait.
   void render(std::string_view name, std::string_view target, model::exposition::Format format, TextCallback callback);
 
   // Each name once, in the order in which they were added.

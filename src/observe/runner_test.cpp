@@ -398,6 +398,21 @@ TEST_F(RunnerTest, a_probe_that_times_out_is_made_as_often_as_before) {
   EXPECT_THAT(times, ElementsAre(0, 1, 2, 15, 30, 45, 60, 75, 90, 105, 120, 135, 150));
 }
 
+TEST_F(RunnerTest, a_page_without_a_target_waits_for_no_probe) {
+  Control probe;
+  runner->add(std::make_unique<FakeCollector>(probe, "blackbox"), {.instance = "a:1", .work = Work::kProbes});
+  const auto none = render("blackbox")->future.get();
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code(), base::ErrorCode::kNotFound);
+  EXPECT_THAT(none.error().message(), HasSubstr("?target= for one of a:1"));
+  Control own;
+  runner->add(std::make_unique<FakeCollector>(own, "blackbox"));
+  EXPECT_EQ(*render("blackbox")->future.get().value(), "# HELP passes Passes so far.\n# TYPE passes gauge\npasses 1\n");
+  EXPECT_EQ(probe.get(&Control::passes), 0);
+  EXPECT_THAT(*render("blackbox", Format::kPrometheusText, "a:1")->future.get().value(), HasSubstr("passes 1\n"));
+  EXPECT_EQ(probe.get(&Control::passes), 1);
+}
+
 TEST_F(RunnerTest, probes_that_hang_hold_up_no_server) {
   Control hanging[3];
   for (int i = 0; i < 3; ++i) {
