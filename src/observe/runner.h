@@ -54,7 +54,7 @@ enum class Work : std::uint8_t {
 // Where and how often a collector runs.
 struct Placement {
   std::string instance = {};     // label `instance`; empty: that of the host
-  std::string variant = {};      // tells apart those of one name and instance, whose samples differ in labels
+  std::string module = {};       // label `module` of a probe; tells apart those of one name and instance
   model::LabelSet labels = {};   // further labels on every series
   std::int64_t interval_ms = 0;  // 0: observe.interval
   std::int64_t timeout_ms = 0;   // 0: kPassMsMax; never more than the interval
@@ -65,6 +65,7 @@ struct Placement {
 struct CollectorReport {
   std::string name;
   std::string instance;
+  std::string module;
   std::int64_t interval_ms = 0;
   std::int64_t timeout_ms = 0;
   std::int64_t last_pass_ms = 0;  // wall time; 0 before the first
@@ -101,7 +102,7 @@ class CollectorRunner {
   CollectorRunner(const CollectorRunner&) = delete;
   CollectorRunner& operator=(const CollectorRunner&) = delete;
 
-  // No two of one name, instance and variant. Runs from start() on, or at once after it.
+  // No two of one name, instance and module. Runs from start() on, or at once after it.
   Id add(std::unique_ptr<Collector> collector, Placement placement = {});
   // Ends a collector and its series (stale markers); a pass that runs is let end first, without waiting for it here.
   void remove(Id id);
@@ -112,8 +113,9 @@ class CollectorRunner {
   void set_interval_ms(std::int64_t interval_ms);
 
   // A fresh pass as text: of the instance `target`, or with none of all instances of the name; when they are several,
-  // each sample has the label `instance`, and those whose pass fails are left out. Probes are made for `target` alone:
-  // a page of all would wait for the slowest. kNotFound, naming those there are; kLimit when too many wait.
+  // each sample has the labels `instance` and `module`, and those whose pass fails are left out. Probes are made for
+  // `target` alone: a page of all would wait for the slowest. kNotFound, naming those there are; kLimit when too many
+  // wait.
   void render(std::string_view name, std::string_view target, model::exposition::Format format, TextCallback callback);
 
   // Each name once, in the order in which they were added.

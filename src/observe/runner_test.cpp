@@ -413,6 +413,37 @@ TEST_F(RunnerTest, a_page_without_a_target_waits_for_no_probe) {
   EXPECT_EQ(probe.get(&Control::passes), 1);
 }
 
+TEST_F(RunnerTest, modules_of_one_target_have_series_of_their_own) {
+  Control slow;
+  Control quick;
+  const auto id = runner->add(std::make_unique<FakeCollector>(slow, "blackbox"),
+                              {.instance = "a:1", .module = "icmp", .work = Work::kProbes});
+  runner->add(std::make_unique<FakeCollector>(quick, "blackbox"),
+              {.instance = "a:1", .module = "tcp", .work = Work::kProbes});
+  runner->start();
+  scheduler.run_posted();
+  settle();
+  runner->remove(id);
+  settle();
+  const std::string labels = R"({instance="a:1", job="blackbox", module=)";
+  for (const std::string name : {"up", "passes"}) {
+    EXPECT_THAT(store.samples(name + labels + R"("tcp"})"), ElementsAre(Pair(kStartMs, 1))) << "the other's end";
+    EXPECT_THAT(store.samples(name + labels + R"("icmp"})"),
+                ElementsAre(Pair(kStartMs, 1), Pair(kStartMs + 1, MemoryStore::kStale)));
+  }
+}
+
+TEST_F(RunnerTest, modules_of_one_target_are_told_apart_on_its_page) {
+  Control probes[2];
+  runner->add(std::make_unique<FakeCollector>(probes[0], "blackbox"),
+              {.instance = "a:1", .module = "tcp", .work = Work::kProbes});
+  runner->add(std::make_unique<FakeCollector>(probes[1], "blackbox"),
+              {.instance = "a:1", .module = "icmp", .work = Work::kProbes});
+  EXPECT_EQ(*render("blackbox", Format::kPrometheusText, "a:1")->future.get().value(),
+            "# HELP passes Passes so far.\n# TYPE passes gauge\npasses{instance=\"a:1\",module=\"icmp\"} 1\n"
+            "passes{instance=\"a:1\",module=\"tcp\"} 1\n");
+}
+
 TEST_F(RunnerTest, probes_that_hang_hold_up_no_server) {
   Control hanging[3];
   for (int i = 0; i < 3; ++i) {

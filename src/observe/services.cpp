@@ -39,7 +39,7 @@ Placement placement_of(const Service& service, const ServiceTuning& tuning, Work
   labels.set("service", service.service);
   labels.set("replica", service.replica);
   return {.instance = service.address,
-          .variant = service.variant,
+          .module = service.variant,
           .labels = labels.build(),
           .interval_ms = tuning.interval_ms,
           .timeout_ms = tuning.timeout_ms,

@@ -131,6 +131,8 @@ TEST_F(ServicesTest, variants_of_one_address_are_watched_each_at_its_own_pace) {
   services.declare({slow, quick, quick}, {});
   ASSERT_THAT(made, ElementsAre("declared 1", "declared 2"));
   pass();
+  for (const char* module : {"quick", "slow"})
+    EXPECT_EQ(store.samples(std::string(R"(up{instance="a:1", job="redis", module=")") + module + R"("})").size(), 1U);
   const auto statuses = services.statuses();
   ASSERT_EQ(statuses.size(), 2U);
   for (const auto& status : statuses) {

@@ -657,6 +657,8 @@ test("targets of the configuration are probed into the store, and reloaded", asy
       [target, "http_post_2xx", "1"],
     ].sort(),
   );
+  const ups = await quarterdeck.query(`up{job="blackbox", instance="${target}"}`);
+  assert.deepEqual(ups.map(({ metric }) => metric.module).sort(), ["http_2xx", "http_post_2xx"]);
   // The one that hangs takes its time, and the others come each second all the same.
   const hung = await quarterdeck.value('probe_duration_seconds{module="ssh_banner"}');
   assert.ok(hung >= 0.9 && hung < 3, `${hung} s`);
