@@ -5,25 +5,47 @@
 
 #include <algorithm>
 #include <exception>
+#include <system_error>
+#include <utility>
 
 #include "base/assert.h"
-#include "base/mutex.h"
 
 namespace qd::base {
 
-ThreadPool::ThreadPool(std::size_t threads, std::size_t queue_limit) : queue_(queue_limit) {
+ThreadPool::ThreadPool(std::size_t threads, std::size_t queue_limit, Start start)
+    : threads_max_(threads), queue_(queue_limit) {
   QD_ASSERT(threads > 0);
+  MutexLock lock(mutex_);
   threads_.reserve(threads);
-  for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+  do {
+    threads_.emplace_back([this] { work(); });
+  } while (start == Start::kAtOnce && threads_.size() < threads);
+  all_started_ = threads_.size() == threads;
 }
 
 ThreadPool::~ThreadPool() {
   queue_.close();
-  for (std::thread& thread : threads_) thread.join();
+  std::vector<std::thread> threads;
+  {
+    MutexLock lock(mutex_);
+    all_started_ = true;
+    threads = std::move(threads_);
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+std::size_t ThreadPool::threads() const {
+  MutexLock lock(mutex_);
+  return threads_.size();
 }
 
 Status ThreadPool::submit(std::function<void()> task) {
-  if (queue_.try_push(std::move(task))) return {};
+  ++tasks_;
+  if (queue_.try_push(std::move(task))) {
+    if (!all_started_) add_thread();
+    return {};
+  }
+  --tasks_;
   if (queue_.closed()) return fail(ErrorCode::kCancelled, "submitting work: the thread pool is stopping");
   return fail(
       ErrorCode::kLimit,
@@ -32,7 +54,23 @@ Status ThreadPool::submit(std::function<void()> task) {
 
 void ThreadPool::work() {
   pthread_setname_np(pthread_self(), "qd-work");
-  while (auto task = queue_.pop()) (*task)();
+  while (auto task = queue_.pop()) {
+    (*task)();
+    task.reset();
+    --tasks_;
+  }
+}
+
+void ThreadPool::add_thread() {
+  MutexLock lock(mutex_);
+  if (all_started_ || tasks_ <= threads_.size()) return;
+  try {
+    threads_.emplace_back([this] { work(); });
+  } catch (const std::system_error&) {
+    // The system has no more: the task waits for those there are, and the next one tries again.
+    return;
+  }
+  all_started_ = threads_.size() == threads_max_;
 }
 
 namespace {
@@ -80,7 +118,7 @@ void ThreadPool::parallel_for(std::size_t n, const std::function<void(std::size_
   if (n == 0) return;
   if (n == 1) return f(0);
   const auto shares = std::make_shared<Shares>(n, f);
-  const std::size_t helpers = std::min(threads_.size(), n - 1);
+  const std::size_t helpers = std::min(threads_max_, n - 1);
   for (std::size_t i = 0; i < helpers; ++i)
     if (!submit([shares] { shares->run(); })) break;
   shares->run();

@@ -6,12 +6,14 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
 
 #include "base/bounded_queue.h"
+#include "base/mutex.h"
 #include "base/result.h"
 
 namespace qd::base {
@@ -29,14 +31,20 @@ class CancelToken {
 
 class ThreadPool {
  public:
-  ThreadPool(std::size_t threads, std::size_t queue_limit);
+  enum class Start : std::uint8_t {
+    kAtOnce,
+    kAsNeeded,  // one thread; another whenever there are more tasks than threads
+  };
+
+  ThreadPool(std::size_t threads, std::size_t queue_limit, Start start = Start::kAtOnce);
   // Waits for the tasks that run; drops those that wait.
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  Status submit(std::function<void()> task);
-  std::size_t threads() const { return threads_.size(); }
+  Status submit(std::function<void()> task) QD_EXCLUDES(mutex_);
+  // That run.
+  std::size_t threads() const QD_EXCLUDES(mutex_);
   std::size_t queued() const { return queue_.size(); }
 
   // Calls f(i) for every i in [0, n), on the pool's threads and the caller's, and returns when all are done. Never
@@ -46,9 +54,14 @@ class ThreadPool {
 
  private:
   void work();
+  void add_thread() QD_EXCLUDES(mutex_);
 
+  const std::size_t threads_max_;
   BoundedQueue<std::function<void()>> queue_;
-  std::vector<std::thread> threads_;
+  std::atomic<std::size_t> tasks_{0};  // that wait or run, and such as are being refused
+  std::atomic<bool> all_started_{false};
+  mutable Mutex mutex_;
+  std::vector<std::thread> threads_ QD_GUARDED_BY(mutex_);
 };
 
 }  // namespace qd::base

@@ -31,6 +31,28 @@ TEST(ThreadPool, a_full_queue_refuses_and_does_not_block) {
   go.count_down();
 }
 
+TEST(ThreadPool, threads_come_as_they_are_needed) {
+  ThreadPool pool(3, 10, ThreadPool::Start::kAsNeeded);
+  EXPECT_EQ(pool.threads(), 1U);
+  {
+    std::latch together(3);
+    std::latch over(3);
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_TRUE(pool.submit([&] {
+        together.arrive_and_wait();  // only three threads at once get past this
+        over.count_down();
+      }));
+    }
+    over.wait();
+  }
+  EXPECT_EQ(pool.threads(), 3U);
+  std::latch over(20);
+  for (int i = 0; i < 20; ++i)
+    while (!pool.submit([&] { over.count_down(); })) std::this_thread::yield();
+  over.wait();
+  EXPECT_EQ(pool.threads(), 3U) << "no more than the limit";
+}
+
 TEST(ThreadPool, stopping_waits_for_what_runs_and_drops_what_waits) {
   std::atomic<bool> finished{false};
   std::atomic<bool> dropped_ran{false};

@@ -50,6 +50,9 @@ constexpr std::size_t kQueryQueueMax = 1'000;
 // As many servers may hang at once before others wait for their passes.
 constexpr std::size_t kWaitingThreads = 16;
 constexpr std::size_t kWaitingQueueMax = 1'000;
+// So many declared targets may be silent at once before others' probes come late.
+constexpr std::size_t kProbingThreadsMax = 100;
+constexpr std::size_t kProbingQueueMax = 1'000;
 constexpr std::int64_t kMaintainEveryMs = 1'000;
 // At the end, for what waits to be forwarded.
 constexpr std::int64_t kForwardGraceMs = 5'000;
@@ -133,6 +136,7 @@ struct App::Rooms {
   std::unique_ptr<connect::EventLoop> loop;
   std::unique_ptr<base::ThreadPool> work_pool;
   std::unique_ptr<base::ThreadPool> waiting_pool;  // for passes that wait for servers
+  std::unique_ptr<base::ThreadPool> probing_pool;  // for probes of declared targets
   std::unique_ptr<connect::http::Client> client;
   std::unique_ptr<ship::remote_write::Forwarder> forwarder;  // null where nothing is forwarded
   std::unique_ptr<observe::probe::Probes> probes;
@@ -189,6 +193,8 @@ base::Status App::Rooms::start() {
   loop = std::make_unique<connect::EventLoop>();
   work_pool = std::make_unique<base::ThreadPool>(std::max<std::size_t>(4, cores()), kWorkQueueMax);
   waiting_pool = std::make_unique<base::ThreadPool>(kWaitingThreads, kWaitingQueueMax);
+  probing_pool =
+      std::make_unique<base::ThreadPool>(kProbingThreadsMax, kProbingQueueMax, base::ThreadPool::Start::kAsNeeded);
   QD_ASSIGN(client, connect::http::Client::create(*loop, {}, registry));
   QD_TRY(build_forwarder(*s));
   QD_TRY(build_observers(*s));
@@ -243,8 +249,9 @@ base::Status App::Rooms::build_forwarder(const Settings& s) {
 }
 
 base::Status App::Rooms::build_observers(const Settings& s) {
-  collectors = std::make_unique<observe::CollectorRunner>(*loop, *work_pool, *waiting_pool, observed(), registry, log,
-                                                          s.observe);
+  collectors = std::make_unique<observe::CollectorRunner>(
+      *loop, observe::RunnerPools{.computing = *work_pool, .waiting = *waiting_pool, .probing = *probing_pool},
+      observed(), registry, log, s.observe);
   if (s.host.enabled) {
     QD_TRY(observe::host::check_roots(s.host));
     collectors->add(std::make_unique<observe::host::HostCollector>(s.host, clock, log));
@@ -296,7 +303,7 @@ void App::Rooms::build_gpus(const Settings& s) {
         std::make_shared<const base::SystemClock>());
   };
   const auto add = [this](std::unique_ptr<observe::gpu::GpuCollector> collector) {
-    collectors->add(std::move(collector), {.waits = true});
+    collectors->add(std::move(collector), {.work = observe::Work::kWaits});
   };
   if (options.enabled == "on") return add(make());
   const auto submit = [this](std::function<void()> task) { return waiting_pool->submit(std::move(task)); };
@@ -562,6 +569,7 @@ void App::Rooms::stop() {
   server.reset();
   client.reset();
   waiting_pool.reset();
+  probing_pool.reset();
   work_pool.reset();
   if (loop) {
     loop->stop();

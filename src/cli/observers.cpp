@@ -203,6 +203,7 @@ std::vector<DeclaredService> declared_services(const ObserverSettings& settings,
     one.service.name =
         options.name.empty() ? fmt::format("{} ({})", options.target, options.module_name) : options.name;
     one.service.variant = options.module_name;
+    one.work = observe::Work::kProbes;
     one.tuning = {.interval_ms = options.interval_ms,
                   .timeout_ms = options.timeout_ms > 0 ? options.timeout_ms : options.module.timeout_ms};
   }

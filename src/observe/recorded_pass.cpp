@@ -21,7 +21,7 @@ void RecordedPass::sample(std::string_view suffix, std::span<const model::Label>
 std::string merged_text(std::span<const InstancePass> passes, model::exposition::Format format) {
   struct Part {
     const RecordedPass::Family* family;
-    std::string_view instance;
+    const InstancePass* pass;
   };
   std::unordered_map<std::string_view, std::size_t> places;
   std::vector<std::vector<Part>> families;
@@ -29,7 +29,7 @@ std::string merged_text(std::span<const InstancePass> passes, model::exposition:
     for (const auto& family : one.pass.families()) {
       const auto [place, is_new] = places.try_emplace(family.name, families.size());
       if (is_new) families.emplace_back();
-      families[place->second].push_back({&family, one.instance});
+      families[place->second].push_back({&family, &one});
     }
   }
   std::string out;
@@ -41,10 +41,13 @@ std::string merged_text(std::span<const InstancePass> passes, model::exposition:
     for (const Part& part : parts) {
       for (const auto& sample : part.family->samples) {
         labels.clear();
-        labels.push_back({"instance", part.instance});
+        labels.push_back({"instance", part.pass->instance});
+        if (!part.pass->module.empty()) labels.push_back({"module", part.pass->module});
         for (const auto& [name, value] : sample.labels) {
-          labels.push_back(
-              {name == "instance" ? std::string_view("exported_instance") : std::string_view(name), value});
+          std::string_view told = name;
+          if (name == "instance") told = "exported_instance";
+          if (name == "module" && !part.pass->module.empty()) told = "exported_module";
+          labels.push_back({told, value});
         }
         writer.sample(first.name + sample.suffix, labels, sample.value);
       }

@@ -39,11 +39,12 @@ class RecordedPass final : public Sink {
 
 struct InstancePass {
   std::string instance;
+  std::string module;  // of a probe, or empty
   RecordedPass pass;
 };
 
-// All of them as text: each family once, in the order in which they first come, each sample with the label `instance`.
-// A label of that name of the sample's own becomes exported_instance.
+// All of them as text: each family once, in the order in which they first come, each sample with the label `instance`,
+// and `module` where there is one. A label of such a name of the sample's own becomes exported_<name>.
 std::string merged_text(std::span<const InstancePass> passes, model::exposition::Format format);
 
 }  // namespace qd::observe

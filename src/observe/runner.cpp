@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "observe/runner_core.h"
 
@@ -31,13 +32,14 @@ class Gathering {
   Gathering(std::size_t count, Format format, CollectorRunner::TextCallback callback)
       : left_(count), format_(format), callback_(std::move(callback)) {}
 
-  void take(const std::string& instance, base::Result<Recording> recording) QD_EXCLUDES(mutex_) {
+  void take(const std::string& instance, const std::string& module, base::Result<Recording> recording)
+      QD_EXCLUDES(mutex_) {
     std::vector<InstancePass> passes;
     std::optional<base::Error> error;
     {
       base::MutexLock lock(mutex_);
       if (recording) {
-        passes_.push_back({instance, **recording});
+        passes_.push_back({instance, module, **recording});
       } else {
         error_.emplace(recording.error());
       }
@@ -46,8 +48,9 @@ class Gathering {
       error = error_;
     }
     if (passes.empty()) return callback_(std::unexpected(*error));
-    std::sort(passes.begin(), passes.end(),
-              [](const InstancePass& a, const InstancePass& b) { return a.instance < b.instance; });
+    std::sort(passes.begin(), passes.end(), [](const InstancePass& a, const InstancePass& b) {
+      return std::tie(a.instance, a.module) < std::tie(b.instance, b.module);
+    });
     callback_(std::make_shared<const std::string>(merged_text(passes, format_)));
   }
 
@@ -93,17 +96,20 @@ CollectorRunner::Id CollectorRunner::Core::add(std::unique_ptr<Collector> collec
   for (const model::Label& label : placement.labels) labels.set(label.name, label.value);
   labels.set("job", name);
   labels.set("instance", placement.instance);
+  // On `up` too: two probes of one target would write into one series.
+  if (!placement.module.empty()) labels.set("module", placement.module);
   const auto counts = counts_of(name);
   base::MutexLock lock(mutex_);
   for (const auto& other : entries_) {
     QD_ASSERT(other->name != name || other->placement.instance != placement.instance ||
-                  other->placement.variant != placement.variant,
-              name + " " + placement.instance);
+                  other->placement.module != placement.module,
+              name + " " + placement.instance + " " + placement.module);
   }
   auto entry =
       std::make_shared<Entry>(++last_id_, std::move(collector), std::move(placement), store_, labels.build(), counts);
   entry->report.name = name;
   entry->report.instance = entry->placement.instance;
+  entry->report.module = entry->placement.module;
   entries_.push_back(entry);
   if (started_ && !stopping_) begin(entry);
   return entry->id;
@@ -135,7 +141,7 @@ void CollectorRunner::Core::remove(Id id) {
   }
   if (!end_now) return;
   const auto work_it = [core = shared_from_this(), entry] { core->work(entry); };
-  if (!pool_.submit(work_it)) work_it();
+  if (!pools_.computing.submit(work_it)) work_it();
 }
 
 void CollectorRunner::Core::start() {
@@ -193,8 +199,7 @@ void CollectorRunner::Core::tick(const EntryPtr& entry, std::uint64_t generation
 
 std::optional<CollectorRunner::Core::Refused> CollectorRunner::Core::kick(const EntryPtr& entry) {
   if (entry->running || (!entry->due_ns && entry->waiters.empty())) return std::nullopt;
-  auto& pool = entry->placement.waits ? waiting_pool_ : pool_;
-  const base::Status submitted = pool.submit([core = shared_from_this(), entry] { core->work(entry); });
+  const base::Status submitted = pool_of(*entry).submit([core = shared_from_this(), entry] { core->work(entry); });
   if (submitted) {
     entry->running = true;
     ++running_;
@@ -220,7 +225,8 @@ void CollectorRunner::Core::render(std::string_view name, std::string_view targe
     for (const auto& entry : entries_) {
       if (entry->name != name) continue;
       instances += (instances.empty() ? "" : ", ") + entry->placement.instance;
-      if (target.empty() || entry->placement.instance == target) found.push_back(entry);
+      const bool wanted = target.empty() ? entry->placement.work != Work::kProbes : entry->placement.instance == target;
+      if (wanted) found.push_back(entry);
     }
     const auto full =
         std::any_of(found.begin(), found.end(), [](const auto& entry) { return entry->waiters.size() >= kWaitersMax; });
@@ -228,7 +234,8 @@ void CollectorRunner::Core::render(std::string_view name, std::string_view targe
       error.emplace(ErrorCode::kCancelled, fmt::format("rendering metrics of {}: Quarterdeck is stopping", name));
     } else if (found.empty() && !instances.empty()) {
       error.emplace(ErrorCode::kNotFound,
-                    fmt::format("{} does not watch {:?}; it watches {}", name, target, instances));
+                    target.empty() ? fmt::format("{} only probes: ask with ?target= for one of {}", name, instances)
+                                   : fmt::format("{} does not watch {:?}; it watches {}", name, target, instances));
     } else if (found.empty()) {
       const auto known = distinct_names();
       error.emplace(ErrorCode::kNotFound, known.empty() ? fmt::format("there is no collector {:?}; there is none", name)
@@ -243,11 +250,11 @@ void CollectorRunner::Core::render(std::string_view name, std::string_view targe
     } else {
       const auto gathering = std::make_shared<Gathering>(found.size(), format, std::move(callback));
       for (const auto& entry : found) {
-        entry->waiters.push_back({.format = format,
-                                  .text = {},
-                                  .recording = [gathering, instance = entry->placement.instance](auto recording) {
-                                    gathering->take(instance, std::move(recording));
-                                  }});
+        entry->waiters.push_back(
+            {.format = format,
+             .text = {},
+             .recording = [gathering, instance = entry->placement.instance, module = entry->placement.module](
+                              auto recording) { gathering->take(instance, module, std::move(recording)); }});
         refused.push_back(kick(entry));
       }
     }
@@ -310,10 +317,10 @@ std::optional<CollectorReport> CollectorRunner::Core::report(Id id) const {
   return std::nullopt;
 }
 
-CollectorRunner::CollectorRunner(base::Scheduler& scheduler, base::ThreadPool& pool, base::ThreadPool& waiting_pool,
+CollectorRunner::CollectorRunner(base::Scheduler& scheduler, const RunnerPools& pools,
                                  store::metrics::Appendable& store, base::Registry& registry, base::Log& log,
                                  const RunnerOptions& options)
-    : core_(std::make_shared<Core>(scheduler, pool, waiting_pool, store, registry, log, options)) {}
+    : core_(std::make_shared<Core>(scheduler, pools, store, registry, log, options)) {}
 
 CollectorRunner::~CollectorRunner() {
   stop();

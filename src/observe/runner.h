@@ -4,13 +4,14 @@
 // its start (so that rates have values at once) and then at its start plus every multiple of its interval. It never
 // runs two passes at once: a tick that finds one running for the store is left out and counted. Those who ask for text
 // share one pass that begins after they asked. An instance whose passes run into their deadline three times in a row is
-// asked less and less often, down to every kBackOffMsMax, until it answers.
+// asked less and less often, down to every kBackOffMsMax, until it answers; not so a probe.
 //
 // The samples of a pass are stamped with the wall time of its start. A jump of the wall clock is noticed and told;
 // while the clock is behind the last stamp nothing is stored, so that time never runs backwards in the store.
 //
-// Thread-safe. Passes run on a pool: what waits for others (Placement::waits) on one of its own, so that a server that
-// hangs holds nothing but one of that pool's threads. scheduler, pools, store, registry and log outlive the runner.
+// Thread-safe. What computes, what waits for servers and what probes run on a pool each, so that a server that hangs
+// holds nothing but one of its pool's threads, and probes of what is down hold up no server's passes. scheduler, pools,
+// store, registry and log outlive the runner.
 #pragma once
 
 #include <cstdint>
@@ -42,20 +43,29 @@ struct RunnerOptions {
 // The name of this host, as uname gives it.
 std::string host_name();
 
+// What passes do.
+enum class Work : std::uint8_t {
+  kComputes,
+  kWaits,  // for a server, which may hang
+  // Find out whether something answers: its silence is what they measure, and no reason to measure less often.
+  kProbes,
+};
+
 // Where and how often a collector runs.
 struct Placement {
   std::string instance = {};     // label `instance`; empty: that of the host
-  std::string variant = {};      // tells apart those of one name and instance, whose samples differ in labels
+  std::string module = {};       // label `module` of a probe; tells apart those of one name and instance
   model::LabelSet labels = {};   // further labels on every series
   std::int64_t interval_ms = 0;  // 0: observe.interval
   std::int64_t timeout_ms = 0;   // 0: kPassMsMax; never more than the interval
-  bool waits = false;            // its passes wait for others
+  Work work = Work::kComputes;
 };
 
 // How the last pass of a collector for the store went.
 struct CollectorReport {
   std::string name;
   std::string instance;
+  std::string module;
   std::int64_t interval_ms = 0;
   std::int64_t timeout_ms = 0;
   std::int64_t last_pass_ms = 0;  // wall time; 0 before the first
@@ -63,6 +73,13 @@ struct CollectorReport {
   std::size_t samples = 0;
   std::optional<base::Error> error;    // of the collector, or of the store: the pass gave nothing
   std::optional<base::Error> trouble;  // Collector::trouble: it gave less than there is
+};
+
+// For what each kind of work runs on; they may be the same.
+struct RunnerPools {
+  base::ThreadPool& computing;
+  base::ThreadPool& waiting;
+  base::ThreadPool& probing;
 };
 
 class CollectorRunner {
@@ -78,16 +95,14 @@ class CollectorRunner {
   // Called once, on a thread of a pool or the caller's.
   using TextCallback = std::function<void(base::Result<Text>)>;
 
-  // `pool` for passes that compute, `waiting_pool` for those that wait.
-  CollectorRunner(base::Scheduler& scheduler, base::ThreadPool& pool, base::ThreadPool& waiting_pool,
-                  store::metrics::Appendable& store, base::Registry& registry, base::Log& log,
-                  const RunnerOptions& options);
+  CollectorRunner(base::Scheduler& scheduler, const RunnerPools& pools, store::metrics::Appendable& store,
+                  base::Registry& registry, base::Log& log, const RunnerOptions& options);
   // Stops.
   ~CollectorRunner();
   CollectorRunner(const CollectorRunner&) = delete;
   CollectorRunner& operator=(const CollectorRunner&) = delete;
 
-  // No two of one name, instance and variant. Runs from start() on, or at once after it.
+  // No two of one name, instance and module. Runs from start() on, or at once after it.
   Id add(std::unique_ptr<Collector> collector, Placement placement = {});
   // Ends a collector and its series (stale markers); a pass that runs is let end first, without waiting for it here.
   void remove(Id id);
@@ -98,8 +113,9 @@ class CollectorRunner {
   void set_interval_ms(std::int64_t interval_ms);
 
   // A fresh pass as text: of the instance `target`, or with none of all instances of the name; when they are several,
-  // each sample has the label `instance`, and those whose pass fails are left out. kNotFound, naming those there are;
-  // kLimit when too many wait.
+  // each sample has the labels `instance` and `module`, and those whose pass fails are left out. Probes are made for
+  // `target` alone: a page of all would wait for the slowest. kNotFound, naming those there are; kLimit when too many
+  // wait.
   void render(std::string_view name, std::string_view target, model::exposition::Format format, TextCallback callback);
 
   // Each name once, in the order in which they were added.

@@ -38,11 +38,10 @@ struct Waiter {
 
 class CollectorRunner::Core : public std::enable_shared_from_this<Core> {
  public:
-  Core(base::Scheduler& scheduler, base::ThreadPool& pool, base::ThreadPool& waiting_pool,
-       store::metrics::Appendable& store, base::Registry& registry, base::Log& log, const RunnerOptions& options)
+  Core(base::Scheduler& scheduler, const RunnerPools& pools, store::metrics::Appendable& store,
+       base::Registry& registry, base::Log& log, const RunnerOptions& options)
       : scheduler_(scheduler),
-        pool_(pool),
-        waiting_pool_(waiting_pool),
+        pools_(pools),
         store_(store),
         registry_(registry),
         log_(log),
@@ -123,6 +122,17 @@ class CollectorRunner::Core : public std::enable_shared_from_this<Core> {
   std::int64_t timeout_of(const Entry& entry) const QD_REQUIRES(mutex_) {
     return std::min(entry.placement.timeout_ms > 0 ? entry.placement.timeout_ms : kPassMsMax, interval_of(entry));
   }
+  base::ThreadPool& pool_of(const Entry& entry) const {
+    switch (entry.placement.work) {
+      case Work::kComputes:
+        return pools_.computing;
+      case Work::kWaits:
+        return pools_.waiting;
+      case Work::kProbes:
+        break;
+    }
+    return pools_.probing;
+  }
   std::vector<std::string> distinct_names() const QD_REQUIRES(mutex_);
   CollectorReport report_of(const Entry& entry) const QD_REQUIRES(mutex_);
   void begin(const EntryPtr& entry) QD_REQUIRES(mutex_);
@@ -140,8 +150,7 @@ class CollectorRunner::Core : public std::enable_shared_from_this<Core> {
   Counts counts_of(std::string_view name);
 
   base::Scheduler& scheduler_;
-  base::ThreadPool& pool_;
-  base::ThreadPool& waiting_pool_;
+  const RunnerPools pools_;
   store::metrics::Appendable& store_;
   base::Registry& registry_;
   base::Log& log_;

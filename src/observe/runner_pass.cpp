@@ -167,6 +167,8 @@ void CollectorRunner::Core::pass(Entry& entry, std::optional<std::int64_t> due_n
 }
 
 void CollectorRunner::Core::count_timeout(Entry& entry, bool timed_out) {
+  // Fewer probes of what is down would make it weigh less in every average.
+  if (entry.placement.work == Work::kProbes) return;
   entry.timeouts = timed_out ? entry.timeouts + 1 : 0;
   const std::int64_t rest_ms = back_off_ms(entry.timeouts, interval_of(entry));
   const std::int64_t now_ms = (scheduler_.clock().monotonic_ns() - entry.start_ns) / kNsPerMs;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <future>
 #include <map>
 #include <stdexcept>
@@ -85,8 +86,11 @@ class RunnerTest : public testing::Test {
  protected:
   RunnerTest() { runner->add(std::make_unique<FakeCollector>(control, "fake")); }
 
-  // Until the pool, which has one thread, has done all that was submitted.
+  // Until the pools, which have one thread each, have done all that was submitted.
   void settle() {
+    for (auto* each : {&pool, &probing}) settle(*each);
+  }
+  static void settle(base::ThreadPool& pool) {
     std::promise<void> done;
     ASSERT_TRUE(pool.submit([&] { done.set_value(); }));
     done.get_future().wait();
@@ -133,8 +137,11 @@ class RunnerTest : public testing::Test {
   base::ManualClock clock{kStartMs};
   base::ManualScheduler scheduler{clock};
   base::ThreadPool pool{1, 4};
-  std::unique_ptr<CollectorRunner> runner = std::make_unique<CollectorRunner>(
-      scheduler, pool, pool, store, registry, base::Log::silent(), RunnerOptions{5000, "vm", {}});
+  base::ThreadPool waiting{1, 4};
+  base::ThreadPool probing{1, 4};
+  std::unique_ptr<CollectorRunner> runner =
+      std::make_unique<CollectorRunner>(scheduler, RunnerPools{pool, waiting, probing}, store, registry,
+                                        base::Log::silent(), RunnerOptions{5000, "vm", {}});
 };
 
 TEST_F(RunnerTest, passes_come_at_once_and_then_on_the_interval) {
@@ -374,6 +381,87 @@ TEST_F(RunnerTest, an_instance_that_times_out_again_and_again_is_asked_less_ofte
   control.set(&Control::timing_out, false);
   run_for_s(60);
   EXPECT_THAT(pass_times_s(), ElementsAre(0, 1, 2, 15, 35, 75, 135, 140, 145, 150, 155, 160));
+}
+
+TEST_F(RunnerTest, a_probe_that_times_out_is_made_as_often_as_before) {
+  Control silent;
+  silent.set(&Control::timing_out, true);
+  runner->add(std::make_unique<FakeCollector>(silent, "blackbox"),
+              {.instance = "a:1", .interval_ms = 15'000, .work = Work::kProbes});
+  runner->start();
+  scheduler.run_posted();
+  settle();
+  run_for_s(150);
+  std::vector<std::int64_t> times;
+  for (const auto& [time_ms, value] : store.samples(R"(up{instance="a:1", job="blackbox"})"))
+    times.push_back((time_ms - kStartMs) / 1000);
+  EXPECT_THAT(times, ElementsAre(0, 1, 2, 15, 30, 45, 60, 75, 90, 105, 120, 135, 150));
+}
+
+TEST_F(RunnerTest, a_page_without_a_target_waits_for_no_probe) {
+  Control probe;
+  runner->add(std::make_unique<FakeCollector>(probe, "blackbox"), {.instance = "a:1", .work = Work::kProbes});
+  const auto none = render("blackbox")->future.get();
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code(), base::ErrorCode::kNotFound);
+  EXPECT_THAT(none.error().message(), HasSubstr("?target= for one of a:1"));
+  Control own;
+  runner->add(std::make_unique<FakeCollector>(own, "blackbox"));
+  EXPECT_EQ(*render("blackbox")->future.get().value(), "# HELP passes Passes so far.\n# TYPE passes gauge\npasses 1\n");
+  EXPECT_EQ(probe.get(&Control::passes), 0);
+  EXPECT_THAT(*render("blackbox", Format::kPrometheusText, "a:1")->future.get().value(), HasSubstr("passes 1\n"));
+  EXPECT_EQ(probe.get(&Control::passes), 1);
+}
+
+TEST_F(RunnerTest, modules_of_one_target_have_series_of_their_own) {
+  Control slow;
+  Control quick;
+  const auto id = runner->add(std::make_unique<FakeCollector>(slow, "blackbox"),
+                              {.instance = "a:1", .module = "icmp", .work = Work::kProbes});
+  runner->add(std::make_unique<FakeCollector>(quick, "blackbox"),
+              {.instance = "a:1", .module = "tcp", .work = Work::kProbes});
+  runner->start();
+  scheduler.run_posted();
+  settle();
+  runner->remove(id);
+  settle();
+  const std::string labels = R"({instance="a:1", job="blackbox", module=)";
+  for (const std::string name : {"up", "passes"}) {
+    EXPECT_THAT(store.samples(name + labels + R"("tcp"})"), ElementsAre(Pair(kStartMs, 1))) << "the other's end";
+    EXPECT_THAT(store.samples(name + labels + R"("icmp"})"),
+                ElementsAre(Pair(kStartMs, 1), Pair(kStartMs + 1, MemoryStore::kStale)));
+  }
+}
+
+TEST_F(RunnerTest, modules_of_one_target_are_told_apart_on_its_page) {
+  Control probes[2];
+  runner->add(std::make_unique<FakeCollector>(probes[0], "blackbox"),
+              {.instance = "a:1", .module = "tcp", .work = Work::kProbes});
+  runner->add(std::make_unique<FakeCollector>(probes[1], "blackbox"),
+              {.instance = "a:1", .module = "icmp", .work = Work::kProbes});
+  EXPECT_EQ(*render("blackbox", Format::kPrometheusText, "a:1")->future.get().value(),
+            "# HELP passes Passes so far.\n# TYPE passes gauge\npasses{instance=\"a:1\",module=\"icmp\"} 1\n"
+            "passes{instance=\"a:1\",module=\"tcp\"} 1\n");
+}
+
+TEST_F(RunnerTest, probes_that_hang_hold_up_no_server) {
+  Control hanging[3];
+  for (int i = 0; i < 3; ++i) {
+    runner->add(std::make_unique<FakeCollector>(hanging[i], "blackbox"),
+                {.instance = "a:" + std::to_string(i), .work = Work::kProbes});
+    hanging[i].set(&Control::held, true);
+  }
+  Control server;
+  runner->add(std::make_unique<FakeCollector>(server, "db"), {.instance = "b:1", .work = Work::kWaits});
+  runner->start();
+  scheduler.run_posted();
+  hanging[0].wait_until_running();
+  std::promise<void> done;
+  ASSERT_TRUE(waiting.submit([&] { done.set_value(); }));
+  EXPECT_EQ(done.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  EXPECT_THAT(store.samples(R"(up{instance="b:1", job="db"})"), ElementsAre(Pair(kStartMs, 1)));
+  for (auto& each : hanging) each.set(&Control::held, false);
+  runner->stop();
 }
 
 TEST_F(RunnerTest, a_full_pool_refuses_texts_and_skips_ticks) {

@@ -34,7 +34,7 @@ struct Service {
   std::string project;
   std::string service;
   std::string replica;
-  std::string variant;  // tells apart services of one kind and address: the module of a probe
+  std::string variant;  // tells apart services of one kind and address: the label `module` of a probe
   // Labels of the container that tune it (prometheus.io/…, quarterdeck.…), by name.
   std::map<std::string, std::string> tuning;
   bool operator==(const Service&) const = default;

@@ -33,17 +33,17 @@ ServiceState state_of(const CollectorReport& report, std::string& why) {
   return silent ? ServiceState::kDown : ServiceState::kUnreadable;
 }
 
-Placement placement_of(const Service& service, const ServiceTuning& tuning) {
+Placement placement_of(const Service& service, const ServiceTuning& tuning, Work work) {
   model::LabelBuilder labels;
   labels.set("project", service.project);
   labels.set("service", service.service);
   labels.set("replica", service.replica);
   return {.instance = service.address,
-          .variant = service.variant,
+          .module = service.variant,
           .labels = labels.build(),
           .interval_ms = tuning.interval_ms,
           .timeout_ms = tuning.timeout_ms,
-          .waits = true};
+          .work = work};
 }
 
 }  // namespace
@@ -137,7 +137,8 @@ void Services::keep(const Service& service, const DeclaredService* declared, std
   Running running{.service = service, .tuning = tuning, .options = declared ? declared->options : std::any(), .id = 0};
   auto collector = tuning.off ? nullptr : make(service, declared);
   if (collector) {
-    running.id = runner_.add(std::move(collector), placement_of(service, tuning));
+    running.id =
+        runner_.add(std::move(collector), placement_of(service, tuning, declared ? declared->work : Work::kWaits));
     log_.info(
         "a service is watched",
         {{"kind", service.kind}, {"name", service.name}, {"address", service.address}, {"found_by", service.found_by}});

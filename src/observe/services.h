@@ -43,6 +43,7 @@ struct DeclaredService {
   std::function<bool(const std::any&)> same_options;  // as those of another
   std::function<std::unique_ptr<Collector>()> make;
   ServiceTuning tuning = {};  // of its own; what is set by name counts for more
+  Work work = Work::kWaits;   // of its collector
 };
 
 // A page of metrics, to be scraped as its tuning says.

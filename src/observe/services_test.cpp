@@ -57,9 +57,9 @@ class ServicesTest : public testing::Test {
   }
   void pass() {
     scheduler.advance_ms(0);
-    for (int turn = 0; turn < 2; ++turn) {
+    for (auto* each : {&pool, &pool, &probing}) {
       std::promise<void> done;
-      ASSERT_TRUE(pool.submit([&] { done.set_value(); }));
+      ASSERT_TRUE(each->submit([&] { done.set_value(); }));
       done.get_future().wait();
     }
   }
@@ -92,7 +92,9 @@ class ServicesTest : public testing::Test {
   base::ManualClock clock{1'700'000'000'000};
   base::ManualScheduler scheduler{clock};
   base::ThreadPool pool{1, 100};
-  CollectorRunner runner{scheduler, pool, pool, store, registry, base::Log::silent(), RunnerOptions{5000, "vm", {}}};
+  base::ThreadPool probing{1, 100};
+  CollectorRunner runner{scheduler,           RunnerPools{pool, pool, probing}, store, registry,
+                         base::Log::silent(), RunnerOptions{5000, "vm", {}}};
   Services services{runner, base::Log::silent()};
 };
 
@@ -129,6 +131,8 @@ TEST_F(ServicesTest, variants_of_one_address_are_watched_each_at_its_own_pace) {
   services.declare({slow, quick, quick}, {});
   ASSERT_THAT(made, ElementsAre("declared 1", "declared 2"));
   pass();
+  for (const char* module : {"quick", "slow"})
+    EXPECT_EQ(store.samples(std::string(R"(up{instance="a:1", job="redis", module=")") + module + R"("})").size(), 1U);
   const auto statuses = services.statuses();
   ASSERT_EQ(statuses.size(), 2U);
   for (const auto& status : statuses) {
@@ -138,6 +142,23 @@ TEST_F(ServicesTest, variants_of_one_address_are_watched_each_at_its_own_pace) {
   }
   services.declare({slow}, {{"a:1", {.interval_ms = 30'000}}});
   EXPECT_EQ(services.statuses().at(0).report->interval_ms, 30'000) << "what is said by name counts for more";
+}
+
+TEST_F(ServicesTest, declared_probes_run_beside_the_servers) {
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  ASSERT_TRUE(probing.submit([released] { released.wait(); }));
+  auto probe = declared("a:1", 1);
+  probe.work = Work::kProbes;
+  services.declare({probe, declared("b:1", 2)}, {});
+  scheduler.advance_ms(0);
+  std::promise<void> done;
+  ASSERT_TRUE(pool.submit([&] { done.set_value(); }));
+  done.get_future().wait();
+  EXPECT_THAT(states(), ElementsAre("a:1 unknown", "b:1 up"));
+  release.set_value();
+  pass();
+  EXPECT_THAT(states(), ElementsAre("a:1 up", "b:1 up"));
 }
 
 TEST_F(ServicesTest, labels_and_settings_tune_and_switch_off) {

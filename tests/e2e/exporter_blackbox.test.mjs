@@ -657,6 +657,8 @@ test("targets of the configuration are probed into the store, and reloaded", asy
       [target, "http_post_2xx", "1"],
     ].sort(),
   );
+  const ups = await quarterdeck.query(`up{job="blackbox", instance="${target}"}`);
+  assert.deepEqual(ups.map(({ metric }) => metric.module).sort(), ["http_2xx", "http_post_2xx"]);
   // The one that hangs takes its time, and the others come each second all the same.
   const hung = await quarterdeck.value('probe_duration_seconds{module="ssh_banner"}');
   assert.ok(hung >= 0.9 && hung < 3, `${hung} s`);
@@ -664,9 +666,16 @@ test("targets of the configuration are probed into the store, and reloaded", asy
     async () => (await quarterdeck.value('count_over_time(probe_success{module="http_2xx"}[10s])')) >= 4,
     "passes",
   );
+  // Silence is a finding: it makes no probe less frequent.
+  const skipped = 'quarterdeck_collector_passes_skipped_total{collector="blackbox",reason="back_off"}';
+  await until(async () => (await quarterdeck.value('count_over_time(probe_success{module="ssh_banner"}[1m])')) >= 5, "5");
+  assert.equal(await quarterdeck.value(skipped), 0);
+  // The exporter's own page waits for no target; one of them is probed for who asks.
   const page = (await quarterdeck.get("/exporters/blackbox/metrics")).text;
-  assert.equal(parseText(page).samples.get(`probe_success{instance="${target}",module="http_post_2xx"}`), 1);
-  assert.match(page, /^blackbox_exporter_config_last_reload_successful\{/m);
+  assert.match(page, /^blackbox_exporter_config_last_reload_successful 1$/m);
+  assert.doesNotMatch(page, /probe_success/);
+  const one = await quarterdeck.get(`/exporters/blackbox/metrics?target=${encodeURIComponent(target)}`);
+  assert.equal(parseText(one.text).samples.get(`probe_success{instance="${target}",module="http_post_2xx"}`), 1);
 
   const shown = async () => {
     const { stdout } = await runCommand(["targets", "--url", quarterdeck.url, "--output", "json"]);

@@ -17,7 +17,7 @@ base::Status TargetCollector::collect(std::int64_t deadline_ns, Sink& sink) {
   if (own_ms > 0) deadline_ns = std::min(deadline_ns, clock_.monotonic_ns() + own_ms * 1'000'000);
   Outcome outcome = probe(options_.module, {.target = options_.target, .hostname = {}}, clock_, deadline_ns,
                           base::CancelToken(), false);
-  outcome.samples.tell(sink, {{"module", options_.module_name}});
+  outcome.samples.tell(sink);
   if (!outcome.status) trouble_ = outcome.status.error();
   return {};
 }

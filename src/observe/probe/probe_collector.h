@@ -1,8 +1,10 @@
 // The collector blackbox: probes that Quarterdeck makes by itself, and what the exporter that it replaces tells of
 // itself.
 //
-// A target is an instance, whose samples have the label `module`. One that fails is told as such (probe_success 0);
-// trouble() says why.
+// The page of its name tells of the program alone, as the exporter's own does; a target is told to who asks for it.
+//
+// A target is an instance, and its module the label `module`, which the runner gives it. One that fails is told as such
+// (probe_success 0); trouble() says why.
 #pragma once
 
 #include <functional>

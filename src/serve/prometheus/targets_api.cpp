@@ -14,7 +14,9 @@ using observe::scrape::TargetStatus;
 TargetStatus status_of(const observe::CollectorReport& report, const Sources& sources) {
   const auto path = report.name == "quarterdeck" ? "/metrics" : fmt::format("/exporters/{}/metrics", report.name);
   const auto& fault = report.error ? report.error : report.trouble;
-  const model::LabelSet labels{{"instance", report.instance}, {"job", report.name}};
+  model::LabelBuilder builder(model::LabelSet{{"instance", report.instance}, {"job", report.name}});
+  if (!report.module.empty()) builder.set("module", report.module);
+  const auto labels = builder.build();
   TargetStatus status{.discovered_labels = labels, .labels = labels};
   status.scrape_pool = report.name;
   status.scrape_url = status.global_url = sources.address + path;
