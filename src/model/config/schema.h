@@ -171,9 +171,10 @@ class Schema {
 
   // After loading: every setting with its value as one tree, secrets as <secret>.
   Node effective() const;
-  // Shows the only_at_start settings of this schema as `running` has them, and gives the paths of those that differed
-  // (secrets are not compared). Both are loaded; the fields stay as they are.
-  std::vector<std::string> keep_start_only(const Schema& running);
+  // Shows the only_at_start settings of this schema as `running` has them, and all of the section `also` where one is
+  // named, and gives the paths of those that differed (secrets are not compared). Both are loaded; the fields stay as
+  // they are.
+  std::vector<std::string> keep_start_only(const Schema& running, std::string_view also = {});
 
   // In order of declaration.
   const std::deque<Setting>& settings() const { return settings_; }
