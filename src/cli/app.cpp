@@ -237,8 +237,7 @@ base::Status App::Rooms::build_forwarder(const Settings& s) {
                            {.host = s.forward.host.empty() ? observe::host_name() : s.forward.host,
                             .external_labels = s.observe.external_labels},
                            std::random_device{}()));
-  const auto url = ship::remote_write::write_url(s.forward.url);
-  log.info("forwarding", {{"url", url.substr(0, url.find('?'))}});  // a query may hold a secret
+  log.info("forwarding", {{"url", ship::remote_write::shown_url(ship::remote_write::write_url(s.forward.url))}});
   return {};
 }
 
@@ -382,8 +381,11 @@ base::Status App::Rooms::build_server(const Settings& s) {
   router = std::make_unique<serve::Router>(*authenticator, *query_pool, log, registry);
   std::vector<std::pair<std::string, std::string>> flags;
   flags.reserve(invocation.flags.size() + 1 + invocation.sets.size());
-  for (const auto& flag : invocation.flags)
-    flags.emplace_back(flag.origin.substr(flag.origin.find_first_not_of('-')), flag.value);
+  for (const auto& flag : invocation.flags) {
+    const bool url = flag.path == "forward.url";
+    flags.emplace_back(flag.origin.substr(flag.origin.find_first_not_of('-')),
+                       url ? ship::remote_write::shown_url(flag.value) : flag.value);
+  }
   flags.emplace_back("config", invocation.config_file);
   for (const auto& set : invocation.sets) flags.emplace_back("set." + set.substr(0, set.find('=')), "");
   sources = std::make_unique<serve::prometheus::Sources>(serve::prometheus::Sources{

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <glob.h>
 
+#include <algorithm>
+
 #include "observe/config.h"
 #include "observe/host/config.h"
 #include "observe/scrape/settings.h"
@@ -158,7 +160,10 @@ std::vector<std::string> keep_start_only(Settings& next, const Settings& running
   // it.
   if (next.forward.url != running.forward.url) {
     next.forward = running.forward;
-    return next.schema.keep_start_only(running.schema, "forward");
+    auto changed = next.schema.keep_start_only(running.schema, "forward");
+    // The schema compares what is shown, and of a URL that is not all.
+    if (std::ranges::find(changed, "forward.url") == changed.end()) changed.emplace_back("forward.url");
+    return changed;
   }
   next.forward.host = running.forward.host;
   next.forward.queue_bytes = running.forward.queue_bytes;

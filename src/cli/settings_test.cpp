@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/files.h"
+#include "model/config/render.h"
 
 namespace qd::cli {
 namespace {
@@ -33,6 +34,14 @@ TEST(Settings, a_reload_gives_nothing_that_is_meant_for_another_receiver_to_the_
   EXPECT_EQ(next->observe.interval_ms, 7'000) << "everything else is taken over";
   EXPECT_EQ(next->schema.effective().find("forward")->find("token")->text(), "") << "what runs is what is shown";
   EXPECT_EQ(next->schema.effective().find("forward")->find("timeout")->text(), "20s");
+}
+
+TEST(Settings, a_key_in_the_url_of_a_receiver_is_not_shown_and_its_change_is_told) {
+  const auto running = load({"forward.url=https://metrics/write?key=one"});
+  const auto next = load({"forward.url=https://metrics/write?key=two"});
+  EXPECT_THAT(keep_start_only(*next, *running), ElementsAre("forward.url"));
+  EXPECT_EQ(next->forward.url, "https://metrics/write?key=one");
+  EXPECT_EQ(model::config::render_effective(next->schema).find("key="), std::string::npos);
 }
 
 TEST(Settings, a_reload_takes_over_the_credentials_of_the_same_receiver) {

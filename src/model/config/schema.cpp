@@ -128,6 +128,11 @@ Setting& Setting::only_at_start() {
   return *this;
 }
 
+Setting& Setting::shown_by(std::function<std::string(const std::string&)> show) {
+  show_ = [whole = std::move(show_), show = std::move(show)] { return quoted(show(whole().text())); };
+  return *this;
+}
+
 Setting& Setting::example(std::string text) {
   example_ = std::move(text);
   return *this;

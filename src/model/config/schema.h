@@ -81,6 +81,8 @@ class Setting {
  public:
   // A changed value needs a restart; without this, a reload applies it.
   Setting& only_at_start();
+  // What is shown of a text in force, where part of it may be a secret.
+  Setting& shown_by(std::function<std::string(const std::string&)> show);
   // A value as one would write it, for the documentation.
   Setting& example(std::string text);
   // It has no useful default: an error where no source has it.
