@@ -153,6 +153,7 @@ struct App::Rooms {
   std::vector<std::unique_ptr<connect::http::Server>> drop_in_servers;
 
   std::atomic<bool> maintaining = false;
+  std::atomic<bool> maintaining_forwarder = false;
   base::Mutex end_mutex;
   base::CondVar end;
   bool ended QD_GUARDED_BY(end_mutex) = false;
@@ -457,10 +458,17 @@ void App::Rooms::maintain() {
       const auto queued = work_pool->submit([this] {
         // A failure is logged and counted by the store, which tries again the next time.
         static_cast<void>(store->maintain(clock.wall_ms()));
-        if (forwarder) forwarder->maintain();
         maintaining = false;
       });
       if (!queued) maintaining = false;
+    }
+    // Beside it: sealing and merging may take minutes, and what is queued is to be on the device within seconds.
+    if (forwarder && !maintaining_forwarder.exchange(true)) {
+      const auto queued = work_pool->submit([this] {
+        forwarder->maintain();
+        maintaining_forwarder = false;
+      });
+      if (!queued) maintaining_forwarder = false;
     }
     maintain();
   });
