@@ -157,6 +157,7 @@ struct App::Rooms {
   std::vector<std::unique_ptr<connect::http::Server>> drop_in_servers;
 
   std::atomic<bool> maintaining = false;
+  std::atomic<bool> maintaining_forwarder = false;
   base::Mutex end_mutex;
   base::CondVar end;
   bool ended QD_GUARDED_BY(end_mutex) = false;
@@ -243,8 +244,7 @@ base::Status App::Rooms::build_forwarder(const Settings& s) {
                            {.host = s.forward.host.empty() ? observe::host_name() : s.forward.host,
                             .external_labels = s.observe.external_labels},
                            std::random_device{}()));
-  const auto url = ship::remote_write::write_url(s.forward.url);
-  log.info("forwarding", {{"url", url.substr(0, url.find('?'))}});  // a query may hold a secret
+  log.info("forwarding", {{"url", ship::remote_write::shown_url(ship::remote_write::write_url(s.forward.url))}});
   return {};
 }
 
@@ -389,8 +389,11 @@ base::Status App::Rooms::build_server(const Settings& s) {
   router = std::make_unique<serve::Router>(*authenticator, *query_pool, log, registry);
   std::vector<std::pair<std::string, std::string>> flags;
   flags.reserve(invocation.flags.size() + 1 + invocation.sets.size());
-  for (const auto& flag : invocation.flags)
-    flags.emplace_back(flag.origin.substr(flag.origin.find_first_not_of('-')), flag.value);
+  for (const auto& flag : invocation.flags) {
+    const bool url = flag.path == "forward.url";
+    flags.emplace_back(flag.origin.substr(flag.origin.find_first_not_of('-')),
+                       url ? ship::remote_write::shown_url(flag.value) : flag.value);
+  }
   flags.emplace_back("config", invocation.config_file);
   for (const auto& set : invocation.sets) flags.emplace_back("set." + set.substr(0, set.find('=')), "");
   sources = std::make_unique<serve::prometheus::Sources>(serve::prometheus::Sources{
@@ -462,10 +465,17 @@ void App::Rooms::maintain() {
       const auto queued = work_pool->submit([this] {
         // A failure is logged and counted by the store, which tries again the next time.
         static_cast<void>(store->maintain(clock.wall_ms()));
-        if (forwarder) forwarder->maintain();
         maintaining = false;
       });
       if (!queued) maintaining = false;
+    }
+    // Beside it: sealing and merging may take minutes, and what is queued is to be on the device within seconds.
+    if (forwarder && !maintaining_forwarder.exchange(true)) {
+      const auto queued = work_pool->submit([this] {
+        forwarder->maintain();
+        maintaining_forwarder = false;
+      });
+      if (!queued) maintaining_forwarder = false;
     }
     maintain();
   });

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <glob.h>
 
+#include <algorithm>
+
 #include "observe/config.h"
 #include "observe/host/config.h"
 #include "observe/scrape/settings.h"
@@ -154,7 +156,15 @@ std::vector<std::string> keep_start_only(Settings& next, const Settings& running
   next.observe.instance = running.observe.instance;
   next.observe.external_labels = running.observe.external_labels;
   next.store.seal_interval_ms = running.store.seal_interval_ms;
-  next.forward.url = running.forward.url;
+  // Credentials and certificates belong to the receiver that they were checked with: those of the next one wait with
+  // it.
+  if (next.forward.url != running.forward.url) {
+    next.forward = running.forward;
+    auto changed = next.schema.keep_start_only(running.schema, "forward");
+    // The schema compares what is shown, and of a URL that is not all.
+    if (std::ranges::find(changed, "forward.url") == changed.end()) changed.emplace_back("forward.url");
+    return changed;
+  }
   next.forward.host = running.forward.host;
   next.forward.queue_bytes = running.forward.queue_bytes;
   return next.schema.keep_start_only(running.schema);

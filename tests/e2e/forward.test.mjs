@@ -16,6 +16,7 @@ import {
   request,
   runCommand,
   scratch,
+  serve,
   sleep,
   start,
   until,
@@ -365,6 +366,43 @@ test("we send to a real Prometheus", { skip: missing("prometheus") }, async (t) 
   assert.deepEqual(sender.logged("refused"), []);
   // What our rules conclude stays here.
   assert.deepEqual(await prometheus.query('{__name__=~"ALERTS.*"}'), []);
+});
+
+test("a key in the URL of a receiver is sent and nowhere shown", async (t) => {
+  const dir = scratch(t);
+  const asked = [];
+  const receiver = await serve(t, (incoming, response) => {
+    asked.push({ url: incoming.url, authorization: incoming.headers.authorization });
+    response.writeHead(204).end();
+  });
+  const url = `http://${receiver.address}/api/v1/write?key=not-for-all`;
+  const config = writeConfig(dir, "quarterdeck.yaml", "observe: {interval: 1s}\n");
+  const sender = await start(t, { dataDir: path.join(dir, "data"), args: ["--config", config, "--forward", url] });
+  await until(() => asked.length > 0, "a request");
+  assert.equal(asked[0].url, "/api/v1/write?key=not-for-all");
+  const pages = ["/api/v1/status/config", "/api/v1/status/flags", "/metrics", "/config", "/flags"];
+  for (const page of pages) assert.ok(!(await sender.get(page)).text.includes("not-for-all"), page);
+  assert.match((await sender.get("/api/v1/status/flags")).text, /write\?<secret>/);
+  assert.ok(!sender.raw.includes("not-for-all"));
+});
+
+test("a reload gives the credentials for another receiver to nobody", async (t) => {
+  const dir = scratch(t);
+  const asked = [];
+  const receiver = await serve(t, (incoming, response) => {
+    asked.push(incoming.headers.authorization);
+    response.writeHead(204).end();
+  });
+  const config = writeConfig(dir, "quarterdeck.yaml", `forward: {url: "http://${receiver.address}"}\nobserve: {interval: 1s}\n`);
+  const sender = await start(t, { dataDir: path.join(dir, "data"), args: ["--config", config] });
+  await until(() => asked.length > 0, "a request");
+  writeConfig(dir, "quarterdeck.yaml", "forward: {url: 'https://10.197.31.9', token: hush}\nobserve: {interval: 1s}\n");
+  sender.child.kill("SIGHUP");
+  await until(() => sender.logged("reloaded").length > 0, "the reload");
+  assert.match(JSON.stringify(sender.logged("needs a restart")), /forward\.url/);
+  const before = asked.length;
+  await until(() => asked.length > before + 1, "requests after the reload");
+  assert.deepEqual([...new Set(asked)], [undefined]);
 });
 
 test("hosts that forward to each other come to rest", async (t) => {

@@ -128,6 +128,11 @@ Setting& Setting::only_at_start() {
   return *this;
 }
 
+Setting& Setting::shown_by(std::function<std::string(const std::string&)> show) {
+  show_ = [whole = std::move(show_), show = std::move(show)] { return quoted(show(whole().text())); };
+  return *this;
+}
+
 Setting& Setting::example(std::string text) {
   example_ = std::move(text);
   return *this;
@@ -447,10 +452,11 @@ Node Schema::effective() const {
   return root.to_node();
 }
 
-std::vector<std::string> Schema::keep_start_only(const Schema& running) {
+std::vector<std::string> Schema::keep_start_only(const Schema& running, std::string_view also) {
   std::vector<std::string> changed;
+  const std::string section = std::string(also) + ".";
   for (Setting& setting : settings_) {
-    if (!setting.only_at_start_) continue;
+    if (!setting.only_at_start_ && (also.empty() || !setting.path_.starts_with(section))) continue;
     const auto there = running.by_path_.find(setting.path_);
     QD_ASSERT(there != running.by_path_.end(), setting.path_);
     const Node& kept = there->second->effective_;

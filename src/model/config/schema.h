@@ -81,6 +81,8 @@ class Setting {
  public:
   // A changed value needs a restart; without this, a reload applies it.
   Setting& only_at_start();
+  // What is shown of a text in force, where part of it may be a secret.
+  Setting& shown_by(std::function<std::string(const std::string&)> show);
   // A value as one would write it, for the documentation.
   Setting& example(std::string text);
   // It has no useful default: an error where no source has it.
@@ -171,9 +173,10 @@ class Schema {
 
   // After loading: every setting with its value as one tree, secrets as <secret>.
   Node effective() const;
-  // Shows the only_at_start settings of this schema as `running` has them, and gives the paths of those that differed
-  // (secrets are not compared). Both are loaded; the fields stay as they are.
-  std::vector<std::string> keep_start_only(const Schema& running);
+  // Shows the only_at_start settings of this schema as `running` has them, and all of the section `also` where one is
+  // named, and gives the paths of those that differed (secrets are not compared). Both are loaded; the fields stay as
+  // they are.
+  std::vector<std::string> keep_start_only(const Schema& running, std::string_view also = {});
 
   // In order of declaration.
   const std::deque<Setting>& settings() const { return settings_; }

@@ -9,8 +9,9 @@
 // - 503: the log cannot be written, or too much work waits. The sender tries again.
 //
 // Exemplars are passed over. X-Prometheus-Remote-Write-Samples-Written says how many samples are stored. Senders drop
-// what gets a 4xx and send again what gets a 5xx: so a 4xx tells of nothing that would be stored another time. Source:
-// Prometheus Remote-Write 1.0 specification.
+// what gets a 4xx and send again, in order, what gets a 5xx. What may pass by itself and soon is a 5xx. A 4xx is also
+// what time or an operator could mend, the series limit and samples too far ahead: sent again until then they would
+// hold up everything behind them, of other series too. Source: Prometheus Remote-Write 1.0 specification.
 #pragma once
 
 #include <cstddef>

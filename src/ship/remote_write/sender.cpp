@@ -26,6 +26,7 @@ namespace {
 constexpr std::size_t kShownBytes = 300;  // of what a receiver says
 constexpr std::size_t kMetadataBytesMax = 1 << 20;
 constexpr std::int64_t kPoolFullMs = 1'000;
+constexpr std::int64_t kTellEveryNs = 60LL * 1'000'000'000;
 
 enum class Verdict : std::uint8_t { kTaken, kLater, kRefused };
 
@@ -76,6 +77,20 @@ std::vector<std::string> metadata_requests(const Sender::Families& families) {
   if (!message.empty()) requests.push_back(model::remote_write::pack(message));
   return requests;
 }
+
+// What was told last. Receivers put counts and times into their words, so what is told again is what says something
+// else, and once a minute at most.
+struct Told {
+  std::string words;
+  std::optional<std::int64_t> at_ns;
+
+  bool worth_telling(const std::string& now, std::int64_t now_ns) {
+    if (now == words || (at_ns && now_ns - *at_ns < kTellEveryNs)) return false;
+    words = now;
+    at_ns = now_ns;
+    return true;
+  }
+};
 
 }  // namespace
 
@@ -260,8 +275,9 @@ struct Sender::State : std::enable_shared_from_this<Sender::State> {
     up.set(1);
     parcel.done = true;
     retry_ms = 0;
-    if (!trouble.empty()) log.info("forwarding works again", {{"waiting_samples", queue.stats().samples}});
-    trouble.clear();
+    failing = false;
+    if (!std::exchange(trouble.words, {}).empty())
+      log.info("forwarding works again", {{"waiting_samples", queue.stats().samples}});
     tell_metadata();
   }
 
@@ -278,7 +294,7 @@ struct Sender::State : std::enable_shared_from_this<Sender::State> {
     refused.add(parcel.samples - written);
     parcel.done = true;
     const std::string words = said(answer);
-    if (std::exchange(refusal, words) == words) return;
+    if (!refusal.worth_telling(words, scheduler.clock().monotonic_ns())) return;
     log.warn("the receiver refused samples: they are not sent again",
              {{"samples", parcel.samples - written}, {"error", words}});
   }
@@ -297,7 +313,8 @@ struct Sender::State : std::enable_shared_from_this<Sender::State> {
   }
 
   void tell_trouble(const base::Error& error) QD_REQUIRES(mutex) {
-    if (std::exchange(trouble, error.message()) == error.message()) return;
+    failing = true;
+    if (!trouble.worth_telling(error.message(), scheduler.clock().monotonic_ns())) return;
     const QueueStats stats = queue.stats();
     log.warn("forwarding fails: what is observed waits on disk and is sent later",
              {{"error", error}, {"waiting_samples", stats.samples}, {"waiting_bytes", stats.bytes}});
@@ -381,8 +398,9 @@ struct Sender::State : std::enable_shared_from_this<Sender::State> {
   Parcel parcel QD_GUARDED_BY(mutex);
   std::optional<Position> single_until QD_GUARDED_BY(mutex);  // requests before it go one by one
   std::int64_t retry_ms QD_GUARDED_BY(mutex) = 0;
-  std::string trouble QD_GUARDED_BY(mutex);  // the last that was told
-  std::string refusal QD_GUARDED_BY(mutex);
+  bool failing QD_GUARDED_BY(mutex) = false;  // since the last request that was taken
+  Told trouble QD_GUARDED_BY(mutex);          // no words once it is over
+  Told refusal QD_GUARDED_BY(mutex);
   std::optional<std::int64_t> told_ns QD_GUARDED_BY(mutex);  // when families were told
   std::mt19937_64 random QD_GUARDED_BY(mutex);
 };
@@ -416,8 +434,7 @@ void Sender::stop(std::int64_t grace_ms) {
   MutexLock lock(s.mutex);
   if (s.over) return;
   s.stopping = true;
-  const bool failing = !s.trouble.empty();
-  if (s.started && grace_ms > 0 && !failing) {
+  if (s.started && grace_ms > 0 && !s.failing) {
     // From rest or gathering, at once.
     if (s.phase == State::Phase::kIdle || s.phase == State::Phase::kWaiting) {
       s.scheduler.cancel(s.timer);

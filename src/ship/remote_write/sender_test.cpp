@@ -1,7 +1,9 @@
 #include "ship/remote_write/sender.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <deque>
@@ -32,7 +34,10 @@ class SenderTest : public testing::Test {
     queue_ = *Queue::open(files_, dir_.path(), {}, base::Log::silent(), registry_);
     make();
   }
-  ~SenderTest() override { sender_.reset(); }
+  ~SenderTest() override {
+    sender_.reset();
+    ::close(log_fd_);
+  }
 
   void make(Sender::Options options = {.seed = 1}) {
     sender_ = std::make_unique<Sender>(
@@ -46,7 +51,14 @@ class SenderTest : public testing::Test {
         [this](std::string body, std::function<void(base::Result<Answer>)> then) {
           posted_.push_back({std::move(body), std::move(then)});
         },
-        base::Log::silent(), registry_, std::move(options));
+        log_, registry_, std::move(options));
+  }
+  // How often a line is in the log.
+  int logged(std::string_view line) {
+    const auto text = base::read_file(files_, log_dir_ / "log", 1 << 20).value();
+    int count = 0;
+    for (auto at = text.find(line); at != std::string::npos; at = text.find(line, at + 1)) ++count;
+    return count;
   }
 
   // One commit with a sample of each of `series` series.
@@ -106,8 +118,11 @@ class SenderTest : public testing::Test {
   }
 
   base::TempDirectory dir_;
+  base::TempDirectory log_dir_;
   base::PosixFiles files_;
   base::ManualClock clock_;
+  int log_fd_ = ::open((log_dir_ / "log").c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+  base::Log log_{clock_, log_fd_, base::LogFormat::kText, base::LogLevel::kInfo};
   base::ManualScheduler scheduler_{clock_};
   base::Registry registry_;
   std::unique_ptr<Queue> queue_;
@@ -234,6 +249,37 @@ TEST_F(SenderTest, what_is_refused_alone_is_dropped_and_counted) {
   EXPECT_GE(wait_for_post(2000), 0);
   answer(204);
   EXPECT_EQ(value("quarterdeck_forward_samples_total"), 3);
+}
+
+TEST_F(SenderTest, words_that_always_differ_are_told_once_a_minute) {
+  sender_->start();
+  for (int i = 0; i < 150; ++i) {
+    put(i);
+    ASSERT_GE(wait_for_post(2000), 0);
+    answer(400, "", fmt::format("{} of 99 samples were not stored", i));
+  }
+  EXPECT_EQ(logged("the receiver refused samples"), 3) << "in two and a half minutes";
+  put(500);
+  ASSERT_GE(wait_for_post(2000), 0);
+  for (int i = 0; i < 60; ++i) {
+    answer(503, "", fmt::format("request {} failed", i));
+    ASSERT_GE(wait_for_post(Sender::kBackOffMsMax + 10), 0);
+  }
+  EXPECT_GE(logged("forwarding fails"), 5);
+  EXPECT_LE(logged("forwarding fails"), 10) << "in less than ten minutes";
+  answer(204);
+  EXPECT_EQ(logged("forwarding works again"), 1);
+}
+
+TEST_F(SenderTest, the_same_words_are_told_once) {
+  sender_->start();
+  put(1);
+  scheduler_.advance_ms(Sender::kGatherMs);
+  for (int i = 0; i < 60; ++i) {
+    answer(503, "", "no room");
+    ASSERT_GE(wait_for_post(Sender::kBackOffMsMax + 10), 0);
+  }
+  EXPECT_EQ(logged("forwarding fails"), 1);
 }
 
 TEST_F(SenderTest, of_joined_requests_only_the_one_at_fault_is_dropped) {

@@ -74,9 +74,11 @@ void declare(model::config::Schema& schema, ForwardSettings& settings) {
             "Where to: `https://HOST:PORT` of a Quarterdeck, or the full URL of another receiver. Nothing is sent when "
             "empty.")
       .only_at_start()
+      .shown_by(shown_url)
       .example("https://deck.example.org:9090");
-  schema.secret("forward.token", settings.token,
-                "A token of the receiver (`quarterdeck token add NAME --scope send` there), sent as `Authorization: Bearer …`.");
+  schema.secret(
+      "forward.token", settings.token,
+      "A token of the receiver (`quarterdeck token add NAME --scope send` there), sent as `Authorization: Bearer …`.");
   schema.text("forward.user", settings.user, "A user of the receiver, in the place of a token.");
   schema.secret("forward.password", settings.password, "That user's password.");
   schema
@@ -109,6 +111,18 @@ std::string write_url(const std::string& url) {
   return fmt::format("{}://{}/api/v1/write", parts->scheme, parts->authority);
 }
 
+std::string shown_url(const std::string& url) {
+  std::string shown = url;
+  // A fragment is no part of a URL that is taken, but a message about one that is not shows it.
+  if (const auto query = shown.find_first_of("?#"); query != std::string::npos)
+    shown.replace(query + 1, std::string::npos, "<secret>");
+  const auto slashes = shown.find("//");
+  const auto begin = slashes == std::string::npos ? 0 : slashes + 2;
+  if (const auto at = shown.rfind('@'); at != std::string::npos && at >= begin)
+    shown.replace(begin, at - begin, "<secret>");
+  return shown;
+}
+
 base::Status check(const ForwardSettings& settings) {
   if (!settings.enabled()) return {};
   const auto url = split_url(settings.url);
@@ -118,7 +132,8 @@ base::Status check(const ForwardSettings& settings) {
   if (at < settings.url.find_first_of("/?#", begin))
     return wrong("a user and password do not belong into the URL: use forward.user and forward.password");
   if (!url || (url->scheme != "https" && url->scheme != "http"))
-    return wrong(fmt::format("\"{}\" is no URL of a receiver: write https://HOST:PORT, or a full URL", settings.url));
+    return wrong(
+        fmt::format("\"{}\" is no URL of a receiver: write https://HOST:PORT, or a full URL", shown_url(settings.url)));
   if (!settings.token.empty() && !settings.user.empty())
     return wrong("forward.token and forward.user are both set: the receiver gets one of them");
   if (settings.user.empty() && !settings.password.empty()) return wrong("forward.password is set without forward.user");

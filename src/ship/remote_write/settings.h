@@ -30,6 +30,9 @@ void declare(model::config::Schema& schema, ForwardSettings& settings);
 // Where requests go: `url`, with /api/v1/write where it names no path.
 std::string write_url(const std::string& url);
 
+// `url` for people: a query, which some receivers need and which may hold a key, is <secret>.
+std::string shown_url(const std::string& url);
+
 // kInvalid, with the cure: a URL that cannot be, credentials in it, a token and a user at once, or credentials that
 // would leave this machine in the clear.
 base::Status check(const ForwardSettings& settings);

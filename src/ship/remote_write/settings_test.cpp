@@ -48,14 +48,25 @@ TEST(ForwardSettings, halves_and_doubles_are_refused) {
   EXPECT_NE(wrong({.url = "https://deck", .cert_file = "c"}), "");
 }
 
+TEST(ForwardSettings, of_a_url_only_what_is_no_secret_is_shown) {
+  EXPECT_EQ(shown_url("https://vm/api/v1/write?key=hush"), "https://vm/api/v1/write?<secret>");
+  EXPECT_EQ(shown_url("https://deck:9090"), "https://deck:9090");
+  EXPECT_EQ(shown_url("https://me:hush@deck/a"), "https://<secret>@deck/a");
+  for (const char* url : {"ftp://deck/?hush", "https://deck/#hush", "https:/me:hush@deck", "https:///me:hush@deck"}) {
+    EXPECT_NE(wrong({.url = url}), "") << url;
+    EXPECT_EQ(wrong({.url = url}).find("hush"), std::string::npos) << wrong({.url = url});
+  }
+}
+
 TEST(ForwardSettings, secrets_are_not_shown) {
   ForwardSettings settings;
   model::config::Schema schema;
   declare(schema, settings);
-  ASSERT_TRUE(schema.load({.sets = {"forward.url=https://deck", "forward.token=hush"}}));
+  ASSERT_TRUE(schema.load({.sets = {"forward.url=https://deck/w?key=hush", "forward.token=hush"}}));
   EXPECT_EQ(settings.token, "hush");
   const auto shown = schema.effective();
   EXPECT_EQ(shown.find("forward")->find("token")->text(), "<secret>");
+  EXPECT_EQ(shown.find("forward")->find("url")->text(), "https://deck/w?<secret>");
 }
 
 }  // namespace
