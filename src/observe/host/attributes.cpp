@@ -70,9 +70,15 @@ std::optional<std::string> text_of(FileReader& reader, const std::string& path) 
 }
 
 Outcome AttributesPart::collect(const Pass& pass) {
+  if (pace_.due(pass.clock.monotonic_ns())) outcome_ = refresh(pass);
+  rows_.tell_last(pass.sink);
+  return outcome_;
+}
+
+Outcome AttributesPart::refresh(const Pass& pass) {
   if (listing_.changed(pass)) {
     rows_.clear();
-    outcome_ = {};
+    found_ = {};
     find(listing_.directory(), listing_.names(), rows_);
     rows_.finish();
   }
@@ -80,8 +86,10 @@ Outcome AttributesPart::collect(const Pass& pass) {
   if (error != 0 && (error != ENOENT || absent_ == Absent::kIsFailure)) {
     return Outcome::failed(error, listing_.directory());
   }
-  if (!rows_.tell(pass)) return Outcome::failed(ETIMEDOUT, listing_.directory());
-  return outcome_;
+  const std::int64_t from_ns = pass.clock.monotonic_ns();
+  const bool all = rows_.read(pass);
+  pace_.took(from_ns, pass.clock.monotonic_ns());
+  return all ? found_ : Outcome::failed(ETIMEDOUT, listing_.directory());
 }
 
 bool exists(const std::string& path) {
@@ -94,6 +102,7 @@ void Attributes::clear() {
   files_.clear();
   by_path_.clear();
   series_.clear();
+  next_ = 0;
 }
 
 Attributes::Series* Attributes::next(const Family& family, Labels labels) {
@@ -186,29 +195,37 @@ std::optional<double> Attributes::read_value(const Series& series, std::uint64_t
   return file.text ? series.read(base::trim(*file.text)) : std::nullopt;
 }
 
-bool Attributes::tell(const Pass& pass) {
-  const Family* begun = nullptr;
-  for (Series& series : series_) {
+bool Attributes::read(const Pass& pass) {
+  for (std::size_t i = 0; i < series_.size(); ++i) {
     // A read may ask the hardware, over a bus of a few kHz.
     if (pass.late()) return false;
-    double value = series.value;
+    Series& series = series_[next_];
+    next_ = (next_ + 1) % series_.size();
+    series.known = true;
     if (series.file) {
       const auto number = read_value(series, pass.number);
-      if (!number) continue;
-      value = *number;
+      series.known = number.has_value();
+      if (number) series.value = *number;
     }
-    if (!read_sources(series)) continue;
+    if (series.known) series.known = read_sources(series);
+  }
+  return true;
+}
+
+void Attributes::tell_last(Sink& sink) {
+  const Family* begun = nullptr;
+  for (const Series& series : series_) {
+    if (!series.known) continue;
     labels_.clear();
     for (const auto& [name, text] : series.labels) labels_.push_back({name, text});
     for (const Source& source : series.sources) {
       if (source.shown) labels_.push_back({source.text.name, source.value});
     }
     const Family& family = families_[series.family];
-    if (begun != &family) pass.sink.family(family.name, family.type, family.help);
+    if (begun != &family) sink.family(family.name, family.type, family.help);
     begun = &family;
-    pass.sink.sample(labels_, value);
+    sink.sample(labels_, series.value);
   }
-  return true;
 }
 
 }  // namespace qd::observe::host

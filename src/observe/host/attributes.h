@@ -1,7 +1,7 @@
 // Series that are files of sysfs, one number or one word a file.
 //
-// A part finds its files when a Listing says so, adds them, and tells them each pass in the order of their families.
-// A file that cannot be read or understood loses its own sample alone. Not thread-safe.
+// A part finds its files when a Listing says so, adds them, reads them, and tells them each pass in the order of their
+// families. A file that cannot be read or understood loses its own sample alone. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@
 
 #include "model/metadata.h"
 #include "observe/host/listing.h"
+#include "observe/host/pace.h"
 #include "observe/host/part.h"
 
 namespace qd::observe::host {
@@ -67,8 +68,17 @@ class Attributes {
   void finish();
 
   bool empty() const { return series_.empty(); }
-  // False when the deadline came before the end.
-  bool tell(const Pass& pass);
+  // Reads the series, from where the last call had to stop. False when the deadline came before all were read; those
+  // that were not keep their last values.
+  bool read(const Pass& pass);
+  // What was last read.
+  void tell_last(Sink& sink);
+  // Both.
+  bool tell(const Pass& pass) {
+    const bool all = read(pass);
+    tell_last(pass.sink);
+    return all;
+  }
 
  private:
   struct Source {
@@ -81,7 +91,8 @@ class Attributes {
     std::size_t family = 0;
     Labels labels;
     std::vector<Source> sources;
-    double value = 1;                 // where there is no file
+    double value = 1;                 // of the last reading, where there is a file
+    bool known = false;               // was read, and understood
     std::optional<std::size_t> file;  // in files_
     ReadNumber read = nullptr;
   };
@@ -102,10 +113,12 @@ class Attributes {
   std::vector<File> files_;
   std::map<std::string, std::size_t, std::less<>> by_path_;
   std::vector<Series> series_;
+  std::size_t next_ = 0;  // in series_: to be read
   std::vector<model::Label> labels_;
 };
 
-// A part that is nothing but such series of what one directory has.
+// A part that is nothing but such series of what one directory has. Where reading them takes long, as each may ask a
+// device, they are read seldom (observe/host/pace.h) and told again in between.
 class AttributesPart : public Part {
  public:
   Outcome collect(const Pass& pass) final;
@@ -113,6 +126,9 @@ class AttributesPart : public Part {
  protected:
   // Without the directory there is either no data, which is a failure, or just nothing to tell.
   enum class Absent { kIsFailure, kIsNothing };
+
+  // Some hundred files of drivers that answer from memory take less.
+  static constexpr std::int64_t kAttributesCheapNs = 10'000'000;
 
   AttributesPart(FileReader& reader, std::string directory, Absent absent = Absent::kIsFailure)
       : reader_(reader), absent_(absent), listing_(std::move(directory)), rows_(reader) {}
@@ -122,12 +138,16 @@ class AttributesPart : public Part {
 
   FileReader& reader() { return reader_; }
   // From find(): what collect() says, once all is told, until the next find().
-  void set_outcome(Outcome outcome) { outcome_ = outcome; }
+  void set_outcome(Outcome outcome) { found_ = outcome; }
 
  private:
+  Outcome refresh(const Pass& pass);
+
   FileReader& reader_;
   Absent absent_;
-  Outcome outcome_;
+  Pace pace_{kAttributesCheapNs};
+  Outcome outcome_;  // of the last reading
+  Outcome found_;
   Listing listing_;
   Attributes rows_;
 };

@@ -9,6 +9,8 @@
 #include <string>
 
 #include "observe/host/listing.h"
+#include "observe/host/part_for_test.h"
+#include "observe/host/parts.h"
 #include "observe/host/tree_for_test.h"
 
 namespace qd::observe::host {
@@ -46,6 +48,25 @@ TEST(HostHardware, what_is_plugged_in_and_pulled_out_shows_within_a_minute) {
   const auto told = collect_after_a_listing(host);
   EXPECT_THAT(told.values(), Not(Contains(Key(testing::HasSubstr("chip=\"added\"")))));
   EXPECT_EQ(told.value(success("hwmon")), 1);
+}
+
+TEST(HostHardware, dear_sensors_are_read_seldom_and_told_in_between) {
+  Tree tree;
+  tree.write("sys/class/hwmon/hwmon0/name", "dear\n");
+  tree.write("sys/class/hwmon/hwmon0/temp1_input", "40000\n");
+  const Roots roots{tree.at("proc"), tree.at("sys"), tree.at("root"), tree.at("proc/net")};
+  FileReader reader;
+  const auto part = hwmon_part(reader, roots);
+  const std::string temperature = R"(node_hwmon_temp_celsius{chip="dear",sensor="temp1"})";
+  SlowClock clock(11'000'000);
+  EXPECT_EQ(pass_of(*part, clock).value(temperature), 40);
+  tree.write("sys/class/hwmon/hwmon0/temp1_input", "41000\n");
+  for (int passes = 0; passes < 2; ++passes) {
+    const Told told = pass_of(*part, clock);
+    EXPECT_EQ(told.value(temperature), 40) << passes;
+    EXPECT_TRUE(told.outcome.ok);
+  }
+  EXPECT_EQ(pass_of(*part, clock).value(temperature), 41) << "after 15 s";
 }
 
 TEST(HostHardware, another_device_under_the_same_name_is_seen_by_where_its_link_leads) {

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <system_error>
 
@@ -37,17 +38,22 @@ HostCollector::HostCollector(const HostOptions& options, const base::Clock& cloc
   if (!options.textfile_directories.empty()) told_ = std::make_unique<ToldFamilies>();
   for (const PartKind& kind : part_kinds()) {
     const auto told = options.collectors.find(kind.name);
-    if (told == options.collectors.end() ? kind.on : told->second) parts_.push_back({kind.make(context)});
+    if (told == options.collectors.end() ? kind.on : told->second) {
+      parts_.push_back({kind.make(context), kind.turn == Turn::kLate});
+    }
   }
+  std::stable_partition(parts_.begin(), parts_.end(), [](const Entry& entry) { return !entry.late; });
 }
 
 HostCollector::~HostCollector() = default;
 
 base::Status HostCollector::collect(std::int64_t deadline_ns, Sink& sink) {
   if (told_) told_->begin(sink);
-  const Pass pass{told_ ? *told_ : sink, clock_, deadline_ns, ++passes_, told_.get()};
+  Pass pass{told_ ? *told_ : sink, clock_, deadline_ns, ++passes_, told_.get()};
   std::int64_t from_ns = clock_.monotonic_ns();
   for (Entry& entry : parts_) {
+    // Half of what is left at most, so that something is left for those that follow.
+    if (entry.late) pass.deadline_ns = from_ns + std::min(kLatePartNs, (deadline_ns - from_ns) / 2);
     const Outcome outcome =
         from_ns >= deadline_ns ? Outcome::failed(ETIMEDOUT, "the pass's deadline") : entry.part->collect(pass);
     const std::int64_t to_ns = clock_.monotonic_ns();

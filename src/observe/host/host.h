@@ -1,6 +1,9 @@
 // The host collector: what the machine does, read from /proc and /sys, under the metric names, types and labels of
 // node_exporter.
 //
+// A pass asks the parts that read the kernel's memory first, and then those that devices, drivers or other programs may
+// keep waiting, each within a time of its own: a sensor that is slow loses its own values alone.
+//
 // One pass opens each file at most once, reads into one buffer that is kept, and allocates next to nothing once the
 // machine has been seen. Each part (cpu, diskstats, …) fails alone: node_scrape_collector_success{collector} is 0 then,
 // and what changed is logged once. A file that this kernel or container does not have is normal. It runs unprivileged;
@@ -46,9 +49,13 @@ class HostCollector final : public Collector {
   std::string_view name() const override { return "node"; }
   base::Status collect(std::int64_t deadline_ns, Sink& sink) override;
 
+  // The most time that a part has which may be kept waiting, where a pass has twice as much left.
+  static constexpr std::int64_t kLatePartNs = 2'000'000'000;
+
  private:
   struct Entry {
     std::unique_ptr<Part> part;
+    bool late = false;  // asked after those that are not, within kLatePartNs
     double seconds = 0;
     bool ok = true;
   };

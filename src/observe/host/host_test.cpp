@@ -6,8 +6,11 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
+#include "observe/host/part_for_test.h"
+#include "observe/host/parts.h"
 #include "observe/host/tree_for_test.h"
 
 namespace qd::observe::host {
@@ -138,6 +141,47 @@ TEST(Host, parts_after_the_deadline_are_left_out) {
   ASSERT_TRUE(collector.collect(clock.monotonic_ns(), sink));
   EXPECT_EQ(sink.value(success("loadavg")), 0);
   EXPECT_EQ(sink.value("node_load1"), std::nullopt);
+}
+
+TEST(Host, slow_sensors_take_nothing_from_other_parts) {
+  Tree tree;
+  tree.write("proc/loadavg", "0.21 0.37 0.39 1/719 19737\n");
+  tree.write("sys/class/power_supply/BAT0/type", "Battery\n");
+  tree.write("sys/class/hwmon/hwmon0/name", "slow\n");
+  constexpr int kSensors = 100;
+  for (int i = 1; i <= kSensors; ++i) {
+    tree.write("sys/class/hwmon/hwmon0/temp" + std::to_string(i) + "_input", "40000\n");
+  }
+  tree.write("texts/a.prom", "left_behind 1\n");
+  HostOptions options = tree.options();
+  options.textfile_directories = {tree.at("texts")};
+  for (const PartKind& kind : part_kinds()) options.collectors[std::string(kind.name)] = false;
+  for (const char* name : {"hwmon", "loadavg", "powersupplyclass", "textfile"}) options.collectors[name] = true;
+  // By it the sensors would take ten seconds.
+  SlowClock clock(100'000'000);
+  HostCollector collector(options, clock, base::Log::silent());
+  const auto collect = [&] {
+    RecordingSink sink;
+    const std::int64_t from_ns = clock.monotonic_ns();
+    EXPECT_TRUE(collector.collect(from_ns + 5'000'000'000, sink));
+    EXPECT_LT(clock.monotonic_ns() - from_ns, 5'000'000'000) << "the pass ends in time";
+    EXPECT_EQ(sink.value("node_load1"), 0.21);
+    EXPECT_EQ(sink.value(success("loadavg")), 1);
+    EXPECT_EQ(sink.value(success("hwmon")), 0);
+    EXPECT_THAT(sink.values(), Contains(Key(testing::HasSubstr("power_supply=\"BAT0\""))));
+    EXPECT_EQ(sink.value("left_behind"), 1);
+    clock.advance_ms(15'000);
+    return sink;
+  };
+  const auto sensors = [](const RecordingSink& told) {
+    return std::ranges::count_if(told.values(),
+                                 [](const auto& entry) { return entry.first.starts_with("node_hwmon_temp_celsius"); });
+  };
+  const auto first = sensors(collect());
+  EXPECT_GT(first, 5);
+  EXPECT_LT(first, kSensors / 2);
+  for (int pass = 0; pass < 10; ++pass) collect();
+  EXPECT_EQ(sensors(collect()), kSensors) << "it goes on where it had to stop, and keeps what it had";
 }
 
 TEST(HostCpu, a_step_back_is_hidden_and_a_restart_is_not) {

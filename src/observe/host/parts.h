@@ -1,4 +1,4 @@
-// Every part there is, in one table: the order in which a pass asks them, and what `observe.host.collectors` knows.
+// Every part there is, in one table: when a pass asks them, and what `observe.host.collectors` knows.
 //
 // A part is a line in the table of parts.cpp, a factory below, and a file of its own or of its like.
 #pragma once
@@ -32,15 +32,22 @@ struct PartContext {
   base::Log& log;  // outlives the part
 };
 
+// When in a pass a part is asked.
+enum class Turn {
+  kEarly,  // it reads what the kernel holds in memory
+  kLate,   // devices, drivers or other programs may keep it waiting: it has a time of its own, and nobody waits for it
+};
+
 struct PartKind {
   std::string_view name;     // as node_exporter names its collector
   std::string_view subject;  // behind "Whether this is measured: "
   bool on;                   // where observe.host.collectors says nothing
   std::unique_ptr<Part> (*make)(const PartContext& context);
+  Turn turn = Turn::kEarly;
 };
 
-// In order of their names, but for textfile: what it tells must not have the names of others. Lives as long as the
-// program.
+// In order of their names, but for textfile, the last of those that are late: what it tells must not have the names of
+// others. Lives as long as the program.
 std::span<const PartKind> part_kinds();
 
 std::unique_ptr<Part> arp_part(FileReader& reader, const Roots& roots);

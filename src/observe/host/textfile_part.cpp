@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -30,25 +31,27 @@ class TextfilePart final : public Part {
 
   Outcome collect(const Pass& pass) override {
     failed_ = false;
-    bool changed = find_files();
+    changed_ = find_files() || changed_;
     for (auto& [path, file] : files_) {
       if (pass.late()) return Outcome::failed(ETIMEDOUT, "the pass's deadline");
-      changed = refresh(path, file) || changed;
+      changed_ = refresh(path, file) || changed_;
     }
-    if (changed) merge();
+    if (std::exchange(changed_, false)) merge();
     tell(pass);
     return {};
   }
 
  private:
   struct Version {
-    std::int64_t changed_ns = -1;
+    std::int64_t written_ns = 0;
+    std::int64_t changed_ns = 0;  // its rights too
     std::int64_t bytes = 0;
     std::uint64_t inode = 0;
     bool operator==(const Version&) const = default;
   };
   struct File {
-    Version version;
+    std::optional<Version> version;  // that families are of; nothing while it cannot be read
+    int error = 0;                   // why it cannot, as was said
     TextFamilies families;
     bool good = false;    // it was read
     bool usable = false;  // and fits the files before it
@@ -113,23 +116,36 @@ class TextfilePart final : public Part {
     ::closedir(dir);
   }
 
-  // True when the file was read again.
+  static std::int64_t ns(const timespec& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }
+
+  // What keeps a file from being read may pass without a change of the file: it is said once, and tried again. True
+  // when something is lost thereby.
+  bool cannot_be_read(const std::string& path, File& file, int error) {
+    if (std::exchange(file.error, error) != error) {
+      complain(path, std::error_code(error, std::generic_category()).message());
+    }
+    file.version.reset();
+    file.families.clear();
+    return std::exchange(file.good, false);
+  }
+
+  // True when what is known of the file changed.
   bool refresh(const std::string& path, File& file) {
     struct stat status{};
-    Version version;
-    if (::stat(path.c_str(), &status) == 0) {
-      version = {status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec, status.st_size, status.st_ino};
-    }
+    if (::stat(path.c_str(), &status) != 0) return cannot_be_read(path, file, errno);
+    const Version version{ns(status.st_mtim), ns(status.st_ctim), status.st_size, status.st_ino};
     if (version == file.version) return false;
+    const bool fits = S_ISREG(status.st_mode) && version.bytes <= static_cast<std::int64_t>(kTextfileBytesMax);
+    const auto text = fits ? reader_.read_once(path.c_str()) : std::string_view();
+    if (!text) return cannot_be_read(path, file, text.error());
     file.version = version;
+    file.error = 0;
     file.families.clear();
     file.good = false;
     if (!S_ISREG(status.st_mode)) {
       complain(path, "it is no regular file");
     } else if (version.bytes > static_cast<std::int64_t>(kTextfileBytesMax)) {
       complain(path, fmt::format("it has more than {} bytes", kTextfileBytesMax));
-    } else if (const auto text = reader_.read_once(path.c_str()); !text) {
-      complain(path, std::error_code(text.error(), std::generic_category()).message());
     } else if (auto families = read_textfile(*text); !families) {
       complain(path, families.error().message());
     } else {
@@ -222,7 +238,7 @@ class TextfilePart final : public Part {
       begun = true;
       path_ = path;
       make_utf8(path_);
-      pass.sink.sample({{"file", path_}}, static_cast<double>(file.version.changed_ns) / 1e9);
+      pass.sink.sample({{"file", path_}}, static_cast<double>(file.version->written_ns) / 1e9);
     }
     pass.sink.family("node_textfile_scrape_error", kGauge,
                      "1 if there was an error opening or reading a file, 0 otherwise");
@@ -237,6 +253,7 @@ class TextfilePart final : public Part {
   std::vector<Merged> merged_;
   std::vector<model::Label> labels_;
   std::string path_;
+  bool changed_ = false;  // since the last merge(), whose samples may be gone by it
   bool failed_ = false;
   bool too_many_ = false;  // files, for the last pass
 };

@@ -2,12 +2,16 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 
 #include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <string>
 
+#include "observe/host/part_for_test.h"
+#include "observe/host/parts.h"
 #include "observe/host/tree_for_test.h"
 
 namespace qd::observe::host {
@@ -127,6 +131,73 @@ TEST_F(TextfileParts, files_share_families_but_take_none_of_the_collector) {
     EXPECT_THAT(told.value("node_load1"), Optional(0.21));
     EXPECT_THAT(told.value(kError), Optional(1));
   }
+}
+
+TEST_F(TextfileParts, a_file_is_read_once_its_rights_allow_it) {
+  write("texts/a.prom", "secret 1\n");
+  const auto others = std::filesystem::perms(0755);
+  for (const char* directory : {"", "texts"}) std::filesystem::permissions(tree_.at(directory), others);
+  std::filesystem::permissions(tree_.at("texts/a.prom"), std::filesystem::perms::none);
+  // Of this thread alone; root reads whatever the rights.
+  const int user = ::setfsuid(65534);
+  const auto refused = collect();
+  EXPECT_EQ(refused.value("secret"), std::nullopt);
+  EXPECT_THAT(refused.value(kError), Optional(1));
+  ::setfsuid(static_cast<uid_t>(user));
+  std::filesystem::permissions(tree_.at("texts/a.prom"), std::filesystem::perms(0644));
+  const auto told = collect();
+  EXPECT_THAT(told.value("secret"), Optional(1));
+  EXPECT_THAT(told.value(kError), Optional(0));
+}
+
+TEST_F(TextfileParts, a_link_to_nothing_is_complained_of_once_and_read_when_there_is_something) {
+  std::FILE* file = std::tmpfile();
+  ASSERT_NE(file, nullptr);
+  base::ManualClock clock;
+  base::Log log(clock, ::fileno(file), base::LogFormat::kJson, base::LogLevel::kInfo);
+  HostOptions options = tree_.options();
+  options.textfile_directories = {tree_.at("texts")};
+  HostCollector collector(options, clock, log);
+  const auto pass = [&] {
+    RecordingSink sink;
+    EXPECT_TRUE(collector.collect(clock.monotonic_ns() + 5'000'000'000, sink));
+    return sink;
+  };
+  std::filesystem::create_directories(tree_.at("texts"));
+  std::filesystem::create_symlink(tree_.at("later"), tree_.at("texts/a.prom"));
+  EXPECT_THAT(pass().value(kError), Optional(1));
+  EXPECT_THAT(pass().value(kError), Optional(1));
+  tree_.write("later", "at_last 1\n");
+  EXPECT_THAT(pass().value("at_last"), Optional(1));
+  std::rewind(file);
+  std::string said(64 << 10, '\0');
+  said.resize(std::fread(said.data(), 1, said.size(), file));
+  std::fclose(file);
+  const auto complaint = said.find("a file of metrics is left out");
+  ASSERT_NE(complaint, std::string::npos);
+  EXPECT_THAT(said.substr(complaint), HasSubstr("No such file"));
+  EXPECT_EQ(said.find("a file of metrics is left out", complaint + 1), std::string::npos) << said;
+}
+
+TEST_F(TextfileParts, a_pass_that_ends_early_loses_no_change) {
+  write("texts/a.prom", "first 1\n");
+  write("texts/b.prom", "second 1\n");
+  HostOptions options = tree_.options();
+  options.textfile_directories = {tree_.at("texts")};
+  for (const PartKind& kind : part_kinds()) options.collectors[std::string(kind.name)] = kind.name == "textfile";
+  constexpr std::int64_t kLookNs = 1'000'000;
+  SlowClock clock(kLookNs);
+  HostCollector collector(options, clock, base::Log::silent());
+  RecordingSink before, early, after;
+  ASSERT_TRUE(collector.collect(clock.monotonic_ns() + 5'000'000'000, before));
+  EXPECT_THAT(before.value("first"), Optional(1));
+  write("texts/a.prom", "first 2\n");
+  // The part has half of what is left after the first look, which is enough for one file.
+  ASSERT_TRUE(collector.collect(clock.monotonic_ns() + 4 * kLookNs, early));
+  EXPECT_EQ(early.value("first"), std::nullopt);
+  ASSERT_TRUE(collector.collect(clock.monotonic_ns() + 5'000'000'000, after));
+  EXPECT_THAT(after.value("first"), Optional(2));
+  EXPECT_THAT(after.value("second"), Optional(1));
 }
 
 TEST_F(TextfileParts, a_directory_that_is_not_there_is_an_error) {
