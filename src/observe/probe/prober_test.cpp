@@ -6,6 +6,7 @@
 
 #include <fstream>
 #include <set>
+#include <thread>
 
 #include "base/temp_directory.h"
 #include "connect/fake_server_for_test.h"
@@ -253,9 +254,8 @@ TEST(HttpProbe, the_server_name_is_for_the_first_host_alone) {
   base::PosixFiles files;
   const auto both = (dir.path() / "both.pem").string();
   std::ofstream(both) << *base::read_file(files, other.cert, 10'000) << *base::read_file(files, site.cert, 10'000);
-  const auto done =
-      probed("{prober: http, http: {tls_config: {server_name: web.example, ca_file: " + both + "}}}",
-             fmt::format("https://127.0.0.1:{}/go", site.server->port()));
+  const auto done = probed("{prober: http, http: {tls_config: {server_name: web.example, ca_file: " + both + "}}}",
+                           fmt::format("https://127.0.0.1:{}/go", site.server->port()));
   EXPECT_EQ(done.why(), "");
 }
 
@@ -406,11 +406,24 @@ TEST(GrpcProbe, what_is_no_grpc_server_is_told) {
   EXPECT_EQ(done.value("probe_grpc_ssl"), 0);
 }
 
+TEST(TargetCollector, a_probe_that_runs_can_be_cancelled) {
+  const FakeServer silent([](FakePeer& peer) { peer.wait_for_end(); });
+  const base::CancelToken cancel;
+  TargetCollector collector({.target = silent.address(), .timeout_ms = 60'000, .module = module_of("{prober: http}")},
+                            kClock, cancel);
+  std::thread other([&] { cancel.cancel(); });
+  RecordingSink sink;
+  ASSERT_TRUE(collector.collect(kClock.monotonic_ns() + 60'000'000'000, sink));
+  other.join();
+  ASSERT_NE(collector.trouble(), nullptr);
+  EXPECT_EQ(collector.trouble()->code(), base::ErrorCode::kCancelled);
+}
+
 TEST(TargetCollector, samples_have_their_module_and_failures_a_reason) {
   std::atomic<bool> well = true;
   FakeSite site{.answer = [&](const std::string&) { return http_response(well ? "200 OK" : "503 No"); }};
   TargetCollector collector({.target = site.url("/"), .module_name = "m", .module = module_of("{prober: http}")},
-                            kClock);
+                            kClock, base::CancelToken());
   {
     RecordingSink sink;
     ASSERT_TRUE(collector.collect(kClock.monotonic_ns() + 5'000'000'000, sink));
