@@ -311,7 +311,11 @@ void App::Rooms::build_gpus(const Settings& s) {
 }
 
 Workbench App::Rooms::workbench(const Settings& s) {
-  return {.client = *client, .clock = clock, .log = log, .legacy_names = s.exporters.legacy_names};
+  return {.client = *client,
+          .clock = clock,
+          .log = log,
+          .legacy_names = s.exporters.legacy_names,
+          .cancel_probes = probes->cancel_token()};
 }
 
 void App::Rooms::declare_services(const Settings& s) {

@@ -198,7 +198,7 @@ std::vector<DeclaredService> declared_services(const ObserverSettings& settings,
   }
   for (const auto& options : settings.blackbox.targets) {
     auto& one = all.emplace_back(declared("blackbox", options.target, options, [bench](const auto& o) {
-      return std::make_unique<observe::probe::TargetCollector>(o, bench.clock);
+      return std::make_unique<observe::probe::TargetCollector>(o, bench.clock, bench.cancel_probes);
     }));
     one.service.name =
         options.name.empty() ? fmt::format("{} ({})", options.target, options.module_name) : options.name;

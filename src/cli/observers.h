@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread_pool.h"
 #include "connect/http/client.h"
 #include "model/config/schema.h"
 #include "observe/containers/containers.h"
@@ -48,6 +49,7 @@ struct Workbench {
   const base::Clock& clock;
   base::Log& log;
   bool legacy_names = false;
+  base::CancelToken cancel_probes = {};
 };
 
 // A collector for what discovery finds of each kind.

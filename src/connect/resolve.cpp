@@ -7,7 +7,6 @@
 #include <sys/un.h>
 
 #include <algorithm>
-#include <atomic>
 #include <charconv>
 #include <chrono>
 #include <cstring>
@@ -17,10 +16,10 @@
 #include <thread>
 #include <utility>
 
+#include "base/mutex.h"
+
 namespace qd::connect {
 namespace {
-
-std::atomic<int> resolvers_running{0};
 
 base::Result<std::vector<SocketAddress>> of_path(const std::string& path) {
   SocketAddress address;
@@ -68,6 +67,14 @@ bool is_number(const std::string& host) {
   return host.find(':') != std::string::npos || ::inet_pton(AF_INET, host.c_str(), &v4) == 1;
 }
 
+std::chrono::nanoseconds slice(std::int64_t remaining_ns) {
+  return std::chrono::nanoseconds(std::min(remaining_ns, kCancelMs * 1'000'000));
+}
+
+std::unexpected<base::Error> given_up(const ServerAddress& server) {
+  return base::fail(base::ErrorCode::kCancelled, fmt::format("looking up the name {}: given up", server.host));
+}
+
 }  // namespace
 
 base::Result<ServerAddress> parse_server_address(std::string_view text) {
@@ -98,38 +105,89 @@ base::Result<ServerAddress> parse_server_address(std::string_view text) {
   return server;
 }
 
-base::Result<std::vector<SocketAddress>> resolve(const ServerAddress& server, const base::Clock& clock,
-                                                 std::int64_t deadline_ns) {
+struct LookUps::Places {
+  base::Mutex mutex;
+  base::CondVar freed;
+  int taken QD_GUARDED_BY(mutex) = 0;
+
+  void free() QD_EXCLUDES(mutex) {
+    const base::MutexLock lock(mutex);
+    --taken;
+    freed.notify_one();
+  }
+};
+
+LookUps::LookUps(int at_once_max, WhenFull when_full, std::function<Addresses(const ServerAddress&)> ask)
+    : at_once_max_(at_once_max),
+      when_full_(when_full),
+      ask_(ask ? std::move(ask) : [](const ServerAddress& server) { return ask_system(server, AI_ADDRCONFIG); }),
+      places_(std::make_shared<Places>()) {}
+
+LookUps::~LookUps() = default;
+
+LookUps& LookUps::of_readers() {
+  static LookUps look_ups(kResolversMax, WhenFull::kRefuses);
+  return look_ups;
+}
+
+LookUps& LookUps::of_probes() {
+  static LookUps look_ups(kProbeResolversMax, WhenFull::kWaits);
+  return look_ups;
+}
+
+base::Status LookUps::take_place(const ServerAddress& server, const base::Clock& clock, std::int64_t deadline_ns,
+                                 const base::CancelToken* cancel) {
+  const base::MutexLock lock(places_->mutex);
+  while (places_->taken >= at_once_max_) {
+    const std::int64_t remaining_ns = deadline_ns - clock.monotonic_ns();
+    const bool refuses = when_full_ == WhenFull::kRefuses;
+    if (refuses || remaining_ns <= 0) {
+      return base::fail(refuses ? base::ErrorCode::kUnavailable : base::ErrorCode::kTimeout,
+                        fmt::format("the name {} is not looked up: {} look-ups of names hang already; check the name "
+                                    "servers of this machine",
+                                    server.host, at_once_max_));
+    }
+    if (cancel != nullptr && cancel->cancelled()) return given_up(server);
+    places_->freed.wait_until(places_->mutex, std::chrono::steady_clock::now() + slice(remaining_ns));
+  }
+  ++places_->taken;
+  return {};
+}
+
+LookUps::Addresses LookUps::resolve(const ServerAddress& server, const base::Clock& clock, std::int64_t deadline_ns,
+                                    const base::CancelToken* cancel) {
   if (server.is_path()) return of_path(server.path);
   if (is_number(server.host)) return ask_system(server, AI_NUMERICHOST);
 
-  if (resolvers_running.fetch_add(1) >= kResolversMax) {
-    resolvers_running.fetch_sub(1);
-    return base::fail(base::ErrorCode::kUnavailable,
-                      fmt::format("the name {} is not looked up: {} look-ups of names hang already; check the name "
-                                  "servers of this machine",
-                                  server.host, kResolversMax));
-  }
-  auto promise = std::make_shared<std::promise<base::Result<std::vector<SocketAddress>>>>();
+  QD_TRY(take_place(server, clock, deadline_ns, cancel));
+  auto promise = std::make_shared<std::promise<Addresses>>();
   auto answer = promise->get_future();
   try {
-    std::thread([promise, server] {
-      auto addresses = ask_system(server, AI_ADDRCONFIG);
-      resolvers_running.fetch_sub(1);
+    std::thread([promise, server, ask = ask_, places = places_] {
+      auto addresses = ask(server);
+      places->free();
       promise->set_value(std::move(addresses));
     }).detach();
   } catch (const std::system_error& error) {
-    resolvers_running.fetch_sub(1);
+    places_->free();
     return base::fail(base::ErrorCode::kUnavailable,
                       fmt::format("the name {} is not looked up: no thread for it: {}", server.host, error.what()));
   }
-  const std::int64_t remaining_ns = std::max<std::int64_t>(deadline_ns - clock.monotonic_ns(), 0);
-  if (answer.wait_for(std::chrono::nanoseconds(remaining_ns)) != std::future_status::ready) {
-    return base::fail(
-        base::ErrorCode::kTimeout,
-        fmt::format("the name {} was not looked up in time; check the name servers of this machine", server.host));
+  for (;;) {
+    const std::int64_t remaining_ns = std::max<std::int64_t>(deadline_ns - clock.monotonic_ns(), 0);
+    if (answer.wait_for(slice(remaining_ns)) == std::future_status::ready) return answer.get();
+    if (cancel != nullptr && cancel->cancelled()) return given_up(server);
+    if (remaining_ns == 0) {
+      return base::fail(
+          base::ErrorCode::kTimeout,
+          fmt::format("the name {} was not looked up in time; check the name servers of this machine", server.host));
+    }
   }
-  return answer.get();
+}
+
+base::Result<std::vector<SocketAddress>> resolve(const ServerAddress& server, const base::Clock& clock,
+                                                 std::int64_t deadline_ns, const base::CancelToken* cancel) {
+  return LookUps::of_readers().resolve(server, clock, deadline_ns, cancel);
 }
 
 }  // namespace qd::connect

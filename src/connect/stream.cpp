@@ -41,7 +41,7 @@ base::Result<std::unique_ptr<Stream>> Stream::open(const StreamOptions& options,
   QD_ASSIGN(const ServerAddress server, parse_server_address(options.address));
   std::vector<SocketAddress> addresses = options.resolved;
   if (addresses.empty()) {
-    QD_ASSIGN(addresses, resolve(server, clock, deadline_ns));
+    QD_ASSIGN(addresses, resolve(server, clock, deadline_ns, options.cancel ? &*options.cancel : nullptr));
   }
   std::unique_ptr<Stream> stream(new Stream(options, clock));
   base::Status status;

@@ -49,9 +49,6 @@ struct StreamOptions {
   std::optional<base::CancelToken> cancel = {};  // ends whatever waits, within kCancelMs, as kCancelled
 };
 
-// How often a call that waits looks whether it was cancelled.
-inline constexpr std::int64_t kCancelMs = 100;
-
 class TlsSession;
 
 class Stream {

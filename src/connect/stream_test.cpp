@@ -9,11 +9,14 @@
 #include <openssl/x509v3.h>
 #include <sys/un.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <memory>
+#include <thread>
 
 #include "base/temp_directory.h"
 #include "connect/fake_server_for_test.h"
@@ -142,6 +145,70 @@ TEST(Stream, names_are_looked_up) {
 TEST(Stream, a_look_up_is_not_waited_for_past_the_deadline) {
   const auto [code, message] = failure(resolve({"nowhere.invalid", 1, ""}, kClock, kClock.monotonic_ns() - 1));
   EXPECT_TRUE(code == ErrorCode::kTimeout || code == ErrorCode::kUnavailable) << message;
+}
+
+// A name server that says nothing until the test is over. Look-ups that nobody waits for any more go on in it.
+class SilentNames {
+ public:
+  ~SilentNames() { over_.set_value(); }
+  std::function<LookUps::Addresses(const ServerAddress&)> ask() const {
+    return [until = until_, asked = asked_](const ServerAddress& server) -> LookUps::Addresses {
+      ++*asked;
+      until.wait();
+      return base::fail(ErrorCode::kUnavailable, server.host);
+    };
+  }
+  int asked() const { return *asked_; }
+
+ private:
+  std::promise<void> over_;
+  std::shared_future<void> until_ = over_.get_future().share();
+  std::shared_ptr<std::atomic<int>> asked_ = std::make_shared<std::atomic<int>>(0);
+};
+
+TEST(LookUps, cancelling_ends_them) {
+  const SilentNames names;
+  LookUps look_ups(1, LookUps::WhenFull::kWaits, names.ask());
+  const base::CancelToken cancel;
+  const auto hangs = [&] { return failure(look_ups.resolve({"a", 1, ""}, kClock, in_ms(60'000), &cancel)).code; };
+  const std::int64_t from_ns = kClock.monotonic_ns();
+  auto asking = std::async(std::launch::async, hangs);
+  auto waiting = std::async(std::launch::async, hangs);  // one of the two has no place
+  cancel.cancel();
+  EXPECT_EQ(asking.get(), ErrorCode::kCancelled);
+  EXPECT_EQ(waiting.get(), ErrorCode::kCancelled);
+  EXPECT_LT(kClock.monotonic_ns() - from_ns, 10'000 * kMs);
+}
+
+TEST(LookUps, all_places_taken_is_refused_or_waited_for) {
+  const SilentNames names;
+  LookUps refusing(1, LookUps::WhenFull::kRefuses, names.ask());
+  LookUps waiting(1, LookUps::WhenFull::kWaits, names.ask());
+  const auto code = [](LookUps& look_ups) { return failure(look_ups.resolve({"a", 1, ""}, kClock, in_ms(20))).code; };
+  EXPECT_EQ(code(refusing), ErrorCode::kTimeout);
+  EXPECT_EQ(code(refusing), ErrorCode::kUnavailable);
+  // Numbers need no place.
+  EXPECT_TRUE(refusing.resolve({"127.0.0.1", 1, ""}, kClock, in_ms(20)));
+  EXPECT_EQ(code(waiting), ErrorCode::kTimeout);
+  const std::int64_t from_ns = kClock.monotonic_ns();
+  EXPECT_EQ(code(waiting), ErrorCode::kTimeout);
+  EXPECT_GE(kClock.monotonic_ns() - from_ns, 20 * kMs);
+  EXPECT_LE(names.asked(), 2);
+}
+
+TEST(LookUps, a_place_that_is_freed_is_taken_by_who_waits) {
+  std::promise<void> go;
+  const auto ask = [until = go.get_future().share()](const ServerAddress&) -> LookUps::Addresses {
+    until.wait();
+    return std::vector<SocketAddress>(1);
+  };
+  LookUps look_ups(1, LookUps::WhenFull::kWaits, ask);
+  const auto looks_up = [&] { return look_ups.resolve({"a", 1, ""}, kClock, in_ms(60'000)).has_value(); };
+  auto one = std::async(std::launch::async, looks_up);
+  auto other = std::async(std::launch::async, looks_up);
+  go.set_value();
+  EXPECT_TRUE(one.get());
+  EXPECT_TRUE(other.get());
 }
 
 TEST(Stream, a_unix_socket_is_a_path) {

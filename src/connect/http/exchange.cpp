@@ -76,6 +76,16 @@ bool appended(CurlList& list, const std::string& line) {
   return true;
 }
 
+// What `location` means in an answer to `from` (RFC 9110, section 10.2.2). What is no URL stays as it is, for whoever
+// wants to go there to refuse.
+std::string redirect_of(const std::string& from, const std::string& location) {
+  const Url url(curl_url());
+  if (curl_url_set(url.get(), CURLUPART_URL, from.c_str(), 0) != CURLUE_OK ||
+      curl_url_set(url.get(), CURLUPART_URL, location.c_str(), CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
+    return location;
+  return part(url, CURLUPART_URL);
+}
+
 double seconds(CURL* easy, CURLINFO info) {
   curl_off_t us = 0;
   curl_easy_getinfo(easy, info, &us);
@@ -139,9 +149,10 @@ struct Exchanger::Handle {
   std::uint64_t header_bytes = 0;
   bool body_too_large = false;
   bool header_too_large = false;
+  bool other_name = false;  // the URL that curl sees has the TLS server name for its host
 };
 
-Exchanger::Exchanger(const base::Clock& clock) : clock_(clock), handle_(std::make_unique<Handle>(clock)) {}
+Exchanger::Exchanger(const base::Clock& clock) : handle_(std::make_unique<Handle>(clock)) {}
 Exchanger::~Exchanger() = default;
 
 Exchange Exchanger::exchange(const ExchangeRequest& request) {
@@ -152,6 +163,7 @@ Exchange Exchanger::exchange(const ExchangeRequest& request) {
   handle.header_bytes = 0;
   handle.body_too_large = false;
   handle.header_too_large = false;
+  handle.other_name = false;
   // The checks of the asynchronous client: method, headers, URL.
   const auto checked =
       EasyTransfer::check({.url = request.url, .method = request.method, .headers = request.headers, .deadline_ms = 1});
@@ -175,6 +187,10 @@ Exchange Exchanger::exchange(const ExchangeRequest& request) {
     char* redirect = nullptr;
     curl_easy_getinfo(easy, CURLINFO_REDIRECT_URL, &redirect);
     if (redirect != nullptr) handle.done.redirect_url = redirect;
+    // curl has seen the server name in the URL; a Location without a host means the host that was asked for.
+    const auto location = handle.done.headers.get("Location");
+    if (redirect != nullptr && handle.other_name && location)
+      handle.done.redirect_url = redirect_of(request.url, std::string(*location));
   }
   handle.headers.reset();
   handle.connect_to.reset();
@@ -241,10 +257,11 @@ bool Exchanger::Handle::set_target(const UrlParts& url) {
     if (curl_url_set(other.get(), CURLUPART_HOST, bracketed(host).c_str(), 0) != CURLUE_OK) host = url.host;
     curl_easy_setopt(curl, CURLOPT_URL, part(other, CURLUPART_URL).c_str());
   }
+  other_name = host != url.host;
   std::string to;
   if (request->connect_to && request->proxy_url.empty()) {
     to = text_of(*request->connect_to);
-  } else if (host != url.host) {
+  } else if (other_name) {
     to = fmt::format("{}:{}", bracketed(url.host), url.port);
   }
   if (to.empty()) return true;

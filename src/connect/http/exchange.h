@@ -90,7 +90,6 @@ class Exchanger {
 
  private:
   struct Handle;
-  const base::Clock& clock_;
   std::unique_ptr<Handle> handle_;
 };
 

@@ -181,6 +181,30 @@ TEST(Exchange, tls_is_verified_and_told) {
   EXPECT_FALSE(done.tls->verified_expiry_s);
 }
 
+TEST(Exchange, a_redirect_stays_with_the_host_that_was_asked_not_with_the_tls_name) {
+  const base::TempDirectory dir;
+  const auto cert = (dir.path() / "cert.pem").string();
+  const auto key = (dir.path() / "key.pem").string();
+  testing::write_certificate(cert, key, "web.example");
+  ServerOptions options;
+  options.tls = ServerTls{.cert_file = cert, .key_file = key};
+  testing::TestServer server(
+      [](const Request& request, Reply reply) {
+        auto response = Response::text(302, "");
+        response.headers.add("Location", request.target == "/relative" ? "../b?c=d" : "https://web.example/x");
+        reply.send(std::move(response));
+      },
+      std::move(options));
+  const auto base = fmt::format("https://127.0.0.1:{}", server.port());
+  const auto redirect = [&](const std::string& path) {
+    const auto done = get({.url = base + path, .tls = {.ca_file = cert, .server_name = "web.example"}});
+    EXPECT_FALSE(done.error) << done.error->message();
+    return done.redirect_url;
+  };
+  EXPECT_EQ(redirect("/relative"), base + "/b?c=d");
+  EXPECT_EQ(redirect("/absolute"), "https://web.example/x");
+}
+
 TEST(Exchange, it_connects_where_it_is_told_to) {
   const FakeServer server(saying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
   const auto where =

@@ -148,6 +148,7 @@ class HttpProbe {
       } else {
         // What is the first host's business.
         step.headers = without_credentials(step.headers);
+        step.tls.server_name.clear();
       }
       job_.journal.info("Making HTTP request", {{"url", url.shown}, {"method", step.method}});
       done = exchanger_.exchange(step);

@@ -71,7 +71,8 @@ base::Result<connect::SocketAddress> choose_address(const std::string& host, std
   job.samples.set(kIpProtocol, 0);
   job.samples.set(kIpAddrHash, 0);
   const std::int64_t from_ns = job.clock.monotonic_ns();
-  const auto addresses = connect::resolve({.host = host, .port = port, .path = {}}, job.clock, job.deadline_ns);
+  const auto addresses = connect::LookUps::of_probes().resolve({.host = host, .port = port, .path = {}}, job.clock,
+                                                               job.deadline_ns, &job.cancel);
   lookup_s = job.since(from_ns);
   job.samples.set(kDnsLookupTime, lookup_s);
   if (!addresses) {

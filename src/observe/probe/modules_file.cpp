@@ -356,14 +356,36 @@ void declare_module(Schema& item, Draft& draft) {
   });
 }
 
-// The tree with what nobody is to see replaced.
+constexpr const char* kHidden = "<secret>";
+
+Node hidden(const Node& node) {
+  if (!node.is_mapping()) return Node::scalar(kHidden);
+  std::vector<Node::Entry> entries;
+  for (const auto& entry : node.entries()) entries.push_back({entry.key, hidden(entry.value)});
+  return Node::mapping(std::move(entries));
+}
+
+// A URL with what stands before its host replaced; a password may have '@' and '/' in it.
+Node without_user(const Node& node) {
+  const auto& url = node.text();
+  const auto at = url.rfind('@');
+  if (at == std::string::npos) return node;
+  const auto scheme = url.find("://");
+  const auto from = scheme == std::string::npos || scheme > at ? 0 : scheme + 3;
+  return Node::scalar(fmt::format("{}{}{}", url.substr(0, from), kHidden, url.substr(at)));
+}
+
+// The tree with what nobody is to see replaced: passwords, and what is sent along with a request, which may be one.
 Node without_secrets(const Node& node) {
-  static constexpr std::array kSecrets = {"password", "bearer_token", "credentials"};
+  static constexpr std::array kSecrets = {"password", "bearer_token", "credentials", "headers", "metadata"};
   if (node.is_mapping()) {
     std::vector<Node::Entry> entries;
     for (const auto& entry : node.entries()) {
       const bool secret = std::ranges::find(kSecrets, entry.key.text()) != kSecrets.end();
-      entries.push_back({entry.key, secret ? Node::scalar("<secret>") : without_secrets(entry.value)});
+      const bool url = entry.key.text() == "proxy_url" && entry.value.is_scalar();
+      entries.push_back({entry.key, secret ? hidden(entry.value)
+                                    : url  ? without_user(entry.value)
+                                           : without_secrets(entry.value)});
     }
     return Node::mapping(std::move(entries));
   }

@@ -131,6 +131,20 @@ modules:
   EXPECT_EQ(modules.at("health").grpc.metadata.at("x-a"), "b");
 }
 
+TEST(ModulesFile, what_is_shown_has_no_secret) {
+  const auto modules = parsed(R"yaml(
+modules:
+  a: {prober: http, http: {proxy_url: "http://me:gehei/m@geheim@proxy:3128", headers: {Authorization: Bearer geheim}}}
+  b: {prober: http, http: {proxy_url: "http://proxy:3128", authorization: {type: Token, credentials: geheim}}}
+  c: {prober: grpc, grpc: {metadata: {x-token: geheim}, service: health}}
+)yaml");
+  EXPECT_THAT(modules.at("a").shown, AllOf(HasSubstr("http://<secret>@proxy:3128"), HasSubstr("Authorization")));
+  EXPECT_THAT(modules.at("b").shown, AllOf(HasSubstr("http://proxy:3128"), HasSubstr("Token")));
+  EXPECT_THAT(modules.at("c").shown, AllOf(HasSubstr("x-token"), HasSubstr("service: health")));
+  for (const auto& [name, module] : modules) EXPECT_THAT(module.shown, Not(HasSubstr("gehei"))) << name;
+  EXPECT_EQ(modules.at("a").http.headers.at("Authorization"), "Bearer geheim");
+}
+
 TEST(ModulesFile, older_and_other_ways_to_write_the_same_are_known) {
   const auto modules = parsed(R"yaml(
 modules:

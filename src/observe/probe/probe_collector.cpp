@@ -8,15 +8,15 @@
 
 namespace qd::observe::probe {
 
-TargetCollector::TargetCollector(TargetOptions options, const base::Clock& clock)
-    : options_(std::move(options)), clock_(clock) {}
+TargetCollector::TargetCollector(TargetOptions options, const base::Clock& clock, base::CancelToken cancel)
+    : options_(std::move(options)), clock_(clock), cancel_(std::move(cancel)) {}
 
 base::Status TargetCollector::collect(std::int64_t deadline_ns, Sink& sink) {
   trouble_.reset();
   const std::int64_t own_ms = options_.timeout_ms > 0 ? options_.timeout_ms : options_.module.timeout_ms;
   if (own_ms > 0) deadline_ns = std::min(deadline_ns, clock_.monotonic_ns() + own_ms * 1'000'000);
-  Outcome outcome = probe(options_.module, {.target = options_.target, .hostname = {}}, clock_, deadline_ns,
-                          base::CancelToken(), false);
+  Outcome outcome =
+      probe(options_.module, {.target = options_.target, .hostname = {}}, clock_, deadline_ns, cancel_, false);
   outcome.samples.tell(sink);
   if (!outcome.status) trouble_ = outcome.status.error();
   return {};

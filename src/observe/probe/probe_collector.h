@@ -13,6 +13,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/thread_pool.h"
 #include "observe/collector.h"
 #include "observe/probe/module.h"
 #include "observe/probe/probes.h"
@@ -31,8 +32,8 @@ struct TargetOptions {
 
 class TargetCollector final : public Collector {
  public:
-  // `clock` outlives it.
-  TargetCollector(TargetOptions options, const base::Clock& clock);
+  // `clock` outlives it. `cancel` ends a probe that runs, and every later one at once.
+  TargetCollector(TargetOptions options, const base::Clock& clock, base::CancelToken cancel);
 
   std::string_view name() const override { return "blackbox"; }
   base::Status collect(std::int64_t deadline_ns, Sink& sink) override;
@@ -41,6 +42,7 @@ class TargetCollector final : public Collector {
  private:
   const TargetOptions options_;
   const base::Clock& clock_;
+  const base::CancelToken cancel_;
   std::optional<base::Error> trouble_;
 };
 

@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <set>
+#include <thread>
 
 #include "base/temp_directory.h"
 #include "connect/fake_server_for_test.h"
@@ -205,6 +207,58 @@ TEST(HttpProbe, a_certificate_is_told) {
   EXPECT_THAT(done.why(), HasSubstr("certificate does not verify"));
 }
 
+// With TLS; it counts the requests that have `host`.
+struct SecureSite {
+  SecureSite(const base::TempDirectory& dir, const std::string& name, std::string host, std::string location)
+      : cert((dir.path() / (name + ".cert")).string()), host(std::move(host)), location(std::move(location)) {
+    const auto key = (dir.path() / (name + ".key")).string();
+    connect::http::testing::write_certificate(cert, key, name);
+    connect::http::ServerOptions options;
+    options.tls = connect::http::ServerTls{.cert_file = cert, .key_file = key};
+    server.emplace(
+        [this](const connect::http::Request& request, connect::http::Reply reply) {
+          if (request.host == this->host && request.headers.has("Authorization")) ++meant;
+          auto response = connect::http::Response::text(request.target == "/go" ? 302 : 200, "");
+          if (request.target == "/go") response.headers.add("Location", this->location);
+          reply.send(std::move(response));
+        },
+        std::move(options));
+  }
+  std::string cert;
+  std::string host;
+  std::string location;
+  std::atomic<int> meant = 0;
+  std::optional<connect::http::testing::TestServer> server;
+};
+
+TEST(HttpProbe, redirects_in_tls_keep_host_and_credentials_with_another_server_name) {
+  const base::TempDirectory dir;
+  SecureSite site(dir, "web.example", "web.example", "/there");
+  const auto target = fmt::format("https://127.0.0.1:{}/go", site.server->port());
+  const std::string rest = "ca_file: " + site.cert + "}, basic_auth: {username: u, password: p}}}";
+  auto done = probed("{prober: http, http: {tls_config: {" + rest, target, 5000, "web.example");
+  EXPECT_EQ(done.why(), "");
+  EXPECT_EQ(done.value("probe_http_redirects"), 1);
+  EXPECT_EQ(site.meant, 2);
+  site.host = fmt::format("127.0.0.1:{}", site.server->port());
+  site.meant = 0;
+  done = probed("{prober: http, http: {tls_config: {server_name: web.example, " + rest, target);
+  EXPECT_EQ(done.why(), "");
+  EXPECT_EQ(site.meant, 2);
+}
+
+TEST(HttpProbe, the_server_name_is_for_the_first_host_alone) {
+  const base::TempDirectory dir;
+  SecureSite other(dir, "localhost", "", "");
+  SecureSite site(dir, "web.example", "", fmt::format("https://localhost:{}/", other.server->port()));
+  base::PosixFiles files;
+  const auto both = (dir.path() / "both.pem").string();
+  std::ofstream(both) << *base::read_file(files, other.cert, 10'000) << *base::read_file(files, site.cert, 10'000);
+  const auto done = probed("{prober: http, http: {tls_config: {server_name: web.example, ca_file: " + both + "}}}",
+                           fmt::format("https://127.0.0.1:{}/go", site.server->port()));
+  EXPECT_EQ(done.why(), "");
+}
+
 TEST(HttpProbe, nobody_and_silence_are_told_apart) {
   std::string gone;
   {
@@ -352,11 +406,24 @@ TEST(GrpcProbe, what_is_no_grpc_server_is_told) {
   EXPECT_EQ(done.value("probe_grpc_ssl"), 0);
 }
 
+TEST(TargetCollector, a_probe_that_runs_can_be_cancelled) {
+  const FakeServer silent([](FakePeer& peer) { peer.wait_for_end(); });
+  const base::CancelToken cancel;
+  TargetCollector collector({.target = silent.address(), .timeout_ms = 60'000, .module = module_of("{prober: http}")},
+                            kClock, cancel);
+  std::thread other([&] { cancel.cancel(); });
+  RecordingSink sink;
+  ASSERT_TRUE(collector.collect(kClock.monotonic_ns() + 60'000'000'000, sink));
+  other.join();
+  ASSERT_NE(collector.trouble(), nullptr);
+  EXPECT_EQ(collector.trouble()->code(), base::ErrorCode::kCancelled);
+}
+
 TEST(TargetCollector, failures_have_a_reason) {
   std::atomic<bool> well = true;
   FakeSite site{.answer = [&](const std::string&) { return http_response(well ? "200 OK" : "503 No"); }};
   TargetCollector collector({.target = site.url("/"), .module_name = "m", .module = module_of("{prober: http}")},
-                            kClock);
+                            kClock, base::CancelToken());
   {
     RecordingSink sink;
     ASSERT_TRUE(collector.collect(kClock.monotonic_ns() + 5'000'000'000, sink));

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <exception>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -88,12 +87,16 @@ void Probes::start(ProbeRequest request, Then then) {
   auto shared = std::make_shared<Then>(std::move(then));
   try {
     std::thread([this, all, module = &module->second, request = std::move(request), shared, done]() mutable {
-      (*shared)(answer(*module, request, clock_, cancel_));
+      try {
+        (*shared)(answer(*module, request, clock_, cancel_));
+      } catch (const std::exception&) {
+        // No memory to answer with: letting go of `then` is all that is left, and tells whoever it is for.
+      }
       // Nothing of the caller's lives longer than stop() waits.
       shared.reset();
       done();
     }).detach();
-  } catch (const std::system_error& e) {
+  } catch (const std::exception& e) {
     refused_.add();
     done();
     (*shared)(base::fail(ErrorCode::kLimit, fmt::format("no thread for the probe: {}", e.what())));

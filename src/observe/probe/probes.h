@@ -60,6 +60,9 @@ class Probes {
   // Nobody's probe is taken any more; what runs is cancelled and waited for.
   void stop() QD_EXCLUDES(mutex_);
 
+  // Cancelled by stop(); also for what probes beside those that are asked for here.
+  const base::CancelToken& cancel_token() const { return cancel_; }
+
   // How often a module was asked for that there is not.
   std::uint64_t unknown_modules() const { return unknown_.value(); }
 

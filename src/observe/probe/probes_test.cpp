@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <memory>
+#include <new>
+#include <thread>
 
 #include "connect/fake_server_for_test.h"
 #include "observe/probe/modules_file.h"
@@ -96,6 +99,17 @@ TEST(Probes, one_that_hangs_delays_no_other_and_too_many_are_refused) {
   EXPECT_LT(kClock.monotonic_ns() - from_ns, 20'000'000'000);
   for (auto& one : hanging) EXPECT_EQ(one.get()->outcome.status.error().code(), base::ErrorCode::kCancelled);
   EXPECT_EQ(ask(probes, tcp(silent.address())).get().error().code(), base::ErrorCode::kCancelled);
+}
+
+TEST(Probes, an_answer_that_cannot_be_given_ends_its_probe_alone) {
+  base::Registry registry;
+  Probes probes(kClock, registry);
+  auto kept = std::make_shared<int>(0);
+  const std::weak_ptr<int> seen = kept;
+  probes.start(tcp("127.0.0.1:1"), [kept = std::move(kept)](const Answer&) { throw std::bad_alloc(); });
+  while (!seen.expired()) std::this_thread::yield();
+  EXPECT_TRUE(ask(probes, tcp("127.0.0.1:1")).get());
+  probes.stop();
 }
 
 }  // namespace
