@@ -668,7 +668,10 @@ test("targets of the configuration are probed into the store, and reloaded", asy
   );
   // Silence is a finding: it makes no probe less frequent.
   const skipped = 'quarterdeck_collector_passes_skipped_total{collector="blackbox",reason="back_off"}';
-  await until(async () => (await quarterdeck.value('count_over_time(probe_success{module="ssh_banner"}[1m])')) >= 5, "5");
+  await until(
+    async () => (await quarterdeck.value('count_over_time(probe_success{module="ssh_banner"}[1m])')) >= 5,
+    "5",
+  );
   assert.equal(await quarterdeck.value(skipped), 0);
   // The exporter's own page waits for no target; one of them is probed for who asks.
   const page = (await quarterdeck.get("/exporters/blackbox/metrics")).text;
