@@ -31,6 +31,10 @@ using store::metrics::SeriesRef;
 
 // Of one request, that are looked up once more: whether they are there already.
 constexpr std::size_t kLateSamplesMax = 20'000;
+// Series compared for that, over all of one request: series with further labels match as well, and a sender may send
+// label sets that many have. What comes beyond is told as refused, even where it is there.
+constexpr std::size_t kLateSeriesMax = 10'000;
+constexpr std::size_t kLateComparedMax = 200'000;
 // A batch that another one overtook is tried again so often.
 constexpr int kCommitTriesMax = 3;
 constexpr std::int64_t kLogEveryNs = 60LL * 1'000'000'000;
@@ -197,16 +201,17 @@ class Intake final : public model::remote_write::WriteSink {
   std::size_t late_samples_ = 0;
 };
 
-// The samples that the store has of exactly this series between two times.
+// The samples that the store has of exactly this series between two times. Takes what it compares off `left`.
 store::metrics::Columns stored_between(const store::metrics::Querier& querier, const LabelSet& labels,
-                                       model::TimestampMs from_ms, model::TimestampMs to_ms) {
+                                       model::TimestampMs from_ms, model::TimestampMs to_ms, std::size_t& left) {
   store::metrics::Columns columns;
+  if (left == 0) return columns;
   std::vector<model::Matcher> matchers;
   for (const auto& label : labels)
     matchers.push_back(model::Matcher::equal(std::string(label.name), std::string(label.value)));
-  // Series with further labels match as well; that there are many is no reason to say nothing of this one.
-  constexpr std::size_t kSeriesMax = 10'000;
-  const auto set = querier.select(matchers, from_ms, to_ms, kSeriesMax);
+  const std::size_t limit = std::min(left, kLateSeriesMax);
+  const auto set = querier.select(matchers, from_ms, to_ms, limit);
+  left -= set ? std::min((*set)->size(), limit) : limit;
   if (!set) return columns;
   for (std::size_t i = 0; i < (*set)->size(); ++i) {
     if ((*set)->labels(i) != labels) continue;
@@ -217,9 +222,10 @@ store::metrics::Columns stored_between(const store::metrics::Querier& querier, c
 }
 
 void settle_late(const std::vector<Late>& all, const store::metrics::Querier& querier, Outcome& outcome) {
+  std::size_t left = kLateComparedMax;
   for (const Late& late : all) {
     const auto [first, last] = std::ranges::minmax(late.samples, {}, [](const auto& one) { return one.first.time_ms; });
-    const auto columns = stored_between(querier, late.labels, first.first.time_ms, last.first.time_ms);
+    const auto columns = stored_between(querier, late.labels, first.first.time_ms, last.first.time_ms, left);
     for (const auto& [sample, reason] : late.samples) {
       const auto at = std::ranges::lower_bound(columns.times, sample.time_ms);
       const auto i = static_cast<std::size_t>(at - columns.times.begin());

@@ -155,8 +155,15 @@ struct Sender::State : std::enable_shared_from_this<Sender::State> {
     }
   }
 
-  // On the pool: acknowledges what was taken, and makes the next parcel, or takes the one that is to be sent again.
+  // Work on the pool is counted too: once stop has returned the queue is used no more.
   void prepare() {
+    if (!enter()) return;
+    make_parcel();
+    leave();
+  }
+
+  // Acknowledges what was taken, and makes the next parcel, or takes the one that is to be sent again.
+  void make_parcel() QD_EXCLUDES(mutex) {
     Parcel next;
     std::optional<Position> single;
     {
@@ -227,12 +234,18 @@ struct Sender::State : std::enable_shared_from_this<Sender::State> {
 
   // What calls out is counted, so that nobody outside is called once stop has returned.
   void call_post(std::string body, std::function<void(base::Result<Answer>)> then) QD_EXCLUDES(mutex) {
-    {
-      MutexLock lock(mutex);
-      if (over) return;
-      ++calls;
-    }
+    if (!enter()) return;
     post(std::move(body), std::move(then));
+    leave();
+  }
+
+  // False once it is over: nothing is to begin then.
+  bool enter() QD_EXCLUDES(mutex) {
+    MutexLock lock(mutex);
+    if (!over) ++calls;
+    return !over;
+  }
+  void leave() QD_EXCLUDES(mutex) {
     MutexLock lock(mutex);
     called();
   }
@@ -341,9 +354,10 @@ struct Sender::State : std::enable_shared_from_this<Sender::State> {
     }
     const auto queued = submit([weak = weak_from_this()] {
       const auto self = weak.lock();
-      if (!self) return;
+      if (!self || !self->enter()) return;
       auto made = std::make_shared<std::vector<std::string>>(metadata_requests(self->options.families()));
       self->tell_next(made, 0);
+      self->leave();
     });
     MutexLock lock(mutex);
     called();
@@ -392,7 +406,7 @@ struct Sender::State : std::enable_shared_from_this<Sender::State> {
   bool over QD_GUARDED_BY(mutex) = false;
   bool woken QD_GUARDED_BY(mutex) = false;  // since the queue was last read
   bool telling QD_GUARDED_BY(mutex) = false;
-  int calls QD_GUARDED_BY(mutex) = 0;           // out of here that have not come back
+  int calls QD_GUARDED_BY(mutex) = 0;           // out of here or on the pool, that have not come back
   std::uint64_t turn QD_GUARDED_BY(mutex) = 0;  // older timers and answers count no more
   base::Scheduler::TimerId timer QD_GUARDED_BY(mutex) = 0;
   Parcel parcel QD_GUARDED_BY(mutex);

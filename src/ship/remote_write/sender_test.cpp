@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <deque>
 #include <optional>
 #include <set>
@@ -44,7 +46,7 @@ class SenderTest : public testing::Test {
         scheduler_,
         [this](const std::function<void()>& task) -> base::Status {
           if (pool_full_) return base::fail(ErrorCode::kLimit, "full");
-          task();
+          run_(task);
           return {};
         },
         *queue_,
@@ -127,6 +129,7 @@ class SenderTest : public testing::Test {
   base::Registry registry_;
   std::unique_ptr<Queue> queue_;
   bool pool_full_ = false;
+  std::function<void(const std::function<void()>&)> run_ = [](const auto& task) { task(); };
   std::deque<Posted> posted_;
   std::unique_ptr<Sender> sender_;
 };
@@ -414,6 +417,32 @@ TEST_F(SenderTest, stop_does_not_wait_for_a_receiver_that_is_away) {
   fail(ErrorCode::kUnavailable);
   sender_->stop(60'000);
   EXPECT_EQ(queue_->stats().samples, 3U);
+}
+
+TEST_F(SenderTest, stop_waits_for_what_is_at_work_on_the_pool) {
+  sender_.reset();
+  std::atomic<bool> begun = false;
+  std::atomic<bool> done = false;
+  make({.seed = 1, .families = [&] {
+          begun = true;
+          std::this_thread::sleep_for(std::chrono::milliseconds(50));
+          done = true;
+          return Sender::Families{};
+        }});
+  sender_->start();
+  put(1);
+  scheduler_.advance_ms(Sender::kGatherMs);
+  auto then = std::move(posted_.front().then);
+  posted_.pop_front();
+  then(Answer{.status = 204, .retry_after = "", .text = "", .written = {}});
+  std::thread pool;
+  run_ = [&](const std::function<void()>& task) { pool = std::thread(task); };
+  scheduler_.run_posted();
+  ASSERT_TRUE(pool.joinable());
+  while (!begun) std::this_thread::yield();
+  sender_->stop(0);
+  EXPECT_TRUE(done);
+  pool.join();
 }
 
 TEST_F(SenderTest, an_answer_after_the_stop_changes_nothing) {
