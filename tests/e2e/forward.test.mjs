@@ -393,7 +393,11 @@ test("a reload gives the credentials for another receiver to nobody", async (t) 
     asked.push(incoming.headers.authorization);
     response.writeHead(204).end();
   });
-  const config = writeConfig(dir, "quarterdeck.yaml", `forward: {url: "http://${receiver.address}"}\nobserve: {interval: 1s}\n`);
+  const config = writeConfig(
+    dir,
+    "quarterdeck.yaml",
+    `forward: {url: "http://${receiver.address}"}\nobserve: {interval: 1s}\n`,
+  );
   const sender = await start(t, { dataDir: path.join(dir, "data"), args: ["--config", config] });
   await until(() => asked.length > 0, "a request");
   writeConfig(dir, "quarterdeck.yaml", "forward: {url: 'https://10.197.31.9', token: hush}\nobserve: {interval: 1s}\n");
