@@ -117,7 +117,8 @@ TEST(HttpProbe, credentials_stay_with_the_host_that_they_are_for) {
   const std::string elsewhere = fmt::format("http://localhost:{}/", other.server.port());
   FakeSite site{.answer = [&](const std::string&) { return http_response("307 Go\r\nLocation: " + elsewhere); }};
   const auto done = probed(
-      "{prober: http, http: {basic_auth: {username: u, password: p}, headers: {Cookie: geheim, Host: a.example, X-One: "
+      "{prober: http, http: {preferred_ip_protocol: ip4, basic_auth: {username: u, password: p}, headers: {Cookie: "
+      "geheim, Host: a.example, X-One: "
       "\"1\"}}}",
       site.url("/"));
   EXPECT_EQ(done.why(), "");
@@ -189,21 +190,24 @@ TEST(HttpProbe, a_certificate_is_told) {
       },
       std::move(options));
   const auto target = fmt::format("https://localhost:{}/", server.port());
-  auto done = probed("{prober: http, http: {tls_config: {ca_file: " + cert + "}}}", target);
+  auto done = probed("{prober: http, http: {preferred_ip_protocol: ip4, tls_config: {ca_file: " + cert + "}}}", target);
   EXPECT_EQ(done.why(), "");
   EXPECT_EQ(done.value("probe_http_ssl"), 1);
   const double now_s = static_cast<double>(kClock.wall_ms()) / 1e3;
   EXPECT_NEAR(*done.value("probe_ssl_earliest_cert_expiry"), now_s + 86'400, 60);
   EXPECT_EQ(done.value("probe_ssl_last_chain_expiry_timestamp_seconds"), done.value("probe_ssl_earliest_cert_expiry"));
   EXPECT_EQ(done.value("probe_tls_version_info{version=\"TLS 1.3\"}"), 1);
-  done = probed("{prober: http}", target);
+  done = probed("{prober: http, http: {preferred_ip_protocol: ip4}}", target);
   EXPECT_THAT(done.why(), HasSubstr("certificate does not verify"));
   EXPECT_FALSE(done.value("probe_ssl_earliest_cert_expiry"));
-  done = probed("{prober: http, http: {fail_if_ssl: true, tls_config: {insecure_skip_verify: true}}}", target);
+  done = probed(
+      "{prober: http, http: {preferred_ip_protocol: ip4, fail_if_ssl: true, tls_config: {insecure_skip_verify: true}}}",
+      target);
   EXPECT_THAT(done.why(), HasSubstr("fail_if_ssl"));
   EXPECT_EQ(done.value("probe_ssl_last_chain_expiry_timestamp_seconds"), -62135596800);
   // The name that is asked for is the one that the certificate has to be for.
-  done = probed("{prober: http, http: {tls_config: {ca_file: " + cert + "}}}", target, 5000, "other.example");
+  done = probed("{prober: http, http: {preferred_ip_protocol: ip4, tls_config: {ca_file: " + cert + "}}}", target, 5000,
+                "other.example");
   EXPECT_THAT(done.why(), HasSubstr("certificate does not verify"));
 }
 
@@ -254,8 +258,10 @@ TEST(HttpProbe, the_server_name_is_for_the_first_host_alone) {
   base::PosixFiles files;
   const auto both = (dir.path() / "both.pem").string();
   std::ofstream(both) << *base::read_file(files, other.cert, 10'000) << *base::read_file(files, site.cert, 10'000);
-  const auto done = probed("{prober: http, http: {tls_config: {server_name: web.example, ca_file: " + both + "}}}",
-                           fmt::format("https://127.0.0.1:{}/go", site.server->port()));
+  const auto done = probed(
+      "{prober: http, http: {preferred_ip_protocol: ip4, tls_config: {server_name: web.example, ca_file: " + both +
+          "}}}",
+      fmt::format("https://127.0.0.1:{}/go", site.server->port()));
   EXPECT_EQ(done.why(), "");
 }
 
