@@ -322,8 +322,14 @@ async function startTargets(t, keys) {
   return { ports, seen };
 }
 
+// The servers here listen at 127.0.0.1, and "localhost" may stand for ::1 first.
+const atIpv4 = (modules) =>
+  modules
+    .replace(/(prober: (http|tcp|dns|grpc)\b.*, \2: \{)(?!preferred)/g, "$1preferred_ip_protocol: ip4, ")
+    .replace("{prober: tcp}", "{prober: tcp, tcp: {preferred_ip_protocol: ip4}}");
+
 function modulesFile(ca) {
-  return `modules:
+  return atIpv4(`modules:
   http_2xx: {prober: http, http: {preferred_ip_protocol: ip4}}
   no_redirects: {prober: http, http: {follow_redirects: false, valid_status_codes: [302]}}
   post: {prober: http, http: {method: POST, body: "a=b", headers: {X-One: "1"}}}
@@ -364,7 +370,7 @@ function modulesFile(ca) {
   grpc_none: {prober: grpc, grpc: {service: none}}
   grpcs: {prober: grpc, grpc: {tls: true, tls_config: {ca_file: ${ca}}}}
   patient: {prober: tcp, timeout: 2s, tcp: {query_response: [{expect: never}]}}
-`;
+`);
 }
 
 function startProgram(t, program, args) {
