@@ -113,7 +113,7 @@ const std::string& job_of(const Service& page) {
 
 // A declared service: `options` as they are, and a maker of collectors from them.
 template <typename Options, typename Make>
-DeclaredService declared(std::string kind, std::string address, const Options& options, Make make) {
+DeclaredService declared(std::string kind, std::string address, const Options& options, const Make& make) {
   Service service;
   service.kind = std::move(kind);
   service.address = std::move(address);
