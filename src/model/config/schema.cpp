@@ -278,6 +278,7 @@ Setting& Schema::choice(std::string_view path, std::string& target, std::vector<
 Setting& Schema::strings(std::string_view path, std::vector<std::string>& target, std::string_view help) {
   const auto show = [&target] {
     std::vector<Node> items;
+    items.reserve(target.size());
     for (const std::string& value : target) items.push_back(quoted(value));
     return Node::sequence(std::move(items));
   };
@@ -307,6 +308,7 @@ Setting& Schema::secret(std::string_view path, std::string& target, std::string_
 Setting& Schema::text_map(std::string_view path, std::map<std::string, std::string>& target, std::string_view help) {
   const auto show = [&target] {
     std::vector<Node::Entry> entries;
+    entries.reserve(target.size());
     for (const auto& [name, value] : target) entries.push_back({quoted(name), quoted(value)});
     return Node::mapping(std::move(entries));
   };
@@ -434,6 +436,7 @@ struct Branch {
   Node to_node() const {
     if (value) return *value;
     std::vector<Node::Entry> entries;
+    entries.reserve(children.size());
     for (const Branch& branch : children) entries.push_back({quoted(branch.name), branch.to_node()});
     return Node::mapping(std::move(entries));
   }

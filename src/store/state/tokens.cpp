@@ -74,7 +74,7 @@ base::Result<std::string> Tokens::add(std::string_view name, Scope scope, std::i
   std::array<unsigned char, kSecretBytes> random{};
   if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1)
     return base::fail(ErrorCode::kUnavailable, "making a token: the system gives no random bytes");
-  const std::string secret = std::string(kPrefix) + base64url(random);
+  std::string secret = std::string(kPrefix) + base64url(random);
   const std::string digest = sha256_hex(secret);
   const Cell parameters[] = {digest.substr(0, 8), std::string(name), digest, now_ms, std::string(to_string(scope))};
   const auto made =
