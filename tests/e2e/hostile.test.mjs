@@ -166,7 +166,7 @@ test("a socket that is no engine is told, and the rest goes on", async (t) => {
   });
   const engine = await until(async () => {
     const told = (await quarterdeck.api("/api/platform/v1/containers")).data.engine;
-    return told.state === "away" && told;
+    return told.state === "away" && told.why && told;
   }, "the engine's trouble");
   assert.match(engine.why, /docker\.sock/);
   await until(async () => (await quarterdeck.value("count(node_load1)")) === 1, "the host's figures");
