@@ -16,34 +16,18 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstring>
 #include <optional>
 #include <utility>
 #include <vector>
+
+#include "observe/discovery/proc_text.h"
 
 namespace qd::observe::discovery {
 namespace {
 
 constexpr std::string_view kListens = "0A";
 constexpr std::size_t kListBytesMax = 4 << 20;
-
-template <typename Number>
-std::optional<Number> number_of(std::string_view text, int base = 10) {
-  Number number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
-  if (error != std::errc() || end != text.data() + text.size() || text.empty()) return std::nullopt;
-  return number;
-}
-
-std::string_view next_word(std::string_view& text) {
-  const auto begin = text.find_first_not_of(' ');
-  if (begin == std::string_view::npos) return text = {};
-  text.remove_prefix(begin);
-  const auto word = text.substr(0, text.find(' '));
-  text.remove_prefix(word.size());
-  return word;
-}
 
 // In the order of the wire.
 using Bytes = std::array<std::uint8_t, 16>;
@@ -99,18 +83,6 @@ std::string read_listening(const std::string& path) {
     const auto begin = end == std::string::npos || end == 0 ? std::string::npos : text.rfind('\n', end - 1);
     if (begin != std::string::npos && !listens(std::string_view(text).substr(begin + 1, end - begin - 1))) break;
   }
-  ::close(fd);
-  return text;
-}
-
-std::string read_all(const std::string& path) {
-  std::string text;
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return text;
-  std::array<char, 32 << 10> piece;
-  ssize_t n = 0;
-  while (text.size() < kListBytesMax && (n = ::read(fd, piece.data(), piece.size())) > 0)
-    text.append(piece.data(), static_cast<std::size_t>(n));
   ::close(fd);
   return text;
 }
@@ -205,7 +177,7 @@ void add_listening(std::string_view text, std::map<std::uint64_t, ListeningSocke
 std::map<std::uint64_t, std::string> listening_paths(const std::string& procfs) {
   constexpr std::uint32_t kAccepts = 0x10000;  // __SO_ACCEPTCON
   std::map<std::uint64_t, std::string> paths;
-  const std::string all = read_all(fmt::format("{}/net/unix", procfs));
+  const std::string all = read_text(fmt::format("{}/net/unix", procfs), kListBytesMax).value_or("");
   std::string_view text = all;
   while (!text.empty() && paths.size() < kListeningMax) {
     std::string_view line = text.substr(0, text.find('\n'));

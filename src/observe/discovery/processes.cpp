@@ -1,7 +1,6 @@
 #include "observe/discovery/processes.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -17,44 +15,15 @@
 #include "base/strings.h"
 #include "observe/container.h"
 #include "observe/discovery/kinds.h"
+#include "observe/discovery/proc_text.h"
 
 namespace qd::observe::discovery {
 namespace {
-
-template <typename Number>
-std::optional<Number> number_of(std::string_view text, int base = 10) {
-  Number number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
-  if (error != std::errc() || end != text.data() + text.size() || text.empty()) return std::nullopt;
-  return number;
-}
-
-std::string_view next_word(std::string_view& text) {
-  const auto begin = text.find_first_not_of(' ');
-  if (begin == std::string_view::npos) return text = {};
-  text.remove_prefix(begin);
-  const auto word = text.substr(0, text.find(' '));
-  text.remove_prefix(word.size());
-  return word;
-}
 
 struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
 };
 using Directory = std::unique_ptr<DIR, CloseDirectory>;
-
-// As much as `limit` bytes; nothing when it cannot be read.
-std::optional<std::string> read_text(const std::string& path, std::size_t limit) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return std::nullopt;
-  std::string text;
-  std::array<char, 4096> piece;
-  ssize_t n = 0;
-  while (text.size() < limit && (n = ::read(fd, piece.data(), piece.size())) > 0)
-    text.append(piece.data(), static_cast<std::size_t>(n));
-  ::close(fd);
-  return n < 0 ? std::nullopt : std::optional(std::move(text));
-}
 
 }  // namespace
 
@@ -70,6 +39,7 @@ std::vector<Listener> ProcessScan::scan() {
     if (looked++ == kLookedIntoMax) break;
     look_into(pid, process);
   }
+  paths_.reset();
   auto found = listeners();
   assume_usual_ports(found);
   std::ranges::sort(found, {}, [](const Listener& one) { return std::tuple(one.port, one.pid, one.address); });
@@ -143,7 +113,7 @@ void ProcessScan::look_into(std::int64_t pid, Process& process) {
   process.unreadable = directory == nullptr && (errno == EACCES || errno == EPERM);
   if (directory == nullptr) return;
   process.user = user_of(pid);
-  const auto paths = listening_paths(procfs_);
+  if (!paths_) paths_ = listening_paths(procfs_);
   std::vector<std::string> held;
   std::size_t seen = 0;
   while (const dirent* entry = ::readdir(directory.get())) {
@@ -157,7 +127,7 @@ void ProcessScan::look_into(std::int64_t pid, Process& process) {
     text.remove_suffix(1);
     const auto inode = number_of<std::uint64_t>(text);
     if (inode && sockets_.contains(*inode)) holder_[*inode] = pid;
-    if (const auto at = inode ? paths.find(*inode) : paths.end(); at != paths.end()) held.push_back(at->second);
+    if (const auto at = inode ? paths_->find(*inode) : paths_->end(); at != paths_->end()) held.push_back(at->second);
   }
   process.unix_socket = held.empty() ? "" : *std::ranges::min_element(held);
 }

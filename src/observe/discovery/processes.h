@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -66,6 +67,7 @@ class ProcessScan {
   std::uint64_t change_ = 1;                                // counts scans that saw a socket for the first time
   std::unordered_map<std::uint64_t, std::int64_t> holder_;  // inode to pid, of listening sockets
   std::map<std::int64_t, Process> processes_;
+  std::optional<std::map<std::uint64_t, std::string>> paths_;  // of Unix sockets, once a scan needs them
 };
 
 }  // namespace qd::observe::discovery
