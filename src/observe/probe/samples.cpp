@@ -26,14 +26,13 @@ std::optional<double> Samples::get(const FamilyInfo& family, const Labels& label
   return sample == found->second.samples.end() ? std::nullopt : std::optional(sample->second);
 }
 
-void Samples::tell(Sink& sink, const Labels& also) const {
+void Samples::tell(Sink& sink) const {
   std::vector<model::Label> labels;
   for (const auto& [name, family] : families_) {
     sink.family(name, family.info->type, family.info->help);
     for (const auto& [own, value] : family.samples) {
       labels.clear();
-      for (const auto* part : {&own, &also})
-        for (const auto& label : *part) labels.push_back({label.first, label.second});
+      for (const auto& label : own) labels.push_back({label.first, label.second});
       sink.sample(labels, value);
     }
   }

@@ -23,8 +23,8 @@ class Samples {
   void add(const FamilyInfo& family, double value, Labels labels = {});
   std::optional<double> get(const FamilyInfo& family, const Labels& labels = {}) const;
 
-  // In order of names; `also` stands behind the labels of each sample.
-  void tell(Sink& sink, const Labels& also = {}) const;
+  // In order of names.
+  void tell(Sink& sink) const;
 
  private:
   struct Family {
