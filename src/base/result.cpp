@@ -93,9 +93,12 @@ std::string_view cure_of(int error_number) {
 
 }  // namespace
 
+std::string errno_text(int error_number) {
+  return std::generic_category().message(error_number);
+}
+
 Error errno_error(int error_number, std::string_view what) {
-  return Error(code_of(error_number),
-               fmt::format("{}: {}{}", what, std::generic_category().message(error_number), cure_of(error_number)));
+  return Error(code_of(error_number), fmt::format("{}: {}{}", what, errno_text(error_number), cure_of(error_number)));
 }
 
 }  // namespace qd::base

@@ -52,7 +52,9 @@ inline std::unexpected<Error> fail(Error error) {
   return std::unexpected<Error>(std::move(error));
 }
 
-// "No such file or directory" and the like, with the code that fits the errno.
+// "No such file or directory" and the like.
+std::string errno_text(int error_number);
+// The same, with the code that fits the errno.
 Error errno_error(int error_number, std::string_view what);
 
 }  // namespace qd::base

@@ -239,8 +239,7 @@ base::Status App::Rooms::build_forwarder(const Settings& s) {
   QD_ASSIGN(forwarder, ship::remote_write::Forwarder::open(
                            {*loop, submit, post, files, *store, [this] { return store->metadata(); }, log, registry},
                            std::filesystem::path(s.data_dir) / "forward",
-                           {.bytes_max = s.forward.queue_bytes,
-                            .sync_each = s.store.sync == store::metrics::StoreOptions::Sync::kCommit},
+                           {.bytes_max = s.forward.queue_bytes, .sync_each = syncs_each(s)},
                            {.host = s.forward.host.empty() ? observe::host_name() : s.forward.host,
                             .external_labels = s.observe.external_labels},
                            std::random_device{}()));

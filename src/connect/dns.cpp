@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <system_error>
 #include <utility>
 
 namespace qd::connect {
@@ -19,10 +18,6 @@ namespace {
 using base::ErrorCode;
 
 constexpr std::size_t kMessageBytesMax = 65'535;
-
-std::string errno_text(int error) {
-  return std::error_code(error, std::generic_category()).message();
-}
 
 std::uint16_t random_id() {
   std::uint16_t id = 0;
@@ -43,16 +38,16 @@ class Datagrams {
 
   base::Status open() {
     socket_ = ::socket(server_.to.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (socket_ < 0) return failed(ErrorCode::kUnavailable, "no socket: " + errno_text(errno));
+    if (socket_ < 0) return failed(ErrorCode::kUnavailable, "no socket: " + base::errno_text(errno));
     if (!server_.source_ip.empty()) QD_TRY(bind_source());
     if (::connect(socket_, reinterpret_cast<const sockaddr*>(&server_.to.bytes), server_.to.size) != 0)
-      return failed(ErrorCode::kUnavailable, errno_text(errno));
+      return failed(ErrorCode::kUnavailable, base::errno_text(errno));
     return {};
   }
 
   base::Status send(std::string_view bytes) {
     if (::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0)
-      return failed(ErrorCode::kUnavailable, errno_text(errno));
+      return failed(ErrorCode::kUnavailable, base::errno_text(errno));
     return {};
   }
 
@@ -72,25 +67,16 @@ class Datagrams {
       }
       if (errno == ECONNREFUSED) return failed(ErrorCode::kUnavailable, "nobody listens there");
       if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-        return failed(ErrorCode::kUnavailable, errno_text(errno));
+        return failed(ErrorCode::kUnavailable, base::errno_text(errno));
     }
   }
 
  private:
   base::Status bind_source() {
-    const bool v6 = server_.to.family() == AF_INET6;
-    SocketAddress from;
-    from.bytes.ss_family = server_.to.bytes.ss_family;
-    from.size = v6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
-    void* where = v6 ? static_cast<void*>(&reinterpret_cast<sockaddr_in6*>(&from.bytes)->sin6_addr)
-                     : &reinterpret_cast<sockaddr_in*>(&from.bytes)->sin_addr;
-    if (::inet_pton(from.family(), server_.source_ip.c_str(), where) != 1 ||
-        ::bind(socket_, reinterpret_cast<const sockaddr*>(&from.bytes), from.size) != 0) {
-      return failed(ErrorCode::kInvalid, fmt::format("it cannot be asked from {:?}; is that an address of this machine "
-                                                     "and of the same IP protocol?",
-                                                     server_.source_ip));
-    }
-    return {};
+    if (connect::bind_source(socket_, server_.to.family(), server_.source_ip)) return {};
+    return failed(ErrorCode::kInvalid, fmt::format("it cannot be asked from {:?}; is that an address of this machine "
+                                                   "and of the same IP protocol?",
+                                                   server_.source_ip));
   }
   std::unexpected<base::Error> failed(ErrorCode code, std::string_view what) const {
     return base::fail(code, fmt::format("{}: {}", server_.address, what));

@@ -17,7 +17,6 @@
 #include <cstring>
 #include <span>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include "connect/stream.h"
@@ -29,10 +28,6 @@ using base::ErrorCode;
 
 constexpr std::size_t kHeaderBytes = 8;
 constexpr std::size_t kMarkBytes = 8;
-
-std::string errno_text(int error) {
-  return std::error_code(error, std::generic_category()).message();
-}
 
 // RFC 1071.
 std::uint16_t checksum(const std::vector<unsigned char>& bytes) {
@@ -77,7 +72,7 @@ class Echo {
     const auto* to = reinterpret_cast<const sockaddr*>(&target.bytes);
     if (::sendto(socket.fd(), packet.data(), packet.size(), 0, to, target.size) < 0) {
       return failed(errno == EMSGSIZE ? ErrorCode::kInvalid : ErrorCode::kUnavailable,
-                    fmt::format("no echo request goes out: {}", errno_text(errno)));
+                    fmt::format("no echo request goes out: {}", base::errno_text(errno)));
     }
     const base::Status received = receive(socket.fd(), raw, packet, times);
     if (received) times.rtt_s = since(sent_ns);
@@ -106,7 +101,7 @@ class Echo {
                     "this process may not send echo requests; put its group into the sysctl net.ipv4.ping_group_range "
                     "(\"0 2147483647\" allows all), or give it the capability CAP_NET_RAW");
     }
-    return failed(ErrorCode::kUnavailable, fmt::format("no socket: {}", errno_text(error)));
+    return failed(ErrorCode::kUnavailable, fmt::format("no socket: {}", base::errno_text(error)));
   }
 
   base::Status set_up(int fd) {
@@ -121,13 +116,7 @@ class Echo {
       ::setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &discover, sizeof(discover));
     }
     if (options_.source_ip.empty()) return {};
-    SocketAddress from;
-    from.bytes.ss_family = options_.to.bytes.ss_family;
-    from.size = is_v6() ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
-    void* where = is_v6() ? static_cast<void*>(&reinterpret_cast<sockaddr_in6*>(&from.bytes)->sin6_addr)
-                          : &reinterpret_cast<sockaddr_in*>(&from.bytes)->sin_addr;
-    if (::inet_pton(from.family(), options_.source_ip.c_str(), where) != 1 ||
-        ::bind(fd, reinterpret_cast<const sockaddr*>(&from.bytes), from.size) != 0) {
+    if (!bind_source(fd, options_.to.family(), options_.source_ip)) {
       return failed(ErrorCode::kInvalid,
                     fmt::format("it cannot be pinged from {:?}; is that an address of this machine "
                                 "and of the same IP protocol?",
@@ -176,7 +165,7 @@ class Echo {
       const ssize_t got = ::recvmsg(fd, &message, 0);
       if (got < 0) {
         if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) continue;
-        return failed(ErrorCode::kUnavailable, errno_text(errno));
+        return failed(ErrorCode::kUnavailable, base::errno_text(errno));
       }
       const unsigned char* packet = bytes.data();
       auto size = static_cast<std::size_t>(got);

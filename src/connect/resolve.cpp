@@ -7,6 +7,7 @@
 #include <sys/un.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <cstring>
@@ -103,6 +104,20 @@ base::Result<ServerAddress> parse_server_address(std::string_view text) {
   if (error != std::errc{} || at != port.data() + port.size() || server.port == 0) return wrong("has no valid port");
   server.host = host;
   return server;
+}
+
+bool bind_source(int socket, int family, const std::string& ip) {
+  SocketAddress from;
+  from.bytes.ss_family = static_cast<sa_family_t>(family);
+  const bool v6 = family == AF_INET6;
+  from.size = v6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+  void* to = v6 ? static_cast<void*>(&reinterpret_cast<sockaddr_in6*>(&from.bytes)->sin6_addr)
+                : &reinterpret_cast<sockaddr_in*>(&from.bytes)->sin_addr;
+  if (::inet_pton(family, ip.c_str(), to) != 1) {
+    errno = EINVAL;
+    return false;
+  }
+  return ::bind(socket, reinterpret_cast<const sockaddr*>(&from.bytes), from.size) == 0;
 }
 
 struct LookUps::Places {

@@ -35,6 +35,9 @@ struct SocketAddress {
   int family() const { return bytes.ss_family; }
 };
 
+// Has a socket of that family send from `ip`, an address of this machine. False, with errno, when that cannot be.
+bool bind_source(int socket, int family, const std::string& ip);
+
 // How often a call that waits looks whether it was cancelled.
 inline constexpr std::int64_t kCancelMs = 100;
 

@@ -23,10 +23,6 @@ constexpr std::size_t kReadBytes = 16 * 1024;
 // A buffer that a large answer left is given back once it is empty.
 constexpr std::size_t kKeptBytes = 256 * 1024;
 
-std::string errno_text(int error) {
-  return std::error_code(error, std::generic_category()).message();
-}
-
 }  // namespace
 
 Stream::Stream(const StreamOptions& options, const base::Clock& clock)
@@ -59,7 +55,7 @@ base::Result<std::unique_ptr<Stream>> Stream::open(const StreamOptions& options,
 base::Status Stream::connect_to(const SocketAddress& address, std::int64_t deadline_ns) {
   if (socket_ >= 0) ::close(std::exchange(socket_, -1));
   socket_ = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (socket_ < 0) return failed(base::ErrorCode::kUnavailable, "no socket: " + errno_text(errno));
+  if (socket_ < 0) return failed(base::ErrorCode::kUnavailable, "no socket: " + base::errno_text(errno));
   if (address.family() != AF_UNIX) {
     // Commands go out whole; waiting for more to send along only delays the answer.
     const int on = 1;
@@ -68,7 +64,7 @@ base::Status Stream::connect_to(const SocketAddress& address, std::int64_t deadl
   if (!source_ip_.empty()) QD_TRY(bind_source(address.family()));
   const auto refused = [&](int error) {
     const auto code = error == EACCES || error == EPERM ? base::ErrorCode::kPermission : base::ErrorCode::kUnavailable;
-    return failed(code, "no connection: " + errno_text(error));
+    return failed(code, "no connection: " + base::errno_text(error));
   };
   if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address.bytes), address.size) == 0) return {};
   // A Unix socket whose queue of connections is full says EAGAIN and cannot be waited for.
@@ -82,19 +78,10 @@ base::Status Stream::connect_to(const SocketAddress& address, std::int64_t deadl
 }
 
 base::Status Stream::bind_source(int family) {
-  SocketAddress from;
-  from.bytes.ss_family = static_cast<sa_family_t>(family);
-  auto* v4 = reinterpret_cast<sockaddr_in*>(&from.bytes);
-  auto* v6 = reinterpret_cast<sockaddr_in6*>(&from.bytes);
-  void* to = family == AF_INET6 ? static_cast<void*>(&v6->sin6_addr) : &v4->sin_addr;
-  from.size = family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
-  if (::inet_pton(family, source_ip_.c_str(), to) != 1) {
-    return failed(base::ErrorCode::kInvalid, fmt::format("it cannot be reached from {:?}, which is no IPv{} address",
-                                                         source_ip_, family == AF_INET6 ? 6 : 4));
-  }
-  if (::bind(socket_, reinterpret_cast<const sockaddr*>(&from.bytes), from.size) == 0) return {};
-  return failed(base::ErrorCode::kInvalid, fmt::format("connecting from {}: {}; is that an address of this machine?",
-                                                       source_ip_, errno_text(errno)));
+  if (connect::bind_source(socket_, family, source_ip_)) return {};
+  return failed(base::ErrorCode::kInvalid, fmt::format("it cannot be reached from {:?}; is that an address of this "
+                                                       "machine and of the same IP protocol?",
+                                                       source_ip_));
 }
 
 base::Status Stream::start_tls(const TlsOptions& tls, const std::string& host, std::int64_t deadline_ns) {
@@ -197,7 +184,7 @@ base::Result<std::size_t> Stream::receive(char* to, std::size_t size, std::int64
     if (got > 0) return static_cast<std::size_t>(got);
     if (got == 0) return failed(base::ErrorCode::kUnavailable, "the server closed the connection");
     if (errno == EINTR) continue;
-    if (errno != EAGAIN && errno != EWOULDBLOCK) return failed(base::ErrorCode::kUnavailable, errno_text(errno));
+    if (errno != EAGAIN && errno != EWOULDBLOCK) return failed(base::ErrorCode::kUnavailable, base::errno_text(errno));
     QD_TRY(wait(POLLIN, deadline_ns, "no answer in time"));
   }
 }
@@ -212,7 +199,7 @@ base::Status Stream::send(std::string_view bytes, std::int64_t deadline_ns) {
     }
     if (errno == EINTR) continue;
     if (errno == EPIPE) return failed(base::ErrorCode::kUnavailable, "the server closed the connection");
-    if (errno != EAGAIN && errno != EWOULDBLOCK) return failed(base::ErrorCode::kUnavailable, errno_text(errno));
+    if (errno != EAGAIN && errno != EWOULDBLOCK) return failed(base::ErrorCode::kUnavailable, base::errno_text(errno));
     QD_TRY(wait(POLLOUT, deadline_ns, "the server takes no bytes"));
   }
   return {};
@@ -236,7 +223,7 @@ base::Status Stream::wait(short events, std::int64_t deadline_ns, std::string_vi
     if (ready > 0) return {};
     if (ready == 0 && ms == remaining_ms) return failed(base::ErrorCode::kTimeout, for_what);
     if (ready == 0) continue;
-    if (errno != EINTR) return failed(base::ErrorCode::kInternal, "poll: " + errno_text(errno));
+    if (errno != EINTR) return failed(base::ErrorCode::kInternal, "poll: " + base::errno_text(errno));
   }
 }
 
