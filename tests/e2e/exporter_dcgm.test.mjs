@@ -1,12 +1,13 @@
 // The collector of GPUs with a stand-in for the driver's library, which is built here: what it tells, and that neither
-// an absent nor a hanging driver disturbs anybody.
+// an absent nor a hanging driver disturbs anybody. Where there is a GPU, beside nvidia-smi as well.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import test from "node:test";
-import { atEnd, conformance, root, scratch, sleep, start, until } from "./lib.mjs";
+import { parseText } from "./exposition.mjs";
+import { atEnd, conformance, missing, root, scratch, sleep, start, startProgram, until } from "./lib.mjs";
 
 const kSource = path.join(root, "src/observe/gpu/stand_in/nvml_stand_in.cpp");
 const kOneGpu = `gpus 1
@@ -175,4 +176,93 @@ test("a driver that hangs while it is loaded does not keep the program from endi
   const { code } = await quarterdeck.stop();
   assert.equal(code, 0);
   assert.ok(Date.now() - begun < 12_000, `it took ${Date.now() - begun} ms to stop`);
+});
+
+const noGpu = () => {
+  const lacking = missing("nvidia-smi", "python3");
+  if (lacking) return lacking;
+  try {
+    return execFileSync("nvidia-smi", ["-L"], { encoding: "utf8" }).startsWith("GPU ") ? false : "there is no GPU";
+  } catch (error) {
+    return `nvidia-smi fails: ${error.message}`;
+  }
+};
+
+/** What nvidia-smi says of GPU 0. */
+function asked(fields) {
+  const args = [`--query-gpu=${fields.join(",")}`, "--format=csv,noheader,nounits", "--id=0"];
+  const values = execFileSync("nvidia-smi", args, { encoding: "utf8" }).trim().split(", ");
+  return Object.fromEntries(fields.map((field, i) => [field, values[i]]));
+}
+
+// Fields of nvidia-smi, and how far apart two readings of a GPU at steady work may be.
+const kFigures = [
+  ["temperature.gpu", "DCGM_FI_DEV_GPU_TEMP", 5],
+  ["temperature.memory", "DCGM_FI_DEV_MEMORY_TEMP", 5],
+  ["power.draw", "DCGM_FI_DEV_POWER_USAGE", 60],
+  ["clocks.sm", "DCGM_FI_DEV_SM_CLOCK", 200],
+  ["clocks.mem", "DCGM_FI_DEV_MEM_CLOCK", 1],
+  ["memory.used", "DCGM_FI_DEV_FB_USED", 2],
+  ["memory.free", "DCGM_FI_DEV_FB_FREE", 2],
+  ["memory.reserved", "DCGM_FI_DEV_FB_RESERVED", 2],
+  ["utilization.gpu", "DCGM_FI_DEV_GPU_UTIL", 10],
+  ["utilization.memory", "DCGM_FI_DEV_MEM_COPY_UTIL", 20],
+  ["utilization.encoder", "DCGM_FI_DEV_ENC_UTIL", 0],
+  ["utilization.decoder", "DCGM_FI_DEV_DEC_UTIL", 0],
+  ["ecc.errors.corrected.volatile.total", "DCGM_FI_DEV_ECC_SBE_VOL_TOTAL", 0],
+  ["ecc.errors.uncorrected.volatile.total", "DCGM_FI_DEV_ECC_DBE_VOL_TOTAL", 0],
+  ["ecc.errors.corrected.aggregate.total", "DCGM_FI_DEV_ECC_SBE_AGG_TOTAL", 0],
+  ["ecc.errors.uncorrected.aggregate.total", "DCGM_FI_DEV_ECC_DBE_AGG_TOTAL", 0],
+  ["remapped_rows.correctable", "DCGM_FI_DEV_CORRECTABLE_REMAPPED_ROWS", 0],
+  ["remapped_rows.uncorrectable", "DCGM_FI_DEV_UNCORRECTABLE_REMAPPED_ROWS", 0],
+];
+
+test("a real GPU at work is told as nvidia-smi tells it", { skip: noGpu() }, async (t) => {
+  const work = startProgram(t, "python3", [path.join(root, "tests/e2e/gpu_load.py")]);
+  await until(() => work.log.includes("ready"), "work on the GPU", 60_000);
+  const quarterdeck = await start(t, { args: ["--set", "observe.interval=1s"] });
+  const figure = (now, name) => now.list.find((one) => one.name === name && one.labels.gpu === "0")?.value;
+  const pid = String(work.child.pid);
+  await until(async () => figure(parseText(await page(quarterdeck)), "DCGM_FI_DEV_GPU_UTIL") > 50, "use of the GPU");
+  await sleep(3000); // until clocks and power have settled
+
+  const theirs = asked([...kFigures.map(([field]) => field), "uuid", "name", "driver_version", "pci.bus_id"]);
+  const text = await page(quarterdeck);
+  const ours = parseText(text);
+  t.diagnostic(text);
+  t.diagnostic(JSON.stringify(theirs));
+  for (const [field, name, apart] of kFigures) {
+    const value = figure(ours, name);
+    if (!/^[\d.]+$/.test(theirs[field])) {
+      t.diagnostic(`nvidia-smi has no ${field} ("${theirs[field]}"), and we say ${value}`);
+      continue;
+    }
+    assert.ok(Math.abs(value - Number(theirs[field])) <= apart, `${name}: ${value}, and ${field} is ${theirs[field]}`);
+  }
+  const { labels } = ours.list.find((one) => one.name === "DCGM_FI_DEV_GPU_TEMP");
+  assert.equal(labels.UUID, theirs.uuid);
+  assert.equal(labels.modelName, theirs.name);
+  assert.equal(labels.DCGM_FI_DRIVER_VERSION, theirs.driver_version);
+  assert.equal(labels.pci_bus_id.toLowerCase(), theirs["pci.bus_id"].toLowerCase());
+
+  const process = ours.list.find((one) => one.name === "DCGM_EXP_PROCESS_FB_USED" && one.labels.pid === pid);
+  assert.ok(process?.value >= 512, `the process ${pid} and its memory: ${JSON.stringify(process)}`);
+  assert.match(process.labels.process, /^python3/);
+  assert.ok(figure(ours, "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION") > 0);
+  assert.equal(figure(ours, "DCGM_FI_DEV_XID_ERRORS"), 0);
+  // Performance counters are there from Hopper on; the work is writing to memory.
+  const active = figure(ours, "DCGM_FI_PROF_DRAM_ACTIVE");
+  if (active === undefined) t.diagnostic("this GPU or its driver has no performance counters");
+  else assert.ok(active > 0.3 && active <= 1 && figure(ours, "DCGM_FI_PROF_GR_ENGINE_ACTIVE") > 0.5, text);
+
+  work.child.stdin.end();
+  assert.equal(await work.closed, 0, work.log);
+  await until(async () => {
+    const now = parseText(await page(quarterdeck));
+    return !now.list.some((one) => one.labels.pid === pid) && figure(now, "DCGM_FI_DEV_GPU_UTIL") < 10;
+  }, "the end of the work");
+  assert.deepEqual(
+    quarterdeck.logged("GPU").filter((line) => line.level !== "info"),
+    [],
+  );
 });
