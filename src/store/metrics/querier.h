@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "model/histogram.h"
 #include "model/labels.h"
 #include "model/matcher.h"
 #include "model/sample.h"
@@ -26,10 +27,14 @@ using model::TimestampMs;
 struct Columns {
   std::vector<TimestampMs> times;
   std::vector<double> values;
+  // Empty where the series has none in this stretch; else one a sample, null where the sample is a number. The value
+  // beside a histogram is NaN, and no stale marker: the end of a series of histograms is a number's.
+  std::vector<model::HistogramPtr> histograms;
 
   void clear() {
     times.clear();
     values.clear();
+    histograms.clear();
   }
   std::size_t size() const { return times.size(); }
 };
