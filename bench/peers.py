@@ -177,13 +177,14 @@ class Quarterdeck(Scraper):
         self.start()
         self.wait_ready()
         end = time.monotonic() + 90
-        segments = None
-        while time.monotonic() < end:
-            time.sleep(3)
+        segments = {}
+        since = time.monotonic()
+        # Merging goes on in steps, with pauses between them.
+        while time.monotonic() < min(end, since + 15):
+            time.sleep(1)
             now = {f.name: f.stat().st_size for f in self.data.rglob("segments/*.seg")}
-            if now and now == segments:
-                break
-            segments = now
+            if not now or now != segments:
+                segments, since = now, time.monotonic()
         # What is older than the head is in segments; the newest window may stay in it.
         head_ms = json.loads(get(self.url + "/api/v1/status/tsdb"))["data"]["headStats"]["minTime"]
         at_s = min(head_ms / 1000 - 0.001, time.time())
