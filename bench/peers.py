@@ -119,6 +119,15 @@ class Server:
     def peak_bytes(self):
         return self._status_kb("VmHWM") * 1024
 
+    def restart_s(self):
+        """Ends the process as a crash would, starts it again, and gives the seconds until it is ready."""
+        self.process.kill()
+        self.process.wait()
+        began = time.monotonic()
+        self.start()
+        self.wait_ready(timeout_s=600)
+        return time.monotonic() - began
+
     def query(self, expr, at_s=None):
         arguments = {"query": expr}
         if at_s is not None:
@@ -323,7 +332,11 @@ def median(numbers):
 
 
 def table(title, unit, figures, ours="quarterdeck", digits=3):
-    """Prints a figure a server and how many times as much the others take as we do."""
+    """Prints a figure a server and how many times as much the others take as we do; bench/run --write keeps it too."""
+    if "QD_BENCH_TABLES" in os.environ:
+        with open(os.environ["QD_BENCH_TABLES"], "a", encoding="utf-8") as kept:
+            kept.write(json.dumps({"title": title, "unit": unit, "figures": figures, "ours": ours, "digits": digits}))
+            kept.write("\n")
     print(f"\n{title} ({unit})")
     base = figures.get(ours)
     for name, value in figures.items():
