@@ -121,6 +121,10 @@ Result<std::vector<GroupState::Output>> GroupState::record(const Rule& rule, con
   std::vector<Output> outputs;
   std::unordered_set<LabelSet> seen;
   for (const auto& sample : found) {
+    if (sample.histogram != nullptr)
+      return base::fail(ErrorCode::kInvalid,
+                        "the rule gives native histograms, and rules record numbers: take histogram_count(), "
+                        "histogram_quantile() or the like of them");
     model::LabelBuilder builder(sample.labels);
     builder.set(model::kMetricName, rule.name);
     for (const auto& [name, value] : rule.labels) builder.set(name, value);
