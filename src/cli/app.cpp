@@ -10,6 +10,7 @@
 #include <random>
 #include <thread>
 
+#include "act/notify/alertmanagers.h"
 #include "act/notify/notifier.h"
 #include "base/build.h"
 #include "base/strings.h"
@@ -81,6 +82,31 @@ std::string retention_text(const store::metrics::StoreOptions& options) {
   return text.empty() ? "unlimited" : text;
 }
 
+judge::rules::GroupDefaults group_defaults(const RuleSettings& rules) {
+  return {.interval_ms = rules.evaluation_interval_ms, .query_offset_ms = rules.query_offset_ms};
+}
+
+using Then = std::function<void(base::Status)>;
+
+connect::http::ClientRequest json_post(const std::string& url, std::string body, std::int64_t timeout_ms) {
+  connect::http::ClientRequest request{.url = url, .method = "POST", .body = std::move(body)};
+  request.headers.add("Content-Type", "application/json");
+  request.headers.add("User-Agent", fmt::format("Quarterdeck/{}", base::build_version()));
+  request.deadline_ms = timeout_ms;
+  request.body_bytes_max = 1 << 20;
+  return request;
+}
+
+// Whoever was posted to has it if it says so.
+connect::http::Client::Then taken(Then then) {
+  return [then = std::move(then)](base::Result<connect::http::ClientResponse> response) {
+    if (!response) return then(base::fail(response.error()));
+    if (response->status / 100 == 2) return then({});
+    then(base::fail(base::ErrorCode::kUnavailable,
+                    fmt::format("it answered {}: {}", response->status, response->body.substr(0, 200))));
+  };
+}
+
 // An engine that is nowhere is a fault only where one is asked for.
 serve::platform::EngineState engine_state(const observe::discovery::EngineState& engine, bool required) {
   const bool none = engine.error && engine.error->code() == base::ErrorCode::kNotFound && !required;
@@ -148,6 +174,7 @@ struct App::Rooms {
   base::Mutex pages_mutex;
   std::vector<observe::Page> pages QD_GUARDED_BY(pages_mutex);  // that discovery found
   std::unique_ptr<act::notify::Notifier> notifier;
+  std::unique_ptr<act::notify::Alertmanagers> alertmanagers;
   std::unique_ptr<judge::rules::Manager> rules;
   std::unique_ptr<serve::Authenticator> authenticator;
   std::unique_ptr<serve::Router> router;
@@ -168,6 +195,7 @@ struct App::Rooms {
   base::Status build_observers(const Settings& s);
   void build_gpus(const Settings& s);
   void build_judges(const Settings& s);
+  void tell_alertmanagers(const Settings& s);
   base::Status build_server(const Settings& s);
   std::vector<std::string> listening(const Settings& s) const;
   Workbench workbench(const Settings& s);
@@ -210,7 +238,8 @@ base::Status App::Rooms::start() {
   discovery->start();
   if (gpus) gpus->start();
   notifier->apply(s->notify);
-  rules->apply(s->groups, s->rules.evaluation_interval_ms);
+  tell_alertmanagers(*s);
+  rules->apply(s->groups, group_defaults(s->rules));
   maintain();
   reloaded_ms = clock.wall_ms();
   ready = true;
@@ -349,21 +378,13 @@ void App::Rooms::scrape(const std::optional<std::vector<observe::Page>>& found) 
 
 void App::Rooms::build_judges(const Settings& s) {
   const auto post = [this](const act::notify::WebhookSettings& webhook, std::string body, std::int64_t timeout_ms,
-                           std::function<void(base::Status)> then) {
-    connect::http::ClientRequest request{.url = webhook.url, .method = "POST", .body = std::move(body)};
-    request.headers.add("Content-Type", "application/json");
-    request.headers.add("User-Agent", fmt::format("Quarterdeck/{}", base::build_version()));
+                           Then then) {
+    connect::http::ClientRequest request = json_post(webhook.url, std::move(body), timeout_ms);
     request.bearer_token = webhook.bearer_token;
-    request.deadline_ms = timeout_ms;
-    request.body_bytes_max = 1 << 20;
-    client->fetch(std::move(request), [then = std::move(then)](base::Result<connect::http::ClientResponse> response) {
-      if (!response) return then(base::fail(response.error()));
-      if (response->status / 100 == 2) return then({});
-      then(base::fail(base::ErrorCode::kUnavailable,
-                      fmt::format("it answered {}: {}", response->status, response->body.substr(0, 200))));
-    });
+    client->fetch(std::move(request), taken(std::move(then)));
   };
   notifier = std::make_unique<act::notify::Notifier>(*loop, post, log, registry);
+  alertmanagers = std::make_unique<act::notify::Alertmanagers>(*loop, log, registry);
   const base::CancelToken cancel;
   judge::rules::Workplace workplace{
       .query =
@@ -379,12 +400,35 @@ void App::Rooms::build_judges(const Settings& s) {
       .external_labels = s.observe.external_labels,
       .external_url = s.external_url,
       .cancel = cancel,
+      .history = store.get(),
+      .restore = s.rules.restore,
+      .pool = work_pool.get(),
+      .permits = std::make_shared<judge::rules::Permits>(static_cast<std::size_t>(s.rules.concurrent_evaluations)),
   };
   rules = std::make_unique<judge::rules::Manager>(
       std::move(workplace), *loop, *work_pool,
       [this](const judge::rules::GroupStatus& group, const std::vector<judge::rules::Alert>& alerts) {
-        notifier->update(group.file + "\n" + group.name, alerts);
+        const auto source = group.file + "\n" + group.name;
+        notifier->update(source, alerts);
+        alertmanagers->update(source, group.interval_ms, alerts, group.last_evaluation_ms);
       });
+}
+
+void App::Rooms::tell_alertmanagers(const Settings& s) {
+  alertmanagers->apply({.queue_capacity = static_cast<std::size_t>(s.notify.alertmanager_queue_capacity),
+                        .resend_delay_ms = s.notify.resend_delay_ms});
+  std::vector<act::notify::AlertmanagerSet> sets;
+  sets.reserve(s.notify.alertmanagers.size());
+  for (const auto& one : s.notify.alertmanagers) {
+    sets.push_back({.urls = {act::notify::alerts_url(one.url)},
+                    .post = [this, one](const std::string& url, std::string body, Then then) {
+                      connect::http::ClientRequest request = json_post(url, std::move(body), one.timeout_ms);
+                      request.bearer_token = one.bearer_token;
+                      if (!one.user.empty()) request.basic_auth = {.user = one.user, .password = one.password};
+                      client->fetch(std::move(request), taken(std::move(then)));
+                    }});
+  }
+  alertmanagers->set_alertmanagers(std::move(sets));
 }
 
 base::Status App::Rooms::build_server(const Settings& s) {
@@ -413,6 +457,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .damaged_parts = [&parts =
                             registry.counter("quarterdeck_store_damaged_parts_total", "")] { return parts.value(); },
       .retention = [this] { return retention_text(current()->store); },
+      .alertmanagers = [this] { return alertmanagers->urls(); },
       .reload = [this](const serve::Principal& principal) { return reload(principal.to_string()); },
       .reload_succeeded = [this] { return reload_succeeded.load(); },
       .last_reload_ms = [this] { return reloaded_ms.load(); },
@@ -456,7 +501,9 @@ base::Status App::Rooms::build_server(const Settings& s) {
   QD_ASSIGN(drop_in_servers, serve::prometheus::open_drop_in_ports(s.exporters, *loop, options, *authenticator,
                                                                    *query_pool, *collectors, *probes, log, registry));
   sources->address = !s.external_url.empty() ? s.external_url : urls.empty() ? "http://localhost" : urls.front();
-  notifier->set_origin({.external_url = sources->address, .external_labels = s.observe.external_labels});
+  const act::notify::Origin origin{.external_url = sources->address, .external_labels = s.observe.external_labels};
+  notifier->set_origin(origin);
+  alertmanagers->set_origin(origin);
   return {};
 }
 
@@ -537,7 +584,8 @@ void App::Rooms::commit(const SettingsPtr& next) {
   probes->set_modules(next->observers.blackbox.modules);
   declare_services(*next);
   notifier->apply(next->notify);
-  rules->apply(next->groups, next->rules.evaluation_interval_ms);
+  tell_alertmanagers(*next);
+  rules->apply(next->groups, group_defaults(next->rules));
 }
 
 void App::Rooms::run() {
@@ -577,6 +625,7 @@ void App::Rooms::stop() {
   if (scrapes) scrapes->stop();
   if (collectors) collectors->stop();
   if (notifier) notifier->stop();
+  if (alertmanagers) alertmanagers->stop();
   if (forwarder) forwarder->stop(kForwardGraceMs);
   drop_in_servers.clear();
   server.reset();

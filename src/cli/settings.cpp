@@ -29,6 +29,22 @@ void declare_rules(Schema& schema, RuleSettings& rules) {
       .example("[/etc/quarterdeck/rules/*.yaml]");
   schema.duration_ms("judge.rules.evaluation_interval", rules.evaluation_interval_ms,
                      "How often groups that name no interval are evaluated.", 1000);
+  schema.duration_ms("judge.rules.query_offset", rules.query_offset_ms,
+                     "How far in the past groups that name no query_offset are evaluated.");
+  schema
+      .duration_ms("judge.rules.for_outage_tolerance", rules.restore.outage_tolerance_ms,
+                   "How long ago an alert may have been pending or firing last to go on after a restart.")
+      .only_at_start();
+  schema
+      .duration_ms("judge.rules.for_grace_period", rules.restore.grace_period_ms,
+                   "How long after a restart a pending alert that goes on waits at least. Alerts whose `for` is "
+                   "shorter begin to wait again.")
+      .only_at_start();
+  schema
+      .integer("judge.rules.concurrent_evaluations", rules.concurrent_evaluations,
+               "Rules that may be evaluated beside those that run anyway, where rules of a group share nothing.", 0,
+               1000)
+      .only_at_start();
 }
 
 base::Status check_external_labels(const std::map<std::string, std::string>& labels) {
@@ -153,6 +169,8 @@ std::vector<std::string> keep_start_only(Settings& next, const Settings& running
   next.observers.gpu = running.observers.gpu;
   next.observers.discovery = running.observers.discovery;
   next.exporters = running.exporters;
+  next.rules.restore = running.rules.restore;
+  next.rules.concurrent_evaluations = running.rules.concurrent_evaluations;
   next.observe.instance = running.observe.instance;
   next.observe.external_labels = running.observe.external_labels;
   next.store.seal_interval_ms = running.store.seal_interval_ms;
