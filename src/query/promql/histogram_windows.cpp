@@ -126,7 +126,7 @@ class MixedWindows {
     }
   }
 
-  HistogramPtr joined(std::size_t low, std::size_t high, std::size_t k) const {
+  HistogramPtr joined(std::size_t low, std::size_t high, std::size_t k) {
     switch (id_) {
       case FunctionId::kSumOverTime:
         return sum(low, high);
@@ -136,8 +136,9 @@ class MixedWindows {
       case FunctionId::kIdelta:
         return high - low < 2 ? nullptr : histogram_instant_rate(id_, view_, high, remarker_);
       default:
-        return extension_ ? extended_histogram_rate(id_, view_, low, high, k, extension_->smoothed, remarker_)
-                          : histogram_rate(id_, view_, low, high, k, remarker_);
+        if (extension_) return extended_histogram_rate(id_, view_, low, high, k, extension_->smoothed, remarker_);
+        if (!traits_) traits_.emplace(view_);
+        return histogram_rate(id_, view_, *traits_, low, high, k, remarker_);
     }
   }
 
@@ -193,6 +194,7 @@ class MixedWindows {
   Scratch& scratch_;
   const Remarker& remarker_;
   std::vector<std::size_t> before_;  // histograms among the samples before each
+  std::optional<HistogramTraits> traits_;
 };
 
 }  // namespace
