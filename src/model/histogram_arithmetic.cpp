@@ -157,8 +157,10 @@ Joined combine(Histogram& to, const Histogram& other, F&& f) {
 
 void compact_side(std::vector<BucketSpan>& spans, std::vector<double>& counts) {
   const bool tight = std::none_of(counts.begin(), counts.end(), [](double c) { return c == 0; }) &&
-                     std::none_of(spans.begin(), spans.end(), [](const BucketSpan& s) { return s.length == 0; });
-  if (tight && spans.size() < 2) return;
+                     std::none_of(spans.begin(), spans.end(), [](const BucketSpan& s) { return s.length == 0; }) &&
+                     std::none_of(spans.begin() + (spans.empty() ? 0 : 1), spans.end(),
+                                  [](const BucketSpan& s) { return s.offset == 0; });
+  if (tight) return;
   SideBuilder kept;
   for_each_bucket(spans, counts, [&](std::int64_t index, double count) {
     if (count != 0) kept.add(index, count);

@@ -126,6 +126,24 @@ TEST(HistogramArithmetic, hints_that_contradict_each_other_are_told) {
   EXPECT_EQ(sum.reset, CounterReset::kGauge);
 }
 
+TEST(HistogramArithmetic, buckets_may_be_as_far_apart_as_the_wire_allows) {
+  Histogram low = exponential(8, {1, 2});
+  low.positive_spans = {{std::numeric_limits<std::int32_t>::min(), 2}};
+  Histogram high = exponential(8, {3, 4});
+  high.positive_spans = {{std::numeric_limits<std::int32_t>::max() - 2, 2}};
+  for (Histogram sum : {low, high}) {
+    add(sum, sum == low ? high : low);
+    EXPECT_EQ(sum.positive, (std::vector<double>{1, 2, 3, 4}));
+    subtract(sum, low);
+    compact(sum);
+    EXPECT_TRUE(same_value(sum, high));
+    add(sum, low);
+    reduce_schema(sum, -4);
+    compact(sum);
+    EXPECT_EQ(sum.positive, (std::vector<double>{1, 2, 7}));  // the first two lie on either side of a bound
+  }
+}
+
 TEST(HistogramArithmetic, never_more_buckets_than_the_limit) {
   Histogram sum = exponential(8, std::vector<double>(kHistogramBucketsMax, 1));
   Histogram other = sum;

@@ -18,6 +18,19 @@ struct Interval {
   std::int64_t end;
 };
 
+// `gap` behind the end of the spans, or from index 0 if there are none. The wire allows buckets so far apart that no
+// one offset tells it: spans without buckets take the rest.
+void append_span(std::vector<BucketSpan>& spans, std::int64_t gap, std::uint32_t length) {
+  constexpr std::int64_t kLeast = std::numeric_limits<std::int32_t>::min();
+  constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+  while (gap < kLeast || gap > kMost) {
+    const std::int64_t part = std::clamp(gap, kLeast, kMost);
+    spans.push_back({static_cast<std::int32_t>(part), 0});
+    gap -= part;
+  }
+  spans.push_back({static_cast<std::int32_t>(gap), length});
+}
+
 std::vector<Interval> intervals(std::span<const BucketSpan> spans) {
   std::vector<Interval> out;
   out.reserve(spans.size());
@@ -76,14 +89,14 @@ double upper_bound(const Histogram& histogram, std::int64_t index) {
 
 void SideBuilder::add(std::int64_t index, double count) {
   if (spans_.empty()) {
-    spans_.push_back({static_cast<std::int32_t>(index), 1});
+    append_span(spans_, index, 1);
   } else if (index == last_) {
     counts_.back() += count;
     return;
   } else if (index == last_ + 1) {
     ++spans_.back().length;
   } else {
-    spans_.push_back({static_cast<std::int32_t>(index - last_ - 1), 1});
+    append_span(spans_, index - last_ - 1, 1);
   }
   counts_.push_back(count);
   last_ = index;
@@ -156,8 +169,7 @@ std::vector<BucketSpan> united(std::span<const BucketSpan> a, std::span<const Bu
   std::int64_t begin = 0;
   std::int64_t end = 0;  // of what was put out
   const auto put = [&](const Interval& interval) {
-    out.push_back(
-        {static_cast<std::int32_t>(interval.begin - end), static_cast<std::uint32_t>(interval.end - interval.begin)});
+    append_span(out, interval.begin - end, static_cast<std::uint32_t>(interval.end - interval.begin));
     begin = interval.begin;
     end = interval.end;
   };

@@ -7,7 +7,6 @@
 
 #include "query/promql/histogram_operators.h"
 #include "query/promql/map_source.h"
-#include "query/promql/remarks.h"
 
 namespace qd::query::promql {
 
@@ -214,13 +213,14 @@ base::Result<SourcePtr> make_function_source(Context& context, FunctionId id, So
 
 base::Result<SourcePtr> make_scalar_operator(Context& context, BinaryOp op, bool return_bool, SourcePtr vector,
                                              RowValues scalar, bool scalar_first, Span span, const Grid& grid) {
-  MapHistograms histograms = histograms_by_scalar(context, op, return_bool, span, scalar, scalar_first);
+  const auto whole = std::make_shared<const HistogramOperator>(context, op, return_bool, span);
+  MapHistograms histograms = histograms_by_scalar(whole, scalar, scalar_first);
   if (is_trim(op)) {
     // Numbers cannot be trimmed.
     return map_source(
         context, std::move(vector), grid, false,
-        [&context, op, span](double, std::size_t) {
-          context.annotations().info(remarks::incompatible_types(op, false, false), span);
+        [whole](double, std::size_t) {
+          whole->refuse(false, false);
           return kAbsent;
         },
         std::move(histograms));
@@ -249,7 +249,8 @@ base::Result<SourcePtr> make_scalar_operator(Context& context, BinaryOp op, bool
 base::Result<SourcePtr> make_negation(Context& context, SourcePtr inner, const Grid& grid) {
   return map_source(
       context, std::move(inner), grid, true, [](double v, std::size_t) { return -v; },
-      histograms_by_scalar(context, BinaryOp::kMul, false, {}, RowValues(grid.count, -1), false));
+      histograms_by_scalar(std::make_shared<const HistogramOperator>(context, BinaryOp::kMul, false, Span()),
+                           RowValues(grid.count, -1), false));
 }
 
 base::Result<SourcePtr> make_step_timestamps(Context& context, SourcePtr inner, const Grid& grid) {

@@ -70,51 +70,53 @@ double number_of(FunctionId id, const Histogram& histogram) {
 
 }  // namespace
 
-SampleValue histogram_operation(Context& context, BinaryOp op, bool return_bool, Span span, const SampleValue& left,
-                                const SampleValue& right) {
+void HistogramOperator::refuse(bool left_histogram, bool right_histogram) const {
+  const unsigned bit = 1U << ((left_histogram ? 2U : 0U) + (right_histogram ? 1U : 0U));
+  if ((told_.load(std::memory_order_relaxed) & bit) != 0) return;
+  told_.fetch_or(bit, std::memory_order_relaxed);
+  context_.annotations().info(remarks::incompatible_types(op_, left_histogram, right_histogram), span_);
+}
+
+SampleValue HistogramOperator::apply(const SampleValue& left, const SampleValue& right) const {
   const bool both = left.histogram != nullptr && right.histogram != nullptr;
-  switch (op) {
+  switch (op_) {
     case BinaryOp::kAdd:
     case BinaryOp::kSub:
-      if (both) return added_up(context, op, span, *left.histogram, *right.histogram);
+      if (both) return added_up(context_, op_, span_, *left.histogram, *right.histogram);
       break;
     case BinaryOp::kEql:
     case BinaryOp::kNeq:
-      if (both) return compared(op, return_bool, left, right);
+      if (both) return compared(op_, return_bool_, left, right);
       break;
     case BinaryOp::kMul:
       if (both) break;
-      return left.histogram != nullptr ? scaled(op, *left.histogram, right.number)
-                                       : scaled(op, *right.histogram, left.number);
+      return left.histogram != nullptr ? scaled(op_, *left.histogram, right.number)
+                                       : scaled(op_, *right.histogram, left.number);
     case BinaryOp::kDiv:
-      if (right.histogram == nullptr) return scaled(op, *left.histogram, right.number);
+      if (right.histogram == nullptr) return scaled(op_, *left.histogram, right.number);
       break;
     case BinaryOp::kTrimUpper:
     case BinaryOp::kTrimLower:
       if (right.histogram == nullptr) {
-        return {kAbsent, shared(model::trimmed(*left.histogram, right.number, op == BinaryOp::kTrimUpper))};
+        return {kAbsent, shared(model::trimmed(*left.histogram, right.number, op_ == BinaryOp::kTrimUpper))};
       }
       break;
     default:
       break;
   }
-  context.annotations().info(remarks::incompatible_types(op, left.histogram != nullptr, right.histogram != nullptr),
-                             span);
+  refuse(left.histogram != nullptr, right.histogram != nullptr);
   return {};
 }
 
-MapHistograms histograms_by_scalar(Context& context, BinaryOp op, bool return_bool, Span span, RowValues scalar,
-                                   bool scalar_first) {
-  return [&context, op, return_bool, span, scalar_first, numbers = std::move(scalar)](HistogramColumn& histograms,
-                                                                                      std::span<double>) {
+MapHistograms histograms_by_scalar(std::shared_ptr<const HistogramOperator> op, RowValues scalar, bool scalar_first) {
+  return [op = std::move(op), scalar_first, numbers = std::move(scalar)](HistogramColumn& histograms,
+                                                                         std::span<double>) {
     bool any = false;
     for (std::size_t k = 0; k < histograms.size(); ++k) {
       if (histograms[k] == nullptr) continue;
       const SampleValue number{numbers[k]};
-      SampleValue histogram{kAbsent, std::move(histograms[k])};
-      const SampleValue& left = scalar_first ? number : histogram;
-      const SampleValue& right = scalar_first ? histogram : number;
-      histograms[k] = histogram_operation(context, op, return_bool, span, left, right).histogram;
+      const SampleValue histogram{kAbsent, std::move(histograms[k])};
+      histograms[k] = scalar_first ? op->apply(number, histogram).histogram : op->apply(histogram, number).histogram;
       any = any || histograms[k] != nullptr;
     }
     return any;

@@ -61,26 +61,27 @@ Histogram nothing(const Histogram& like) {
 
 class Window {
  public:
-  Window(const WindowView& view, std::size_t low, std::size_t high, bool counter, const Remarker& remarker)
-      : view_(view), low_(low), high_(high), counter_(counter), remarker_(remarker) {}
+  Window(const WindowView& view, const HistogramTraits& traits, std::size_t low, std::size_t high, bool counter,
+         const Remarker& remarker)
+      : view_(view), traits_(traits), low_(low), high_(high), counter_(counter), remarker_(remarker) {}
 
   // From the first sample to the last, with what the counter lost at its resets.
   bool change(Histogram& out) const {
     tell_of_hints();
     // Where counting began anew behind the first sample, that one's buckets do not matter.
-    const bool reset_first = counter_ && reset_at(view_, low_ + 1, at(low_));
-    const Histogram first = reset_first ? nothing(at(low_ + 1)) : at(low_);
-    if (!same_kind(first)) return false;
+    const bool reset_first = counter_ && traits_.resets[low_ + 1];
+    const Histogram instead = reset_first ? nothing(at(low_ + 1)) : Histogram();
+    const Histogram& first = reset_first ? instead : at(low_);
+    if (!traits_.one_kind && !same_kind(first)) return false;
     out = at(high_ - 1);
     out.is_integer = false;
-    if (!model::has_custom_bounds(out)) model::reduce_schema(out, coarsest(first));
+    if (!traits_.one_schema && !model::has_custom_bounds(out)) model::reduce_schema(out, coarsest(first));
     if (!subtract(out, first, remarker_)) return false;
     if (!counter_) return true;
-    const Histogram* before = &first;
     for (std::size_t i = low_ + 1; i < high_; ++i) {
       if (view_.starts != nullptr) check_overlap(view_, i, remarker_);
-      if (reset_at(view_, i, *before) && !add(out, *before, remarker_)) return false;
-      before = &at(i);
+      const bool counts = traits_.resets[i] && (i > low_ + 1 || !reset_first);
+      if (counts && !add(out, at(i - 1), remarker_)) return false;
     }
     return true;
   }
@@ -93,7 +94,7 @@ class Window {
       if (!is_gauge(at(low_)) || !is_gauge(at(high_ - 1))) remarker_.warn(remarks::not_a_gauge(remarker_.metric));
       return;
     }
-    for (std::size_t i = low_; i < high_; ++i) {
+    for (std::size_t i = low_; traits_.any_gauge && i < high_; ++i) {
       if (!is_gauge(at(i))) continue;
       remarker_.warn(remarks::not_a_counter(remarker_.metric));
       return;
@@ -118,6 +119,7 @@ class Window {
   }
 
   const WindowView& view_;
+  const HistogramTraits& traits_;
   const std::size_t low_;
   const std::size_t high_;
   const bool counter_;
@@ -221,14 +223,27 @@ HistogramPtr interpolate_histograms(const Remarker& remarker, const HistogramPai
   return shared(std::move(out));
 }
 
-HistogramPtr histogram_rate(FunctionId id, const WindowView& view, std::size_t low, std::size_t high, std::size_t k,
-                            const Remarker& remarker) {
+HistogramTraits::HistogramTraits(const WindowView& view) : resets(view.n) {
+  const Histogram* first = nullptr;
+  for (std::size_t i = 0; i < view.n; ++i) {
+    const Histogram* now = view.histograms[i].get();
+    if (now == nullptr) continue;
+    if (first == nullptr) first = now;
+    any_gauge = any_gauge || is_gauge(*now);
+    one_kind = one_kind && model::has_custom_bounds(*now) == model::has_custom_bounds(*first);
+    one_schema = one_schema && now->schema == first->schema;
+    if (i > 0 && view.histograms[i - 1] != nullptr) resets[i] = reset_at(view, i, *view.histograms[i - 1]);
+  }
+}
+
+HistogramPtr histogram_rate(FunctionId id, const WindowView& view, const HistogramTraits& traits, std::size_t low,
+                            std::size_t high, std::size_t k, const Remarker& remarker) {
   const bool counter = id != FunctionId::kDelta;
   const bool per_second = id == FunctionId::kRate;
   const auto start = counter ? start_inside(view, low, k) : std::nullopt;
   if (high - low < 2 && !start) return nullptr;
   Histogram change = nothing(*view.histograms[low]);
-  if (high - low > 1 && !Window(view, low, high, counter, remarker).change(change)) return nullptr;
+  if (high - low > 1 && !Window(view, traits, low, high, counter, remarker).change(change)) return nullptr;
   double factor = 0;
   if (start) {
     if (!add(change, *view.histograms[low], remarker)) return nullptr;

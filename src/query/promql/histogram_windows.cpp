@@ -94,7 +94,7 @@ class MixedWindows {
       if (histograms == high - low) {
         set(k, joined(low, high, k));
       } else {
-        remarker_.warn(remarks::mixed_floats_and_histograms(remarker_.metric));
+        tell_of_mix();
       }
     };
     if (!extension_) {
@@ -109,6 +109,11 @@ class MixedWindows {
     });
   }
 
+  // Once a series is enough.
+  void tell_of_mix() {
+    if (!std::exchange(told_of_mix_, true)) remarker_.warn(remarks::mixed_floats_and_histograms(remarker_.metric));
+  }
+
   // anchored and smoothed read all that the lookback reaches, and have no result where that is mixed.
   void tell_of_mixed_surroundings(std::vector<bool>& whole) {
     for (std::size_t k = 0; k < view_.grid.count; ++k) {
@@ -120,13 +125,13 @@ class MixedWindows {
       if (low >= high) continue;
       const std::size_t histograms = histograms_in(low, high);
       if (histograms == 0 || histograms == high - low) continue;
-      remarker_.warn(remarks::mixed_floats_and_histograms(remarker_.metric));
+      tell_of_mix();
       whole[k] = false;
       out_[k] = kAbsent;
     }
   }
 
-  HistogramPtr joined(std::size_t low, std::size_t high, std::size_t k) const {
+  HistogramPtr joined(std::size_t low, std::size_t high, std::size_t k) {
     switch (id_) {
       case FunctionId::kSumOverTime:
         return sum(low, high);
@@ -136,8 +141,9 @@ class MixedWindows {
       case FunctionId::kIdelta:
         return high - low < 2 ? nullptr : histogram_instant_rate(id_, view_, high, remarker_);
       default:
-        return extension_ ? extended_histogram_rate(id_, view_, low, high, k, extension_->smoothed, remarker_)
-                          : histogram_rate(id_, view_, low, high, k, remarker_);
+        if (extension_) return extended_histogram_rate(id_, view_, low, high, k, extension_->smoothed, remarker_);
+        if (!traits_) traits_.emplace(view_);
+        return histogram_rate(id_, view_, *traits_, low, high, k, remarker_);
     }
   }
 
@@ -180,7 +186,8 @@ class MixedWindows {
     number_windows(id_, extension_, view, parameters_, out_, scratch_, remarker_);
     for_windows(view_, [&](std::size_t low, std::size_t high, std::size_t) {
       const std::size_t histograms = histograms_in(low, high);
-      if (histograms == 0 || histograms == high - low) return;
+      if (told_of_mix_ || histograms == 0 || histograms == high - low) return;
+      told_of_mix_ = true;
       remarker_.info(remarks::ignored_in_mixed_range(remarker_.metric));
     });
   }
@@ -193,6 +200,8 @@ class MixedWindows {
   Scratch& scratch_;
   const Remarker& remarker_;
   std::vector<std::size_t> before_;  // histograms among the samples before each
+  std::optional<HistogramTraits> traits_;
+  bool told_of_mix_ = false;
 };
 
 }  // namespace

@@ -8,7 +8,6 @@
 
 #include "query/promql/elementwise.h"
 #include "query/promql/histogram_operators.h"
-#include "query/promql/remarks.h"
 
 namespace qd::query::promql {
 
@@ -77,6 +76,7 @@ class Matcher {
   Matcher(Context& context, const BinaryExpr& expr, const Rows& left, const Rows& right, const Grid& grid)
       : context_(context),
         expr_(expr),
+        operator_(context, expr.op, expr.return_bool, expr.span),
         matching_(expr.matching),
         swapped_(matching_.cardinality == Cardinality::kOneToMany),
         many_(swapped_ ? right : left),
@@ -196,8 +196,7 @@ class Matcher {
     };
     const SampleValue a = sample(many, fill_many_);
     const SampleValue b = sample(one, fill_one_);
-    SampleValue result =
-        histogram_operation(context_, expr_.op, expr_.return_bool, expr_.span, swapped_ ? b : a, swapped_ ? a : b);
+    SampleValue result = operator_.apply(swapped_ ? b : a, swapped_ ? a : b);
     out.values[k] = result.number;
     if (result.histogram == nullptr) return;
     if (out.histograms.empty()) out.histograms.resize(steps_);
@@ -206,7 +205,7 @@ class Matcher {
 
   double value(double left, double right) const {
     if (is_trim(expr_.op)) {
-      context_.annotations().info(remarks::incompatible_types(expr_.op, false, false), expr_.span);
+      operator_.refuse(false, false);
       return kAbsent;
     }
     if (is_comparison(expr_.op) && !expr_.return_bool) return compare(expr_.op, left, right) ? left : kAbsent;
@@ -237,6 +236,7 @@ class Matcher {
 
   Context& context_;
   const BinaryExpr& expr_;
+  const HistogramOperator operator_;
   const VectorMatching& matching_;
   const bool swapped_;
   const Rows& many_;
