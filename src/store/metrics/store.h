@@ -20,6 +20,7 @@
 #include "base/thread_pool.h"
 #include "model/metadata.h"
 #include "store/metrics/appender.h"
+#include "store/metrics/change_log.h"
 #include "store/metrics/querier.h"
 
 namespace qd::store::metrics {
@@ -81,6 +82,8 @@ class Store : public Appendable, public Querier {
   // Options that may change at run time: retention, series limit, sync.
   virtual void set_options(const StoreOptions& options) = 0;
 
+  // From which time on samples changed; told after they are visible and before commit() and the like return.
+  virtual const ChangeLog& change_log() const = 0;
   virtual StoreStats stats() const = 0;
   virtual Cardinality cardinality(std::size_t rows) const = 0;
   virtual std::map<std::string, model::Metadata, std::less<>> metadata() const = 0;

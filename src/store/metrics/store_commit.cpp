@@ -59,6 +59,7 @@ class StoreAppender final : public Appender {
         const auto [min, max] = std::minmax_element(batch_.refs.begin(), batch_.refs.end());
         request_.min_ref = *min;
         request_.max_ref = *max;
+        request_.min_ms = *std::min_element(batch_.times.begin(), batch_.times.end());
         status = store_.commit(request_);
       }
     }
@@ -226,6 +227,7 @@ std::vector<CommitRequest*> StoreImpl::write_group(std::vector<CommitRequest*> g
                                                written.error().message()));
     } else {
       const std::size_t stored = head_->apply(*request->batch).stored;
+      change_log_.note(request->min_ms);
       commits_.add();
       samples_appended_.add(stored);
       log_samples_.fetch_add(request->batch->size(), std::memory_order_relaxed);

@@ -36,6 +36,7 @@ struct CommitRequest {
   std::string record;  // the batch as it goes into the log
   SeriesRef min_ref = 0;
   SeriesRef max_ref = 0;
+  TimestampMs min_ms = 0;       // of its samples
   std::uint64_t judged_at = 0;  // changes() when its first sample was judged
   base::Status status;
   bool done = false;
@@ -59,6 +60,7 @@ class StoreImpl final : public Store {
                                                       TimestampMs from_ms, TimestampMs to_ms) const override;
   base::Status maintain(model::TimestampMs now_ms) override;
   void set_options(const StoreOptions& options) override;
+  const ChangeLog& change_log() const override { return change_log_; }
   StoreStats stats() const override;
   Cardinality cardinality(std::size_t rows) const override;
   std::map<std::string, model::Metadata, std::less<>> metadata() const override;
@@ -131,6 +133,7 @@ class StoreImpl final : public Store {
   // By slot: the last group in which batches had to be told apart by series, and that held this one.
   std::vector<std::uint32_t> group_marks_ QD_GUARDED_BY(commit_mutex_);
   std::uint32_t group_mark_ QD_GUARDED_BY(commit_mutex_) = 0;
+  ChangeLog change_log_;
   std::atomic<std::uint64_t> changes_{0};      // of what may be appended: batches applied, boundaries moved
   std::atomic<std::uint64_t> log_samples_{0};  // since the last checkpoint
 
