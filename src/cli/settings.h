@@ -17,6 +17,7 @@
 #include "observe/scrape/config.h"
 #include "observe/scrape/loop.h"
 #include "query/promql/options.h"
+#include "query/running/settings.h"
 #include "serve/auth.h"
 #include "serve/prometheus/drop_in.h"
 #include "ship/remote_write/settings.h"
@@ -43,6 +44,7 @@ struct Settings {
   serve::prometheus::ExporterSettings exporters;
   store::metrics::StoreOptions store;
   query::promql::QueryOptions query;
+  query::running::RunnerSettings queries;
   RuleSettings rules;
   act::notify::NotifySettings notify;
   ship::remote_write::ForwardSettings forward;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -57,6 +58,9 @@ struct Workplace {
   std::string external_url;
   // Ends evaluations that run, so that a stop need not wait for them.
   base::CancelToken cancel;
+  // As `query`, for the expression of a rule of this group. Empty: `query` itself.
+  std::function<base::Result<query::promql::QueryResult>(const Group&, std::string_view, model::TimestampMs)>
+      rule_query = {};
 };
 
 class GroupState {
