@@ -26,6 +26,9 @@ import query_compare
 class Run:
     """All servers scrape the same targets for a while; they stay up until the context ends."""
 
+    # Without the cache of results, which would answer all but the first of the same queries.
+    SETTINGS = ("observe.host.enabled=false", "judge.rules.defaults=false", "query.cache_bytes=0")
+
     def __init__(self, targets, series, interval_ms, duration_s):
         self.series = targets * series
         self.targets, self.series_each, self.interval_ms, self.duration_s = targets, series, interval_ms, duration_s
@@ -37,8 +40,7 @@ class Run:
             generator = peers.Targets(self.targets, self.series_each, self.interval_ms)
             stack.callback(generator.stop)
             file = peers.prometheus_file(directory / "prometheus.yml", self.interval_ms, {"app": generator.addresses})
-            settings = ["observe.host.enabled=false", "judge.rules.defaults=false"]
-            self.servers = [peers.Quarterdeck(directory, file, settings)]
+            self.servers = [peers.Quarterdeck(directory, file, self.SETTINGS)]
             others = [peers.Prometheus, peers.VictoriaMetrics]
             self.servers += [other(directory, file) for other in others if peers.installed(other)]
             for server in self.servers:

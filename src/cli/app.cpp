@@ -31,6 +31,10 @@
 #include "observe/registry_collector.h"
 #include "observe/scrape/manager.h"
 #include "query/promql/engine.h"
+#include "query/promql/parser.h"
+#include "query/running/active_queries.h"
+#include "query/running/gate.h"
+#include "query/running/runner.h"
 #include "serve/platform/about.h"
 #include "serve/platform/inventory.h"
 #include "serve/prometheus/api.h"
@@ -72,6 +76,19 @@ void raise_descriptor_limit() {
 
 bool syncs_each(const Settings& settings) {
   return settings.store.sync == store::metrics::StoreOptions::Sync::kCommit;
+}
+
+query::running::Asker rules_asker(std::string file = {}, std::string group = {}) {
+  query::running::Asker asker;
+  asker.principal = "rules";
+  asker.rule_file = std::move(file);
+  asker.rule_group = std::move(group);
+  return asker;
+}
+
+query::running::Gate::Limits gate_limits(const Settings& settings) {
+  return {.total = static_cast<std::size_t>(settings.queries.concurrency),
+          .per_principal = static_cast<std::size_t>(settings.queries.concurrency_per_principal)};
 }
 
 // "15d", "10GiB", "15d or 10GiB".
@@ -159,6 +176,9 @@ struct App::Rooms {
   // Constructed before the loop, so that what is queued on the loop at its end still finds them.
   std::unique_ptr<base::ThreadPool> query_pool;
   std::unique_ptr<query::promql::Engine> engine;
+  std::unique_ptr<query::running::ActiveQueries> active_queries;
+  std::unique_ptr<query::running::Runner> queries;
+  std::unique_ptr<query::running::Gate> gate;
   std::unique_ptr<connect::EventLoop> loop;
   std::unique_ptr<base::ThreadPool> work_pool;
   std::unique_ptr<base::ThreadPool> waiting_pool;  // for passes that wait for servers
@@ -219,7 +239,13 @@ base::Status App::Rooms::start() {
   tell_warnings();
   query_pool = std::make_unique<base::ThreadPool>(std::max<std::size_t>(2, cores()), kQueryQueueMax);
   engine = std::make_unique<query::promql::Engine>(query_pool.get(), clock);
+  active_queries = std::make_unique<query::running::ActiveQueries>(
+      files, std::filesystem::path(s->data_dir) / "queries.active", log);
+  queries = std::make_unique<query::running::Runner>(
+      query::running::Runner::Parts{*engine, *store, store->change_log(), *active_queries, files, clock, log, registry},
+      s->queries);
   loop = std::make_unique<connect::EventLoop>();
+  gate = std::make_unique<query::running::Gate>(*query_pool, *loop, registry, gate_limits(*s));
   work_pool = std::make_unique<base::ThreadPool>(std::max<std::size_t>(4, cores()), kWorkQueueMax);
   waiting_pool = std::make_unique<base::ThreadPool>(kWaitingThreads, kWaitingQueueMax);
   probing_pool =
@@ -386,13 +412,16 @@ void App::Rooms::build_judges(const Settings& s) {
   notifier = std::make_unique<act::notify::Notifier>(*loop, post, log, registry);
   alertmanagers = std::make_unique<act::notify::Alertmanagers>(*loop, log, registry);
   const base::CancelToken cancel;
+  const auto run = [this, cancel](const query::running::Asker& asker, std::string_view text,
+                                  model::TimestampMs time_ms) -> base::Result<query::promql::QueryResult> {
+    auto options = current()->query;
+    options.cancel = cancel;
+    const auto began_ns = clock.monotonic_ns();
+    QD_ASSIGN(const auto expr, query::promql::parse(text, {.experimental = options.experimental}));
+    return queries->instant(asker, *expr, text, time_ms, options, {.parse_ns = clock.monotonic_ns() - began_ns});
+  };
   judge::rules::Workplace workplace{
-      .query =
-          [this, cancel](std::string_view expr, model::TimestampMs time_ms) {
-            auto options = current()->query;
-            options.cancel = cancel;
-            return engine->instant(*store, expr, time_ms, options);
-          },
+      .query = [run](std::string_view expr, model::TimestampMs time_ms) { return run(rules_asker(), expr, time_ms); },
       .store = *store,
       .clock = clock,
       .log = log,
@@ -404,6 +433,9 @@ void App::Rooms::build_judges(const Settings& s) {
       .restore = s.rules.restore,
       .pool = work_pool.get(),
       .permits = std::make_shared<judge::rules::Permits>(static_cast<std::size_t>(s.rules.concurrent_evaluations)),
+      .rule_query = [run](
+                        const judge::rules::Group& group, std::string_view expr,
+                        model::TimestampMs time_ms) { return run(rules_asker(group.file, group.name), expr, time_ms); },
   };
   rules = std::make_unique<judge::rules::Manager>(
       std::move(workplace), *loop, *work_pool,
@@ -445,7 +477,8 @@ base::Status App::Rooms::build_server(const Settings& s) {
   for (const auto& set : invocation.sets) flags.emplace_back("set." + set.substr(0, set.find('=')), "");
   sources = std::make_unique<serve::prometheus::Sources>(serve::prometheus::Sources{
       .store = *store,
-      .engine = *engine,
+      .queries = *queries,
+      .gate = *gate,
       .rules = *rules,
       .scrapes = *scrapes,
       .collectors = *collectors,
@@ -579,6 +612,8 @@ void App::Rooms::commit(const SettingsPtr& next) {
     settings = next;
   }
   store->set_options(next->store);
+  queries->apply(next->queries);
+  gate->set_limits(gate_limits(*next));
   if (forwarder) forwarder->set_sync_each(syncs_each(*next));
   collectors->set_interval_ms(next->observe.interval_ms);
   probes->set_modules(next->observers.blackbox.modules);
@@ -616,6 +651,7 @@ void App::Rooms::run() {
 void App::Rooms::stop() {
   ready = false;
   stopping = true;
+  if (gate) gate->close();
   if (probes) probes->stop();  // whoever waits for one is told before the server ends
   if (server) server->stop();
   for (const auto& port : drop_in_servers) port->stop();

@@ -108,6 +108,7 @@ void declare(Settings& settings) {
   serve::prometheus::declare(schema, settings.exporters);
   store::metrics::declare(schema, settings.store);
   query::promql::declare(schema, settings.query);
+  query::running::declare(schema, settings.queries);
   declare_rules(schema, settings.rules);
   act::notify::declare(schema, settings.notify);
   ship::remote_write::declare(schema, settings.forward);

@@ -18,6 +18,7 @@
 #include "observe/scrape/config.h"
 #include "observe/scrape/loop.h"
 #include "query/promql/options.h"
+#include "query/running/settings.h"
 #include "serve/auth.h"
 #include "serve/prometheus/drop_in.h"
 #include "ship/remote_write/settings.h"
@@ -47,6 +48,7 @@ struct Settings {
   serve::prometheus::ExporterSettings exporters;
   store::metrics::StoreOptions store;
   query::promql::QueryOptions query;
+  query::running::RunnerSettings queries;
   RuleSettings rules;
   act::notify::NotifySettings notify;
   ship::remote_write::ForwardSettings forward;

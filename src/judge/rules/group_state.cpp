@@ -137,7 +137,8 @@ void GroupState::evaluate_rule(std::size_t i, TimestampMs now_ms) {
 
 Result<std::vector<GroupState::Output>> GroupState::run(std::size_t i, TimestampMs now_ms, RuleStatus& status) {
   const Rule& rule = group_.rules[i];
-  auto result = workplace_.query(rule.expr, as_of(now_ms));
+  auto result = workplace_.rule_query ? workplace_.rule_query(group_, rule.expr, as_of(now_ms))
+                                      : workplace_.query(rule.expr, as_of(now_ms));
   if (!result) return base::fail(result.error());
   status.warnings = std::move(result->warnings);
   query::promql::Vector found;

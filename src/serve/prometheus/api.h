@@ -13,7 +13,9 @@
 #include "observe/probe/probes.h"
 #include "observe/runner.h"
 #include "observe/scrape/manager.h"
-#include "query/promql/engine.h"
+#include "query/promql/options.h"
+#include "query/running/gate.h"
+#include "query/running/runner.h"
 #include "serve/router.h"
 #include "store/metrics/store.h"
 
@@ -22,7 +24,8 @@ namespace qd::serve::prometheus {
 // What the API shows. Everything outlives the router that it was added to; functions are called from any thread.
 struct Sources {
   store::metrics::Store& store;
-  const query::promql::Engine& engine;
+  query::running::Runner& queries;
+  query::running::Gate& gate;
   const judge::rules::Manager& rules;
   const observe::scrape::Manager& scrapes;
   observe::CollectorRunner& collectors;

@@ -25,6 +25,7 @@
 #include "base/thread_pool.h"
 #include "model/metadata.h"
 #include "store/metrics/appender.h"
+#include "store/metrics/change_log.h"
 #include "store/metrics/querier.h"
 
 namespace qd::store::metrics {
@@ -100,6 +101,8 @@ class Store : public Appendable, public Querier {
   // with `skip_head`, what is sealed. Nothing is left of it on failure.
   virtual base::Status snapshot(const std::filesystem::path& into, bool skip_head) = 0;
 
+  // From which time on samples changed; told after they are visible and before commit() and the like return.
+  virtual const ChangeLog& change_log() const = 0;
   virtual StoreStats stats() const = 0;
   virtual Cardinality cardinality(std::size_t rows) const = 0;
   virtual std::map<std::string, model::Metadata, std::less<>> metadata() const = 0;

@@ -87,6 +87,9 @@ class StoreAppender final : public Appender {
           request_.min_ref = std::min(request_.min_ref, *min);
           request_.max_ref = std::max(request_.max_ref, *max);
         }
+        request_.min_ms = std::numeric_limits<TimestampMs>::max();
+        for (const std::vector<TimestampMs>* const times : {&std::as_const(batch_).times, &late.times})
+          for (const TimestampMs time_ms : *times) request_.min_ms = std::min(request_.min_ms, time_ms);
         status = store_.commit(request_);
       }
     }
@@ -287,6 +290,7 @@ std::vector<CommitRequest*> StoreImpl::write_group(std::vector<CommitRequest*> g
       std::function<void()> apply_late;
       if (!late.refs.empty()) apply_late = [&] { late_.apply(late); };
       const std::size_t stored = head_->apply(*request->batch, apply_late).stored + late.size();
+      change_log_.note(request->min_ms);
       commits_.add();
       samples_appended_.add(stored);
       late_samples_.add(late.size());

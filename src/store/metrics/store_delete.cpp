@@ -120,6 +120,7 @@ Status StoreImpl::delete_series(std::span<const std::vector<Matcher>> selectors,
     doubtful_.insert(doubtful_.end(), written.begin(), written.end());
     return named;
   }
+  change_log_.note(from_ms);
   update_gauges();
   return {};
 }

@@ -40,6 +40,7 @@ struct CommitRequest {
   std::string record;                 // both as they go into the log
   SeriesRef min_ref = 0;
   SeriesRef max_ref = 0;
+  TimestampMs min_ms = 0;             // of its samples
   std::uint64_t judged_at = 0;       // changes() when its first sample was judged
   std::uint64_t late_judged_at = 0;  // the same of its late ones: commits() of the late buffer
   base::Status status;
@@ -75,6 +76,7 @@ class StoreImpl final : public Store {
                              TimestampMs to_ms) override;
   base::Status clean_tombstones() override;
   base::Status snapshot(const std::filesystem::path& into, bool skip_head) override;
+  const ChangeLog& change_log() const override { return change_log_; }
   StoreStats stats() const override;
   Cardinality cardinality(std::size_t rows) const override;
   std::map<std::string, model::Metadata, std::less<>> metadata() const override;
@@ -186,6 +188,7 @@ class StoreImpl final : public Store {
   // By slot: the last group in which batches had to be told apart by series, and that held this one.
   std::vector<std::uint32_t> group_marks_ QD_GUARDED_BY(commit_mutex_);
   std::uint32_t group_mark_ QD_GUARDED_BY(commit_mutex_) = 0;
+  ChangeLog change_log_;
   std::atomic<std::uint64_t> changes_{0};      // of what may be appended: batches applied, boundaries moved
   std::atomic<std::uint64_t> log_samples_{0};  // since the last checkpoint
 

@@ -365,6 +365,7 @@ Status StoreImpl::apply_retention(const StoreOptions& now, TimestampMs now_ms) {
   // passes over a segment that is named and not there.
   const std::vector<std::uint64_t> named = std::exchange(manifest_.segments, numbers_of(list));
   publish_segments(std::move(list), named);
+  change_log_.note(model::kMinTimestampMs);
   return manifest_.write(files_, manifest_path_);
 }
 
