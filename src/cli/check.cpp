@@ -20,6 +20,7 @@ struct Finding {
   std::string kind;  // "quarterdeck", "prometheus", "rules", "blackbox"; empty when that is not known
   std::string summary;
   std::string error;  // empty when all is well
+  std::vector<std::string> warnings;
   bool unreadable = false;
 };
 
@@ -56,17 +57,24 @@ base::Result<std::string> check_rules(base::Files& files, const std::string& fil
   return rules_summary(groups);
 }
 
-base::Result<std::string> check_prometheus(base::Files& files, const std::string& file, bool experimental) {
+base::Result<std::string> check_prometheus(base::Files& files, const std::string& file, bool experimental,
+                                           std::vector<std::string>& warnings) {
   QD_ASSIGN(const auto parsed, observe::scrape::load_prometheus_file(file));
   QD_TRY(observe::scrape::Manager::prepare(parsed));
+  warnings = parsed.warnings;
   std::size_t rule_files = 0;
   for (const auto& pattern : parsed.rule_files) {
     QD_ASSIGN(const auto names, matching_files(pattern));
     for (const auto& name : names) {
+      // Prometheus starts without it, and so does `quarterdeck run`.
+      if (!files.exists(name).value_or(true)) {
+        warnings.push_back(fmt::format("{}: rule_files: there is no {}", file, name));
+        continue;
+      }
+      ++rule_files;
       if (const auto checked = check_rules(files, name, experimental); !checked)
         return base::fail(checked.error().within(file + ": rule_files"));
     }
-    rule_files += names.size();
   }
   return fmt::format("{} jobs, {} rule files", parsed.scrape_configs.size(), rule_files);
 }
@@ -97,7 +105,7 @@ Finding check(base::Files& files, const std::string& file, bool experimental) {
   }
   finding.kind = *kind;
   auto summary = *kind == "rules"        ? check_rules(files, file, experimental)
-                 : *kind == "prometheus" ? check_prometheus(files, file, experimental)
+                 : *kind == "prometheus" ? check_prometheus(files, file, experimental, finding.warnings)
                  : *kind == "blackbox"   ? check_blackbox(files, file)
                                          : check_quarterdeck(files, file);
   if (summary)
@@ -115,16 +123,20 @@ int check_all(const std::vector<std::string>& names, bool experimental, const Ou
     const auto finding = check(files, name, experimental);
     if (!finding.error.empty()) code = std::max(code, finding.unreadable ? kExitFailed : kExitNo);
     if (output.json()) {
+      boost::json::array warnings(finding.warnings.begin(), finding.warnings.end());
       list.push_back({{"file", finding.file},
                       {"kind", finding.kind},
                       {"ok", finding.error.empty()},
                       {"summary", finding.summary},
+                      {"warnings", std::move(warnings)},
                       {"error", finding.error}});
     } else if (finding.error.empty()) {
       fmt::print("{}: ok ({}: {})\n", finding.file, finding.kind, finding.summary);
     } else {
       fmt::print("{}: wrong\n{}\n", finding.file, finding.error);
     }
+    if (output.json()) continue;
+    for (const auto& warning : finding.warnings) fmt::print("  warning: {}\n", warning);
   }
   if (output.json()) fmt::print("{}\n", boost::json::serialize(list));
   return code;

@@ -224,7 +224,8 @@ class OAuth2Fetch : public std::enable_shared_from_this<OAuth2Fetch> {
     if (refused && where == Credentials::kInHeader && !exchange_.cancelled()) return ask(Credentials::kInBody);
     auto token = read_token(*response);
     if (!token)
-      return then_(base::fail(token.error().within("getting a token of OAuth 2.0 from " + shown(config_.token_url))));
+      return then_(
+          base::fail(token.error().within("getting a token of OAuth 2.0 from " + shown_url(config_.token_url))));
     core_->keep(key_, *token);
     use(std::move(token->text));
   }
@@ -240,15 +241,6 @@ class OAuth2Fetch : public std::enable_shared_from_this<OAuth2Fetch> {
     }));
   }
 
-  // Without user, password and query.
-  static std::string shown(const std::string& url) {
-    const std::size_t scheme = url.find("://");
-    const std::size_t host = scheme == std::string::npos ? 0 : scheme + 3;
-    const std::size_t path = std::min(url.find_first_of("/?#", host), url.size());
-    const std::size_t at = url.substr(0, path).rfind('@');
-    return url.substr(0, host) + url.substr(at == std::string::npos ? host : at + 1, url.find_first_of("?#", host));
-  }
-
   const std::shared_ptr<ConfiguredClient::Core> core_;
   const OAuth2Config config_;
   const std::string secret_;
@@ -260,6 +252,17 @@ class OAuth2Fetch : public std::enable_shared_from_this<OAuth2Fetch> {
 };
 
 }  // namespace
+
+std::string shown_url(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  const std::size_t host = scheme == std::string_view::npos ? 0 : scheme + 3;
+  const std::size_t end = std::min(url.find_first_of("?#", host), url.size());
+  const std::size_t path = std::min(url.find('/', host), end);
+  const std::size_t at = url.substr(0, path).rfind('@');
+  std::string out(url.substr(0, host));
+  return out.append(url.substr(at == std::string_view::npos || at < host ? host : at + 1,
+                               end - (at == std::string_view::npos || at < host ? host : at + 1)));
+}
 
 base::Status apply(const HttpConfig& config, ClientRequest& request) {
   if (config.basic_auth) {

@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -95,6 +96,9 @@ struct HttpConfig {
 // Reads what `config` names and puts it into `request`; OAuth 2.0 is left to ConfiguredClient. kUnavailable names a
 // file that cannot be read, kLimit one that is too long.
 base::Status apply(const HttpConfig& config, ClientRequest& request);
+
+// A URL as logs may show it: without user, password and query.
+std::string shown_url(std::string_view url);
 
 // An exchange as HttpConfig wants it; tests stand in for it. Returns what cancels it (may be empty).
 using ConfiguredFetch = std::function<std::function<void()>(const HttpConfig&, ClientRequest, Client::Then)>;

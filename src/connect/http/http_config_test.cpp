@@ -147,6 +147,12 @@ TEST(HttpConfig, takes_certificates_as_text_and_bounds_versions) {
   EXPECT_EQ(pair.fetch(config, {.url = url}).error().code(), base::ErrorCode::kPermission);
 }
 
+TEST(ShownUrl, has_no_secrets) {
+  EXPECT_EQ(shown_url("http://user:p@ss@h:1/a@b?token=x#y"), "http://h:1/a@b");
+  EXPECT_EQ(shown_url("https://h"), "https://h");
+  EXPECT_EQ(shown_url("h/x?y"), "h/x");
+}
+
 TEST(ReadToken, reads_what_authorities_answer) {
   const auto read = [](int status, std::string body) {
     ClientResponse response;

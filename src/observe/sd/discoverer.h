@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "base/scheduler.h"
+#include "base/thread_pool.h"
 #include "connect/http/http_config.h"
 #include "observe/sd/config.h"
 #include "observe/sd/resolver.h"
@@ -36,6 +37,7 @@ struct Surroundings {
   std::string user_agent = "Quarterdeck";
   // Who is asked for names; what /etc/resolv.conf says where it is empty.
   NameServers name_servers = {};
+  base::CancelToken cancel = {};  // cuts look-ups of names short
 };
 
 // Tells what it found, each time anew and whole, whenever that changes; an error when it could not look, and then what

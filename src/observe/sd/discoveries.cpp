@@ -49,6 +49,7 @@ class Discoveries::Core : public std::enable_shared_from_this<Core> {
     {
       base::MutexLock lock(mutex_);
       stopped_ = true;
+      surroundings_.cancel.cancel();
       if (timer_ != 0) surroundings_.scheduler.cancel(timer_);
       timer_ = 0;
       providers = std::move(providers_);
@@ -89,8 +90,8 @@ class Discoveries::Core : public std::enable_shared_from_this<Core> {
   std::shared_ptr<Provider> make(const SdConfig& config) {
     const auto provider = std::make_shared<Provider>();
     provider->config = config;
-    provider->discoverer = make_discoverer(
-        config, surroundings_, [core = weak_from_this(), weak = std::weak_ptr(provider)](auto groups) {
+    provider->discoverer =
+        make_discoverer(config, surroundings_, [core = weak_from_this(), weak = std::weak_ptr(provider)](auto groups) {
           const auto self = core.lock();
           const auto one = weak.lock();
           if (self && one) self->told(*one, std::move(groups));

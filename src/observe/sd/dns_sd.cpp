@@ -67,6 +67,7 @@ DnsDiscovery::DnsDiscovery(const DnsSdConfig& config, const Surroundings& surrou
     : config_(config),
       clock_(surroundings.scheduler.clock()),
       name_servers_(surroundings.name_servers),
+      cancel_(surroundings.cancel),
       lookups_(surroundings.registry.counter("prometheus_sd_dns_lookups_total", "The number of DNS-SD lookups.")),
       failures_(surroundings.registry.counter("prometheus_sd_dns_lookup_failures_total",
                                               "The number of DNS-SD lookup failures.")) {}
@@ -76,7 +77,7 @@ base::Result<TargetGroups> DnsDiscovery::look() {
   std::optional<base::Error> error;
   for (const std::string& name : config_.names) {
     lookups_.add();
-    const auto records = look_up(servers, name, type_of(config_.type), clock_);
+    const auto records = look_up(servers, name, type_of(config_.type), clock_, cancel_);
     if (!records) {
       failures_.add();
       error = records.error();

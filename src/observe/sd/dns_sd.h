@@ -20,6 +20,7 @@ class DnsDiscovery {
   const DnsSdConfig config_;
   const base::Clock& clock_;
   const NameServers name_servers_;
+  const base::CancelToken cancel_;
   base::Counter& lookups_;
   base::Counter& failures_;
   std::map<std::string, TargetGroup> known_;

@@ -77,7 +77,7 @@ class Dnsmasq {
   bool ready() const {
     const base::SystemClock clock;
     for (int i = 0; i < 100; ++i) {
-      if (const auto found = look_up({.addresses = {address()}}, "web.example.", kTypeA, clock);
+      if (const auto found = look_up({.addresses = {address()}}, "web.example.", kTypeA, clock, {});
           found && !found->empty())
         return true;
       std::this_thread::sleep_for(std::chrono::milliseconds(100));

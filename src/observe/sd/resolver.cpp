@@ -49,13 +49,12 @@ std::vector<std::string> candidates(const NameServers& servers, const std::strin
 }
 
 base::Result<DnsMessage> ask(const std::string& address, const std::string& name, std::uint16_t type,
-                             const base::Clock& clock) {
+                             const base::Clock& clock, const base::CancelToken& cancel) {
   const std::int64_t deadline_ns = clock.monotonic_ns() + kAnswerMs * 1'000'000;
   QD_ASSIGN(const auto parsed, connect::parse_server_address(address));
-  QD_ASSIGN(const auto addresses, connect::resolve(parsed, clock, deadline_ns));
+  QD_ASSIGN(const auto addresses, connect::resolve(parsed, clock, deadline_ns, &cancel));
   connect::DnsServer server{.address = address, .to = addresses.front()};
   const connect::DnsQuestion question{.name = name, .type = type};
-  const base::CancelToken cancel;
   connect::DnsTimes times;
   auto answer = connect::ask_dns(server, question, clock, deadline_ns, cancel, times);
   if (!answer || !answer->truncated) return answer;
@@ -104,14 +103,15 @@ NameServers parse_resolv_conf(std::string_view text) {
 }
 
 base::Result<std::vector<NameRecord>> look_up(const NameServers& servers, const std::string& name, std::uint16_t type,
-                                              const base::Clock& clock) {
+                                              const base::Clock& clock, const base::CancelToken& cancel) {
   std::optional<base::Error> error;
   bool answered = false;
   for (const std::string& candidate : candidates(servers, name)) {
     for (const std::string& address : servers.addresses) {
-      auto answer = ask(address, candidate, type, clock);
+      auto answer = ask(address, candidate, type, clock, cancel);
       if (!answer) {
         error = answer.error();
+        if (cancel.cancelled()) return base::fail(error->within("looking up " + name));
         continue;
       }
       if (answer->rcode != 0 && answer->rcode != kNameNotThere) {

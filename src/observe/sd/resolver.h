@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/thread_pool.h"
 
 namespace qd::observe::sd {
 
@@ -32,8 +33,9 @@ inline constexpr std::uint16_t kTypeAaaa = 28;
 inline constexpr std::uint16_t kTypeSrv = 33;
 
 // Asks the servers one after the other for records of a type, over TCP where UDP is too small. None at all when a
-// server says that the name is not there; kUnavailable when none answers. Waits: not from a thread of the event loop.
+// server says that the name is not there; kUnavailable when none answers, kCancelled. Waits: not from a thread of the
+// event loop.
 base::Result<std::vector<NameRecord>> look_up(const NameServers& servers, const std::string& name, std::uint16_t type,
-                                              const base::Clock& clock);
+                                              const base::Clock& clock, const base::CancelToken& cancel);
 
 }  // namespace qd::observe::sd
