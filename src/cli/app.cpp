@@ -16,10 +16,12 @@
 #include "base/strings.h"
 #include "base/thread_pool.h"
 #include "cli/data_dir.h"
+#include "cli/file_watch.h"
 #include "cli/observers.h"
 #include "connect/docker/client.h"
 #include "connect/event_loop.h"
 #include "connect/http/client.h"
+#include "connect/http/http_config.h"
 #include "connect/http/server.h"
 #include "judge/rules/manager.h"
 #include "model/config/reload.h"
@@ -30,6 +32,7 @@
 #include "observe/probe/probes.h"
 #include "observe/registry_collector.h"
 #include "observe/scrape/manager.h"
+#include "observe/sd/discoveries.h"
 #include "query/promql/engine.h"
 #include "query/promql/parser.h"
 #include "query/running/active_queries.h"
@@ -184,10 +187,12 @@ struct App::Rooms {
   std::unique_ptr<base::ThreadPool> waiting_pool;  // for passes that wait for servers
   std::unique_ptr<base::ThreadPool> probing_pool;  // for probes of declared targets
   std::unique_ptr<connect::http::Client> client;
-  std::unique_ptr<ship::remote_write::Forwarder> forwarder;  // null where nothing is forwarded
+  std::unique_ptr<connect::http::ConfiguredClient> outbound;  // by `client`, as Prometheus's files say
+  std::unique_ptr<ship::remote_write::Forwarder> forwarder;   // null where nothing is forwarded
   std::unique_ptr<observe::probe::Probes> probes;
   std::unique_ptr<observe::CollectorRunner> collectors;
   std::unique_ptr<observe::scrape::Manager> scrapes;
+  std::unique_ptr<observe::sd::Discoveries> targets_found;  // by the …_sd_configs of the Prometheus file
   std::unique_ptr<observe::Services> services;
   std::unique_ptr<observe::discovery::Discovery> discovery;
   std::unique_ptr<observe::gpu::Watch> gpus;
@@ -203,6 +208,7 @@ struct App::Rooms {
   std::unique_ptr<connect::http::Server> server;
   std::vector<std::unique_ptr<connect::http::Server>> drop_in_servers;
 
+  FileWatch file_watch;
   std::atomic<bool> maintaining = false;
   std::atomic<bool> maintaining_forwarder = false;
   base::Mutex end_mutex;
@@ -251,6 +257,7 @@ base::Status App::Rooms::start() {
   probing_pool =
       std::make_unique<base::ThreadPool>(kProbingThreadsMax, kProbingQueueMax, base::ThreadPool::Start::kAsNeeded);
   QD_ASSIGN(client, connect::http::Client::create(*loop, {}, registry));
+  outbound = std::make_unique<connect::http::ConfiguredClient>(*client, clock);
   QD_TRY(build_forwarder(*s));
   QD_TRY(build_observers(*s));
   build_judges(*s);
@@ -268,6 +275,7 @@ base::Status App::Rooms::start() {
   rules->apply(s->groups, group_defaults(s->rules));
   maintain();
   reloaded_ms = clock.wall_ms();
+  file_watch.loaded(watched_files(*s, invocation));
   ready = true;
   auto addresses = listening(*s);
   if (!s->serve.unix_socket.empty()) addresses.push_back("unix:" + s->serve.unix_socket);
@@ -342,8 +350,18 @@ base::Status App::Rooms::build_observers(const Settings& s) {
   auto scraping = s.scrape;
   scraping.user_agent = fmt::format("Quarterdeck/{}", base::build_version());
   scrapes = std::make_unique<observe::scrape::Manager>(
-      *loop, [this](std::function<void()> task) { return work_pool->submit(std::move(task)); },
-      observe::scrape::fetch_by(*client), observed(), log, registry, scraping);
+      *loop, [this](std::function<void()> task) { return work_pool->submit(std::move(task)); }, outbound->as_fetch(),
+      observed(), log, registry, scraping);
+  targets_found =
+      std::make_unique<observe::sd::Discoveries>(observe::sd::Surroundings{.scheduler = *loop,
+                                                                           .submit = submit,
+                                                                           .fetch = outbound->as_fetch(),
+                                                                           .log = log,
+                                                                           .registry = registry,
+                                                                           .user_agent = scraping.user_agent},
+                                                 [this](const std::string& job, observe::sd::TargetGroups groups) {
+                                                   scrapes->set_groups(job, std::move(groups));
+                                                 });
   return {};
 }
 
@@ -400,6 +418,10 @@ void App::Rooms::scrape(const std::optional<std::vector<observe::Page>>& found) 
   auto plan = observe::scrape::Manager::prepare(with_pages(s->prometheus, pages, s->observe.interval_ms));
   if (!plan) return log.error("pages that were found cannot be scraped", {{"error", plan.error()}});
   scrapes->commit(std::move(*plan));
+  std::vector<observe::sd::Discoveries::Job> jobs;
+  for (const auto& job : s->prometheus.scrape_configs)
+    jobs.push_back({.name = job.job_name, .configs = job.sd_configs});
+  targets_found->apply(jobs);
 }
 
 void App::Rooms::build_judges(const Settings& s) {
@@ -548,6 +570,7 @@ void App::Rooms::maintain() {
       const auto queued = work_pool->submit([this] {
         // A failure is logged and counted by the store, which tries again the next time.
         static_cast<void>(store->maintain(clock.wall_ms()));
+        if (current()->watch_files && file_watch.changed()) static_cast<void>(reload("a changed file"));
         maintaining = false;
       });
       if (!queued) maintaining = false;
@@ -566,6 +589,8 @@ void App::Rooms::maintain() {
 
 base::Status App::Rooms::reload(const std::string& asked_by) {
   base::MutexLock lock_reload(reload_mutex);
+  // Before the files are read, and for a broken one too: each change is tried once.
+  file_watch.loaded(watched_files(*current(), invocation));
   SettingsPtr next;
   std::vector<std::string> need_restart;
   const model::config::Participant participants[] = {
@@ -595,6 +620,7 @@ base::Status App::Rooms::reload(const std::string& asked_by) {
     return done;
   }
   reloaded_ms = clock.wall_ms();
+  file_watch.watch(watched_files(*current(), invocation));
   tell_warnings();
   for (const auto& path : need_restart) log.warn("a changed setting needs a restart", {{"setting", path}});
   log.info("reloaded", {{"asked_by", asked_by}});
@@ -658,6 +684,7 @@ void App::Rooms::stop() {
   if (rules) rules->stop();
   if (gpus) gpus->stop();
   if (discovery) discovery->stop();
+  if (targets_found) targets_found->stop();
   if (scrapes) scrapes->stop();
   if (collectors) collectors->stop();
   if (notifier) notifier->stop();
@@ -665,6 +692,7 @@ void App::Rooms::stop() {
   if (forwarder) forwarder->stop(kForwardGraceMs);
   drop_in_servers.clear();
   server.reset();
+  if (outbound) outbound->close();
   client.reset();
   waiting_pool.reset();
   probing_pool.reset();

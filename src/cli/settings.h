@@ -40,6 +40,7 @@ struct Settings {
   std::string external_url;
   std::map<std::string, std::string> external_labels;
   std::string prometheus_file;
+  bool watch_files = true;
   serve::ServeSettings serve;
   observe::RunnerOptions observe;
   observe::host::HostOptions host;
