@@ -421,7 +421,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
   });
   serve::prometheus::add_routes(*router, *sources);
   serve::prometheus::add_write_route(
-      *router, forwarder ? forwarder->received() : static_cast<store::metrics::Appendable&>(*store), *store, clock, log,
+      *router, forwarder ? forwarder->received() : static_cast<store::metrics::Appendable&>(*store), clock, log,
       registry);
   inventory = std::make_unique<serve::platform::Inventory>(serve::platform::Inventory{
       .services =
