@@ -16,6 +16,7 @@
 #include "base/thread_pool.h"
 #include "cli/data_dir.h"
 #include "cli/observers.h"
+#include "cli/snapshots.h"
 #include "connect/docker/client.h"
 #include "connect/event_loop.h"
 #include "connect/http/client.h"
@@ -415,6 +416,12 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .retention = [this] { return retention_text(current()->store); },
       .reload = [this](const serve::Principal& principal) { return reload(principal.to_string()); },
       .reload_succeeded = [this] { return reload_succeeded.load(); },
+      .snapshot =
+          [this](bool skip_head) {
+            std::random_device random;
+            const std::uint64_t suffix = std::uint64_t{random()} << 32 | random();
+            return take_snapshot(files, *store, current()->data_dir, clock.wall_ms(), suffix, skip_head);
+          },
       .last_reload_ms = [this] { return reloaded_ms.load(); },
       .ready = [this] { return ready.load(); },
       .started_ms = clock.wall_ms(),
