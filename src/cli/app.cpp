@@ -18,6 +18,7 @@
 #include "cli/data_dir.h"
 #include "cli/file_watch.h"
 #include "cli/observers.h"
+#include "cli/snapshots.h"
 #include "connect/docker/client.h"
 #include "connect/event_loop.h"
 #include "connect/http/client.h"
@@ -515,13 +516,19 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .alertmanagers = [this] { return alertmanagers->urls(); },
       .reload = [this](const serve::Principal& principal) { return reload(principal.to_string()); },
       .reload_succeeded = [this] { return reload_succeeded.load(); },
+      .snapshot =
+          [this](bool skip_head) {
+            std::random_device random;
+            const std::uint64_t suffix = std::uint64_t{random()} << 32 | random();
+            return take_snapshot(files, *store, current()->data_dir, clock.wall_ms(), suffix, skip_head);
+          },
       .last_reload_ms = [this] { return reloaded_ms.load(); },
       .ready = [this] { return ready.load(); },
       .started_ms = clock.wall_ms(),
   });
   serve::prometheus::add_routes(*router, *sources);
   serve::prometheus::add_write_route(
-      *router, forwarder ? forwarder->received() : static_cast<store::metrics::Appendable&>(*store), *store, clock, log,
+      *router, forwarder ? forwarder->received() : static_cast<store::metrics::Appendable&>(*store), clock, log,
       registry);
   inventory = std::make_unique<serve::platform::Inventory>(serve::platform::Inventory{
       .services =
