@@ -48,15 +48,26 @@ std::string key_of(const RangeQuery& query, const promql::QueryOptions& options)
 }
 
 // Whatever else a series comes to hold must be cut and joined as well.
-static_assert(sizeof(MatrixSeries) == sizeof(model::LabelSet) + sizeof(std::vector<model::Sample>));
+static_assert(sizeof(MatrixSeries) == sizeof(model::LabelSet) + sizeof(std::vector<model::Sample>) +
+                                          sizeof(std::vector<promql::HistogramSample>));
+
+template <typename Sample>
+void append_between(std::vector<Sample>& to, const std::vector<Sample>& from, TimestampMs from_ms, TimestampMs to_ms) {
+  const auto begin = std::ranges::lower_bound(from, from_ms, {}, &Sample::time_ms);
+  const auto end = std::ranges::upper_bound(from, to_ms, {}, &Sample::time_ms);
+  if (begin < end) to.insert(to.end(), begin, end);
+}
 
 // The samples of a series in [from_ms, to_ms].
 void append_samples(MatrixSeries& to, const MatrixSeries& from, TimestampMs from_ms, TimestampMs to_ms) {
-  const auto begin = std::lower_bound(from.samples.begin(), from.samples.end(), from_ms,
-                                      [](const model::Sample& s, TimestampMs at) { return s.time_ms < at; });
-  const auto end = std::upper_bound(begin, from.samples.end(), to_ms,
-                                    [](TimestampMs at, const model::Sample& s) { return at < s.time_ms; });
-  to.samples.insert(to.samples.end(), begin, end);
+  append_between(to.samples, from.samples, from_ms, to_ms);
+  append_between(to.histograms, from.histograms, from_ms, to_ms);
+}
+
+std::uint64_t bytes_of(const model::Histogram& histogram) {
+  return sizeof(histogram) +
+         (histogram.positive_spans.size() + histogram.negative_spans.size()) * sizeof(model::BucketSpan) +
+         (histogram.positive.size() + histogram.negative.size() + histogram.custom_bounds.size()) * sizeof(double);
 }
 
 struct Piece {
@@ -77,7 +88,7 @@ Matrix joined(std::span<const Piece> pieces) {
       if (least == nullptr || labels < *least) least = &labels;
     }
     if (least == nullptr) return out;
-    MatrixSeries series{*least, {}};
+    MatrixSeries series{.labels = *least};
     for (std::size_t p = 0; p < pieces.size(); ++p) {
       if (next[p] == pieces[p].matrix->size()) continue;
       const MatrixSeries& here = (*pieces[p].matrix)[next[p]];
@@ -85,7 +96,7 @@ Matrix joined(std::span<const Piece> pieces) {
       append_samples(series, here, pieces[p].from_ms, pieces[p].to_ms);
       ++next[p];
     }
-    if (!series.samples.empty()) out.push_back(std::move(series));
+    if (!series.samples.empty() || !series.histograms.empty()) out.push_back(std::move(series));
   }
 }
 
@@ -93,6 +104,7 @@ std::uint64_t bytes_of(const Matrix& matrix) {
   std::uint64_t bytes = kAnswerBytes;
   for (const MatrixSeries& series : matrix) {
     bytes += kSeriesBytes + series.labels.bytes().size() + series.samples.size() * sizeof(model::Sample);
+    for (const auto& one : series.histograms) bytes += sizeof(one) + bytes_of(*one.histogram);
   }
   return bytes;
 }
