@@ -32,6 +32,7 @@
 #include "observe/scrape/manager.h"
 #include "query/promql/engine.h"
 #include "serve/platform/about.h"
+#include "serve/platform/cardinality.h"
 #include "serve/platform/inventory.h"
 #include "serve/prometheus/api.h"
 #include "serve/prometheus/write_api.h"
@@ -443,6 +444,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .complaints = [this] { return discovery->complaints(); },
   });
   serve::platform::add_inventory_routes(*router, *inventory);
+  serve::platform::add_cardinality_route(*router, *store);
   serve::platform::add_about_route(*router, {.data_dir = std::filesystem::absolute(s.data_dir).string()});
   serve::ui::add_routes(*router);
   connect::http::ServerOptions options;

@@ -105,6 +105,9 @@ class StoreImpl final : public Store {
   Postings present(const LabelIndex& index, const LateBuffer::View& late, std::span<const Matcher> matchers,
                    TimestampMs from_ms, TimestampMs to_ms) const;
 
+  // cardinality.cpp
+  void count_targets(std::size_t rows, Cardinality& result) const;
+
   // store.cpp
   base::Status read_manifest();
   base::Result<Manifest> rebuilt_manifest();
@@ -213,6 +216,7 @@ class StoreImpl final : public Store {
   base::Counter& late_samples_;
   base::Counter& commits_;
   base::Counter& failed_commits_;
+  base::Counter& series_refused_;
   base::Counter& torn_tails_;
   base::Counter& damaged_parts_;
   base::Counter& seals_;
