@@ -183,7 +183,7 @@ class StoreImpl final : public Store {
   std::shared_ptr<const SegmentList> segments_ QD_GUARDED_BY(segments_mutex_);
   std::shared_ptr<const Tombstones> tombstones_ QD_GUARDED_BY(segments_mutex_);
 
-  base::Mutex maintain_mutex_;
+  base::Mutex maintain_mutex_;  // guards no data: one change of the manifest and the files it names at a time
   base::Mutex commit_mutex_;
   std::string group_buffer_ QD_GUARDED_BY(commit_mutex_);
   // By slot: the last group in which batches had to be told apart by series, and that held this one.
