@@ -40,6 +40,7 @@
 #include "query/running/gate.h"
 #include "query/running/runner.h"
 #include "serve/platform/about.h"
+#include "serve/platform/cardinality.h"
 #include "serve/platform/inventory.h"
 #include "serve/prometheus/api.h"
 #include "serve/prometheus/write_api.h"
@@ -543,6 +544,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .complaints = [this] { return discovery->complaints(); },
   });
   serve::platform::add_inventory_routes(*router, *inventory);
+  serve::platform::add_cardinality_route(*router, *store);
   serve::platform::add_about_route(*router, {.data_dir = std::filesystem::absolute(s.data_dir).string()});
   serve::ui::add_routes(*router);
   connect::http::ServerOptions options;

@@ -52,6 +52,19 @@ class Sink final : public WalSink {
       QD_ASSERT(std::bit_cast<std::uint64_t>(again.values[i]) == std::bit_cast<std::uint64_t>(batch.values[i]));
     }
   }
+
+  void late(const SampleBatch& batch) override {
+    samples(batch);
+    if (batch.refs.empty()) return;
+    std::string written;
+    QD_ASSERT(append_late_record(written, batch, batch).has_value());
+    WalRecord record;
+    QD_ASSERT(read_record(qd::base::as_bytes(written), 0, record));
+    SampleBatch again;
+    SampleBatch others;
+    QD_ASSERT(decode_late(record.payload, again, others));
+    QD_ASSERT(again.refs == batch.refs && again.times == batch.times && others.times == batch.times);
+  }
 };
 
 }  // namespace

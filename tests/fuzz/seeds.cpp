@@ -20,6 +20,7 @@
 #include "store/metrics/chunk.h"
 #include "store/metrics/codec.h"
 #include "store/metrics/segment_writer.h"
+#include "store/metrics/tombstones.h"
 #include "store/metrics/wal_record.h"
 
 namespace {
@@ -102,6 +103,28 @@ void write_logs(const fs::path& dir) {
   batch.values = {1, -0.0, 1e300, std::bit_cast<double>(qd::model::kStaleNanBits)};
   QD_ASSERT(append_samples_record(mixed, batch).has_value());
   write(dir / "irregular", 0, mixed);
+  std::string late = wal_header(3);
+  QD_ASSERT(append_late_record(late, batch, {}).has_value());
+  QD_ASSERT(append_late_record(late, batch, batch).has_value());
+  write(dir / "late", 1, late);
+  write(dir / "late-unchecked", 0, late);
+}
+
+void write_tombstones(const fs::path& dir) {
+  Tombstone tombstone;
+  tombstone.from_ms = kStart;
+  tombstone.to_ms = kStart + 60'000;
+  tombstone.segments_before = 12;
+  tombstone.matchers.push_back(qd::model::Matcher::equal("job", "api"));
+  const std::string sealed = encode_tombstone(tombstone);
+  write(dir / "sealed", 1, sealed);
+  auto pattern = qd::model::Matcher::create(qd::model::Matcher::Kind::kNotRegex, "instance", "host-[0-9]+");
+  QD_ASSERT(pattern.has_value());
+  tombstone.matchers.push_back(std::move(*pattern));
+  tombstone.in_head = {{1, kStart}, {(1ULL << 32) + 7, kStart + 1}};
+  const std::string head = encode_tombstone(tombstone);
+  write(dir / "head", 1, head);
+  write(dir / "head-unchecked", 0, head);
 }
 
 void write_segments(const fs::path& dir) {
@@ -212,6 +235,7 @@ int main(int count, char** arguments) {
   try {
     const fs::path corpus = arguments[1];
     write_logs(corpus / "wal");
+    write_tombstones(corpus / "tombstone");
     write_segments(corpus / "segment");
     write_blocks(corpus / "codec");
     write_requests(corpus / "remote_write");

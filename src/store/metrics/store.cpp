@@ -49,6 +49,8 @@ StoreImpl::StoreImpl(base::Files& files, std::filesystem::path dir, const StoreO
                                      "Samples stored that were older than the newest of their series, or sealed.")),
       commits_(registry.counter("quarterdeck_store_commits_total", "Batches acknowledged.")),
       failed_commits_(registry.counter("quarterdeck_store_commits_failed_total", "Batches refused as a whole.")),
+      series_refused_(registry.counter("quarterdeck_store_series_refused_total",
+                                       "Times that a new series was refused: store.metrics.series_limit was met.")),
       torn_tails_(registry.counter("quarterdeck_store_torn_tails_total", "Torn records cut off the log at start-up.")),
       damaged_parts_(registry.counter("quarterdeck_store_damaged_parts_total",
                                       "Parts of files that were found damaged or missing.")),
@@ -442,48 +444,6 @@ StoreStats StoreImpl::stats() const {
 std::map<std::string, model::Metadata, std::less<>> StoreImpl::metadata() const {
   MutexLock lock(metadata_mutex_);
   return metadata_;
-}
-
-namespace {
-
-// The `n` largest, the largest first, equal ones by name.
-void keep_largest(std::vector<CardinalityRow>& rows, std::size_t n) {
-  const auto before = [](const CardinalityRow& a, const CardinalityRow& b) {
-    return a.value != b.value ? a.value > b.value : a.name < b.name;
-  };
-  const auto end = rows.begin() + static_cast<std::ptrdiff_t>(std::min(n, rows.size()));
-  std::partial_sort(rows.begin(), end, rows.end(), before);
-  rows.erase(end, rows.end());
-}
-
-}  // namespace
-
-Cardinality StoreImpl::cardinality(std::size_t rows) const {
-  Cardinality result;
-  head_->with_index([&](const LabelIndex& index) {
-    result.series = index.size();
-    index.each_pair([&](std::string_view name, std::string_view value, std::size_t series) {
-      ++result.label_pairs;
-      if (name == model::kMetricName) result.series_by_metric.push_back({std::string(value), series});
-      // Pairs come name by name.
-      if (result.values_by_label.empty() || result.values_by_label.back().name != name) {
-        result.values_by_label.push_back({std::string(name), 0});
-        result.bytes_by_label.push_back({std::string(name), 0});
-      }
-      ++result.values_by_label.back().value;
-      result.bytes_by_label.back().value += value.size() * series;
-      result.series_by_pair.push_back({fmt::format("{}={}", name, value), series});
-      // Never the whole index as text.
-      constexpr std::size_t kPairsAtOnce = 65536;
-      if (result.series_by_pair.size() >= kPairsAtOnce + rows) keep_largest(result.series_by_pair, rows);
-      if (result.series_by_metric.size() >= kPairsAtOnce + rows) keep_largest(result.series_by_metric, rows);
-    });
-  });
-  keep_largest(result.series_by_metric, rows);
-  keep_largest(result.values_by_label, rows);
-  keep_largest(result.bytes_by_label, rows);
-  keep_largest(result.series_by_pair, rows);
-  return result;
 }
 
 void StoreImpl::update_gauges() {

@@ -65,13 +65,25 @@ struct CardinalityRow {
   std::string name;
   std::uint64_t value;
 };
+struct TargetCardinality {
+  std::string job;
+  std::string instance;
+  std::uint64_t series;
+};
+// Where the series of the head come from: the largest first, equal ones by name.
 struct Cardinality {
   std::uint64_t series = 0;
+  std::uint64_t series_limit = 0;
   std::uint64_t label_pairs = 0;
+  std::uint64_t label_names = 0;
+  std::uint64_t jobs = 0;
+  std::uint64_t targets = 0;  // pairs of job and instance
   std::vector<CardinalityRow> series_by_metric;
   std::vector<CardinalityRow> values_by_label;
   std::vector<CardinalityRow> bytes_by_label;
   std::vector<CardinalityRow> series_by_pair;
+  std::vector<CardinalityRow> series_by_job;
+  std::vector<TargetCardinality> series_by_target;
 };
 
 class Store : public Appendable, public Querier {
@@ -104,6 +116,8 @@ class Store : public Appendable, public Querier {
   // From which time on samples changed; told after they are visible and before commit() and the like return.
   virtual const ChangeLog& change_log() const = 0;
   virtual StoreStats stats() const = 0;
+  // At most `rows` of each kind. Walks the index piece by piece, so that appending goes on; what is made or dropped
+  // meanwhile may be in it or not.
   virtual Cardinality cardinality(std::size_t rows) const = 0;
   virtual std::map<std::string, model::Metadata, std::less<>> metadata() const = 0;
 };

@@ -23,7 +23,7 @@ namespace {
 
 constexpr std::size_t kGroupBytesMax = 16 << 20;
 // Late samples that may wait for the next maintenance; beyond it batches with such are refused, to be sent again.
-constexpr std::size_t kLateWeightMax = 8'000'000;
+constexpr std::size_t kLateWeightMax = 4'000'000;
 // Families that are remembered; further ones have no metadata.
 constexpr std::size_t kMetadataFamiliesMax = 200'000;
 
@@ -150,7 +150,9 @@ std::unique_ptr<Appender> StoreImpl::appender() {
 
 base::Result<SeriesRef> StoreImpl::series(const model::LabelSet& labels) {
   const StoreOptions now = options();
-  return head_->series(labels, now.series_limit, now.labels_limit_bytes);
+  auto ref = head_->series(labels, now.series_limit, now.labels_limit_bytes);
+  if (!ref && ref.error().code() == base::ErrorCode::kLimit) series_refused_.add();
+  return ref;
 }
 
 void StoreImpl::set_metadata(std::string_view family, const model::Metadata& metadata) {

@@ -107,6 +107,9 @@ class StoreImpl final : public Store {
   Postings present(const LabelIndex& index, const LateBuffer::View& late, std::span<const Matcher> matchers,
                    TimestampMs from_ms, TimestampMs to_ms) const;
 
+  // cardinality.cpp
+  void count_targets(std::size_t rows, Cardinality& result) const;
+
   // store.cpp
   base::Status read_manifest();
   base::Result<Manifest> rebuilt_manifest();
@@ -182,7 +185,7 @@ class StoreImpl final : public Store {
   std::shared_ptr<const SegmentList> segments_ QD_GUARDED_BY(segments_mutex_);
   std::shared_ptr<const Tombstones> tombstones_ QD_GUARDED_BY(segments_mutex_);
 
-  base::Mutex maintain_mutex_;
+  base::Mutex maintain_mutex_;  // guards no data: one change of the manifest and the files it names at a time
   base::Mutex commit_mutex_;
   std::string group_buffer_ QD_GUARDED_BY(commit_mutex_);
   // By slot: the last group in which batches had to be told apart by series, and that held this one.
@@ -216,6 +219,7 @@ class StoreImpl final : public Store {
   base::Counter& late_samples_;
   base::Counter& commits_;
   base::Counter& failed_commits_;
+  base::Counter& series_refused_;
   base::Counter& torn_tails_;
   base::Counter& damaged_parts_;
   base::Counter& seals_;
