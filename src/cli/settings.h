@@ -10,6 +10,7 @@
 #include "act/notify/settings.h"
 #include "base/files.h"
 #include "cli/observers.h"
+#include "judge/rules/alert_states.h"
 #include "judge/rules/rule.h"
 #include "model/config/schema.h"
 #include "observe/host/host.h"
@@ -29,6 +30,9 @@ struct RuleSettings {
   bool defaults = true;
   std::vector<std::string> files;
   std::int64_t evaluation_interval_ms = 15'000;
+  std::int64_t query_offset_ms = 0;
+  judge::rules::RestoreOptions restore;
+  std::int64_t concurrent_evaluations = 4;
 };
 
 struct Settings {
@@ -36,6 +40,7 @@ struct Settings {
   std::string external_url;
   std::map<std::string, std::string> external_labels;
   std::string prometheus_file;
+  bool watch_files = true;
   serve::ServeSettings serve;
   observe::RunnerOptions observe;
   observe::host::HostOptions host;

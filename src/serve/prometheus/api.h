@@ -34,10 +34,12 @@ struct Sources {
   std::function<query::promql::QueryOptions()> query_options;
   std::function<std::string()> config_yaml;  // in force, without secrets
   std::vector<std::pair<std::string, std::string>> flags;
-  std::function<std::uint64_t()> damaged_parts;  // of the store, found since the start
-  std::function<std::string()> retention;        // "15d", "15d or 10GiB"
+  std::function<std::uint64_t()> damaged_parts;             // of the store, found since the start
+  std::function<std::string()> retention;                   // "15d", "15d or 10GiB"
+  std::function<std::vector<std::string>()> alertmanagers;  // URLs that alerts are posted to
   std::function<base::Status(const Principal&)> reload;
   std::function<bool()> reload_succeeded;
+  std::function<base::Result<std::string>(bool skip_head)> snapshot;  // returns its name
   std::function<model::TimestampMs()> last_reload_ms;
   std::function<bool()> ready;
   model::TimestampMs started_ms = 0;
@@ -52,6 +54,8 @@ void add_series_routes(Router& router, const Sources& sources);
 void add_rule_routes(Router& router, const Sources& sources);
 void add_target_routes(Router& router, const Sources& sources);
 void add_status_routes(Router& router, const Sources& sources);
+// /api/v1/admin/tsdb/…
+void add_admin_routes(Router& router, const Sources& sources);
 // /-/healthy, /-/ready, /-/reload.
 void add_management_routes(Router& router, const Sources& sources);
 // /metrics, /exporters/<name>/metrics and /exporters/blackbox/probe.
