@@ -47,21 +47,27 @@ std::string key_of(const RangeQuery& query, const promql::QueryOptions& options)
                      options.delayed_name_removal, promql::to_string(query.expr));
 }
 
-// Those of [from_ms, to_ms] go from one column behind the other.
-template <typename Point>
-void append_part(std::vector<Point>& to, const std::vector<Point>& from, TimestampMs from_ms, TimestampMs to_ms) {
-  const auto begin = std::lower_bound(from.begin(), from.end(), from_ms,
-                                      [](const Point& point, TimestampMs at) { return point.time_ms < at; });
-  const auto end =
-      std::upper_bound(begin, from.end(), to_ms, [](TimestampMs at, const Point& point) { return at < point.time_ms; });
-  to.insert(to.end(), begin, end);
+// Whatever else a series comes to hold must be cut and joined as well.
+static_assert(sizeof(MatrixSeries) == sizeof(model::LabelSet) + sizeof(std::vector<model::Sample>) +
+                                          sizeof(std::vector<promql::HistogramSample>));
+
+template <typename Sample>
+void append_between(std::vector<Sample>& to, const std::vector<Sample>& from, TimestampMs from_ms, TimestampMs to_ms) {
+  const auto begin = std::ranges::lower_bound(from, from_ms, {}, &Sample::time_ms);
+  const auto end = std::ranges::upper_bound(from, to_ms, {}, &Sample::time_ms);
+  if (begin < end) to.insert(to.end(), begin, end);
 }
 
-void append_part(MatrixSeries& to, const MatrixSeries& from, TimestampMs from_ms, TimestampMs to_ms) {
-  // Whatever else a series comes to hold must be cut and joined as well.
-  static_assert(sizeof(MatrixSeries) == sizeof(from.labels) + sizeof(from.samples) + sizeof(from.histograms));
-  append_part(to.samples, from.samples, from_ms, to_ms);
-  append_part(to.histograms, from.histograms, from_ms, to_ms);
+// The samples of a series in [from_ms, to_ms].
+void append_samples(MatrixSeries& to, const MatrixSeries& from, TimestampMs from_ms, TimestampMs to_ms) {
+  append_between(to.samples, from.samples, from_ms, to_ms);
+  append_between(to.histograms, from.histograms, from_ms, to_ms);
+}
+
+std::uint64_t bytes_of(const model::Histogram& histogram) {
+  return sizeof(histogram) +
+         (histogram.positive_spans.size() + histogram.negative_spans.size()) * sizeof(model::BucketSpan) +
+         (histogram.positive.size() + histogram.negative.size() + histogram.custom_bounds.size()) * sizeof(double);
 }
 
 struct Piece {
@@ -87,7 +93,7 @@ Matrix joined(std::span<const Piece> pieces) {
       if (next[p] == pieces[p].matrix->size()) continue;
       const MatrixSeries& here = (*pieces[p].matrix)[next[p]];
       if (here.labels != series.labels) continue;
-      append_part(series, here, pieces[p].from_ms, pieces[p].to_ms);
+      append_samples(series, here, pieces[p].from_ms, pieces[p].to_ms);
       ++next[p];
     }
     if (!series.samples.empty() || !series.histograms.empty()) out.push_back(std::move(series));
@@ -98,12 +104,7 @@ std::uint64_t bytes_of(const Matrix& matrix) {
   std::uint64_t bytes = kAnswerBytes;
   for (const MatrixSeries& series : matrix) {
     bytes += kSeriesBytes + series.labels.bytes().size() + series.samples.size() * sizeof(model::Sample);
-    for (const promql::HistogramSample& sample : series.histograms) {
-      const model::Histogram& h = *sample.histogram;
-      bytes += sizeof(sample) + sizeof(h) +
-               (h.positive_spans.size() + h.negative_spans.size()) * sizeof(model::BucketSpan) +
-               (h.positive.size() + h.negative.size() + h.custom_bounds.size()) * sizeof(double);
-    }
+    for (const auto& one : series.histograms) bytes += sizeof(one) + bytes_of(*one.histogram);
   }
   return bytes;
 }

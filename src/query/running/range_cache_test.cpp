@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -78,6 +80,13 @@ class RangeCacheTest : public ::testing::Test {
                << x[i].labels.to_string() << " at " << x[i].samples[k].time_ms << ": " << u << " and " << v;
     }
   }
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const auto equal = [](const promql::HistogramSample& h, const promql::HistogramSample& g) {
+      return h.time_ms == g.time_ms && *h.histogram == *g.histogram;
+    };
+    if (!std::ranges::equal(x[i].histograms, y[i].histograms, equal))
+      return ::testing::AssertionFailure() << x[i].labels.to_string() << ": histograms differ";
+  }
   if (a->warnings != b->warnings) return ::testing::AssertionFailure() << "warnings differ";
   if (a->infos != b->infos) return ::testing::AssertionFailure() << "infos differ";
   return ::testing::AssertionSuccess();
@@ -111,6 +120,27 @@ TEST_F(RangeCacheTest, a_late_sample_is_seen_and_what_is_older_stays) {
   // What is noted without a time may be anything: a deletion, an import.
   changes_.note(model::kMinTimestampMs);
   EXPECT_GT(samples_read("sum(a_total)", kBegin, end), 230U);
+}
+
+TEST_F(RangeCacheTest, native_histograms_are_cut_and_joined_as_numbers_are) {
+  const LabelSet a{{"__name__", "a"}};
+  const auto add_histogram = [&](int i) {
+    model::Histogram histogram;
+    histogram.is_integer = true;
+    histogram.count = histogram.sum = i;
+    histogram.positive_spans = {{0, 1}};
+    histogram.positive = {static_cast<double>(i)};
+    data_.add(a, kBegin + i * kStep, std::make_shared<const model::Histogram>(std::move(histogram)));
+    changes_.note(kBegin + i * kStep);
+  };
+  for (int i = 0; i <= 240; ++i) add_histogram(i);
+  const TimestampMs end = kBegin + 240 * kStep;
+  static_cast<void>(cached("a", kBegin, end));
+  add_histogram(241);
+  const auto moved = cached("a", kBegin + kStep, end + kStep);
+  EXPECT_TRUE(same(moved, direct("a", kBegin + kStep, end + kStep)));
+  EXPECT_EQ(std::get<Matrix>(moved->value)[0].histograms.size(), 241U);
+  EXPECT_EQ(hits_.value(), 1U);
 }
 
 TEST_F(RangeCacheTest, other_options_have_answers_of_their_own) {
