@@ -44,6 +44,10 @@ base::Status read_columns(Context& context, const SeriesSet& set, std::size_t i,
 
 void drop_stale(Columns& columns) {
   const auto is_stale = [](double v) { return is_absent(v); };
+  // Most series have none, which this tells many samples at a time.
+  bool any = false;
+  for (const double value : columns.values) any |= is_stale(value);
+  if (!any) return;
   const auto first = std::find_if(columns.values.begin(), columns.values.end(), is_stale);
   if (first == columns.values.end()) return;
   auto kept = static_cast<std::size_t>(first - columns.values.begin());
@@ -105,10 +109,13 @@ class LatestSource final : public InstantSource {
     scratch.histograms.clear();
     if (reading_ == Reading::kStartTime && columns.start_times.empty()) return false;
     std::size_t next = 0;
+    std::size_t stride = 0;
     bool any = false;
     for (std::size_t k = 0; k < grid_.count; ++k) {
       const TimestampMs now = moment_.at(grid_, k);
-      while (next < n && times[next] <= now) ++next;
+      const std::size_t before = next;
+      next = first_after(times, next, n, now, stride);
+      stride = next - before;
       if (next == 0 || times[next - 1] <= now - lookback_ms_ || is_absent(values[next - 1])) {
         out[k] = kAbsent;
         continue;
