@@ -16,10 +16,13 @@
 #include "base/strings.h"
 #include "base/thread_pool.h"
 #include "cli/data_dir.h"
+#include "cli/file_watch.h"
 #include "cli/observers.h"
+#include "cli/snapshots.h"
 #include "connect/docker/client.h"
 #include "connect/event_loop.h"
 #include "connect/http/client.h"
+#include "connect/http/http_config.h"
 #include "connect/http/server.h"
 #include "judge/rules/manager.h"
 #include "model/config/reload.h"
@@ -30,7 +33,12 @@
 #include "observe/probe/probes.h"
 #include "observe/registry_collector.h"
 #include "observe/scrape/manager.h"
+#include "observe/sd/discoveries.h"
 #include "query/promql/engine.h"
+#include "query/promql/parser.h"
+#include "query/running/active_queries.h"
+#include "query/running/gate.h"
+#include "query/running/runner.h"
 #include "serve/platform/about.h"
 #include "serve/platform/inventory.h"
 #include "serve/prometheus/api.h"
@@ -72,6 +80,19 @@ void raise_descriptor_limit() {
 
 bool syncs_each(const Settings& settings) {
   return settings.store.sync == store::metrics::StoreOptions::Sync::kCommit;
+}
+
+query::running::Asker rules_asker(std::string file = {}, std::string group = {}) {
+  query::running::Asker asker;
+  asker.principal = "rules";
+  asker.rule_file = std::move(file);
+  asker.rule_group = std::move(group);
+  return asker;
+}
+
+query::running::Gate::Limits gate_limits(const Settings& settings) {
+  return {.total = static_cast<std::size_t>(settings.queries.concurrency),
+          .per_principal = static_cast<std::size_t>(settings.queries.concurrency_per_principal)};
 }
 
 // "15d", "10GiB", "15d or 10GiB".
@@ -159,15 +180,20 @@ struct App::Rooms {
   // Constructed before the loop, so that what is queued on the loop at its end still finds them.
   std::unique_ptr<base::ThreadPool> query_pool;
   std::unique_ptr<query::promql::Engine> engine;
+  std::unique_ptr<query::running::ActiveQueries> active_queries;
+  std::unique_ptr<query::running::Runner> queries;
+  std::unique_ptr<query::running::Gate> gate;
   std::unique_ptr<connect::EventLoop> loop;
   std::unique_ptr<base::ThreadPool> work_pool;
   std::unique_ptr<base::ThreadPool> waiting_pool;  // for passes that wait for servers
   std::unique_ptr<base::ThreadPool> probing_pool;  // for probes of declared targets
   std::unique_ptr<connect::http::Client> client;
-  std::unique_ptr<ship::remote_write::Forwarder> forwarder;  // null where nothing is forwarded
+  std::unique_ptr<connect::http::ConfiguredClient> outbound;  // by `client`, as Prometheus's files say
+  std::unique_ptr<ship::remote_write::Forwarder> forwarder;   // null where nothing is forwarded
   std::unique_ptr<observe::probe::Probes> probes;
   std::unique_ptr<observe::CollectorRunner> collectors;
   std::unique_ptr<observe::scrape::Manager> scrapes;
+  std::unique_ptr<observe::sd::Discoveries> targets_found;  // by the …_sd_configs of the Prometheus file
   std::unique_ptr<observe::Services> services;
   std::unique_ptr<observe::discovery::Discovery> discovery;
   std::unique_ptr<observe::gpu::Watch> gpus;
@@ -183,6 +209,7 @@ struct App::Rooms {
   std::unique_ptr<connect::http::Server> server;
   std::vector<std::unique_ptr<connect::http::Server>> drop_in_servers;
 
+  FileWatch file_watch;
   std::atomic<bool> maintaining = false;
   std::atomic<bool> maintaining_forwarder = false;
   base::Mutex end_mutex;
@@ -219,12 +246,19 @@ base::Status App::Rooms::start() {
   tell_warnings();
   query_pool = std::make_unique<base::ThreadPool>(std::max<std::size_t>(2, cores()), kQueryQueueMax);
   engine = std::make_unique<query::promql::Engine>(query_pool.get(), clock);
+  active_queries = std::make_unique<query::running::ActiveQueries>(
+      files, std::filesystem::path(s->data_dir) / "queries.active", log);
+  queries = std::make_unique<query::running::Runner>(
+      query::running::Runner::Parts{*engine, *store, store->change_log(), *active_queries, files, clock, log, registry},
+      s->queries);
   loop = std::make_unique<connect::EventLoop>();
+  gate = std::make_unique<query::running::Gate>(*query_pool, *loop, registry, gate_limits(*s));
   work_pool = std::make_unique<base::ThreadPool>(std::max<std::size_t>(4, cores()), kWorkQueueMax);
   waiting_pool = std::make_unique<base::ThreadPool>(kWaitingThreads, kWaitingQueueMax);
   probing_pool =
       std::make_unique<base::ThreadPool>(kProbingThreadsMax, kProbingQueueMax, base::ThreadPool::Start::kAsNeeded);
   QD_ASSIGN(client, connect::http::Client::create(*loop, {}, registry));
+  outbound = std::make_unique<connect::http::ConfiguredClient>(*client, clock);
   QD_TRY(build_forwarder(*s));
   QD_TRY(build_observers(*s));
   build_judges(*s);
@@ -242,6 +276,7 @@ base::Status App::Rooms::start() {
   rules->apply(s->groups, group_defaults(s->rules));
   maintain();
   reloaded_ms = clock.wall_ms();
+  file_watch.loaded(watched_files(*s, invocation));
   ready = true;
   auto addresses = listening(*s);
   if (!s->serve.unix_socket.empty()) addresses.push_back("unix:" + s->serve.unix_socket);
@@ -316,8 +351,18 @@ base::Status App::Rooms::build_observers(const Settings& s) {
   auto scraping = s.scrape;
   scraping.user_agent = fmt::format("Quarterdeck/{}", base::build_version());
   scrapes = std::make_unique<observe::scrape::Manager>(
-      *loop, [this](std::function<void()> task) { return work_pool->submit(std::move(task)); },
-      observe::scrape::fetch_by(*client), observed(), log, registry, scraping);
+      *loop, [this](std::function<void()> task) { return work_pool->submit(std::move(task)); }, outbound->as_fetch(),
+      observed(), log, registry, scraping);
+  targets_found =
+      std::make_unique<observe::sd::Discoveries>(observe::sd::Surroundings{.scheduler = *loop,
+                                                                           .submit = submit,
+                                                                           .fetch = outbound->as_fetch(),
+                                                                           .log = log,
+                                                                           .registry = registry,
+                                                                           .user_agent = scraping.user_agent},
+                                                 [this](const std::string& job, observe::sd::TargetGroups groups) {
+                                                   scrapes->set_groups(job, std::move(groups));
+                                                 });
   return {};
 }
 
@@ -374,6 +419,10 @@ void App::Rooms::scrape(const std::optional<std::vector<observe::Page>>& found) 
   auto plan = observe::scrape::Manager::prepare(with_pages(s->prometheus, pages, s->observe.interval_ms));
   if (!plan) return log.error("pages that were found cannot be scraped", {{"error", plan.error()}});
   scrapes->commit(std::move(*plan));
+  std::vector<observe::sd::Discoveries::Job> jobs;
+  for (const auto& job : s->prometheus.scrape_configs)
+    jobs.push_back({.name = job.job_name, .configs = job.sd_configs});
+  targets_found->apply(jobs);
 }
 
 void App::Rooms::build_judges(const Settings& s) {
@@ -386,13 +435,16 @@ void App::Rooms::build_judges(const Settings& s) {
   notifier = std::make_unique<act::notify::Notifier>(*loop, post, log, registry);
   alertmanagers = std::make_unique<act::notify::Alertmanagers>(*loop, log, registry);
   const base::CancelToken cancel;
+  const auto run = [this, cancel](const query::running::Asker& asker, std::string_view text,
+                                  model::TimestampMs time_ms) -> base::Result<query::promql::QueryResult> {
+    auto options = current()->query;
+    options.cancel = cancel;
+    const auto began_ns = clock.monotonic_ns();
+    QD_ASSIGN(const auto expr, query::promql::parse(text, {.experimental = options.experimental}));
+    return queries->instant(asker, *expr, text, time_ms, options, {.parse_ns = clock.monotonic_ns() - began_ns});
+  };
   judge::rules::Workplace workplace{
-      .query =
-          [this, cancel](std::string_view expr, model::TimestampMs time_ms) {
-            auto options = current()->query;
-            options.cancel = cancel;
-            return engine->instant(*store, expr, time_ms, options);
-          },
+      .query = [run](std::string_view expr, model::TimestampMs time_ms) { return run(rules_asker(), expr, time_ms); },
       .store = *store,
       .clock = clock,
       .log = log,
@@ -404,6 +456,9 @@ void App::Rooms::build_judges(const Settings& s) {
       .restore = s.rules.restore,
       .pool = work_pool.get(),
       .permits = std::make_shared<judge::rules::Permits>(static_cast<std::size_t>(s.rules.concurrent_evaluations)),
+      .rule_query = [run](
+                        const judge::rules::Group& group, std::string_view expr,
+                        model::TimestampMs time_ms) { return run(rules_asker(group.file, group.name), expr, time_ms); },
   };
   rules = std::make_unique<judge::rules::Manager>(
       std::move(workplace), *loop, *work_pool,
@@ -445,7 +500,8 @@ base::Status App::Rooms::build_server(const Settings& s) {
   for (const auto& set : invocation.sets) flags.emplace_back("set." + set.substr(0, set.find('=')), "");
   sources = std::make_unique<serve::prometheus::Sources>(serve::prometheus::Sources{
       .store = *store,
-      .engine = *engine,
+      .queries = *queries,
+      .gate = *gate,
       .rules = *rules,
       .scrapes = *scrapes,
       .collectors = *collectors,
@@ -460,13 +516,19 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .alertmanagers = [this] { return alertmanagers->urls(); },
       .reload = [this](const serve::Principal& principal) { return reload(principal.to_string()); },
       .reload_succeeded = [this] { return reload_succeeded.load(); },
+      .snapshot =
+          [this](bool skip_head) {
+            std::random_device random;
+            const std::uint64_t suffix = std::uint64_t{random()} << 32 | random();
+            return take_snapshot(files, *store, current()->data_dir, clock.wall_ms(), suffix, skip_head);
+          },
       .last_reload_ms = [this] { return reloaded_ms.load(); },
       .ready = [this] { return ready.load(); },
       .started_ms = clock.wall_ms(),
   });
   serve::prometheus::add_routes(*router, *sources);
   serve::prometheus::add_write_route(
-      *router, forwarder ? forwarder->received() : static_cast<store::metrics::Appendable&>(*store), *store, clock, log,
+      *router, forwarder ? forwarder->received() : static_cast<store::metrics::Appendable&>(*store), clock, log,
       registry);
   inventory = std::make_unique<serve::platform::Inventory>(serve::platform::Inventory{
       .services =
@@ -515,6 +577,7 @@ void App::Rooms::maintain() {
       const auto queued = work_pool->submit([this] {
         // A failure is logged and counted by the store, which tries again the next time.
         static_cast<void>(store->maintain(clock.wall_ms()));
+        if (current()->watch_files && file_watch.changed()) static_cast<void>(reload("a changed file"));
         maintaining = false;
       });
       if (!queued) maintaining = false;
@@ -533,6 +596,8 @@ void App::Rooms::maintain() {
 
 base::Status App::Rooms::reload(const std::string& asked_by) {
   base::MutexLock lock_reload(reload_mutex);
+  // Before the files are read, and for a broken one too: each change is tried once.
+  file_watch.loaded(watched_files(*current(), invocation));
   SettingsPtr next;
   std::vector<std::string> need_restart;
   const model::config::Participant participants[] = {
@@ -562,6 +627,7 @@ base::Status App::Rooms::reload(const std::string& asked_by) {
     return done;
   }
   reloaded_ms = clock.wall_ms();
+  file_watch.watch(watched_files(*current(), invocation));
   tell_warnings();
   for (const auto& path : need_restart) log.warn("a changed setting needs a restart", {{"setting", path}});
   log.info("reloaded", {{"asked_by", asked_by}});
@@ -579,6 +645,8 @@ void App::Rooms::commit(const SettingsPtr& next) {
     settings = next;
   }
   store->set_options(next->store);
+  queries->apply(next->queries);
+  gate->set_limits(gate_limits(*next));
   if (forwarder) forwarder->set_sync_each(syncs_each(*next));
   collectors->set_interval_ms(next->observe.interval_ms);
   probes->set_modules(next->observers.blackbox.modules);
@@ -616,12 +684,14 @@ void App::Rooms::run() {
 void App::Rooms::stop() {
   ready = false;
   stopping = true;
+  if (gate) gate->close();
   if (probes) probes->stop();  // whoever waits for one is told before the server ends
   if (server) server->stop();
   for (const auto& port : drop_in_servers) port->stop();
   if (rules) rules->stop();
   if (gpus) gpus->stop();
   if (discovery) discovery->stop();
+  if (targets_found) targets_found->stop();
   if (scrapes) scrapes->stop();
   if (collectors) collectors->stop();
   if (notifier) notifier->stop();
@@ -629,6 +699,7 @@ void App::Rooms::stop() {
   if (forwarder) forwarder->stop(kForwardGraceMs);
   drop_in_servers.clear();
   server.reset();
+  if (outbound) outbound->close();
   client.reset();
   waiting_pool.reset();
   probing_pool.reset();

@@ -111,14 +111,20 @@ base::Result<std::string> check_prometheus(base::Files& files, const std::string
                                            Finding& finding) {
   QD_ASSIGN(const auto parsed, observe::scrape::load_prometheus_file(file));
   QD_TRY(observe::scrape::Manager::prepare(parsed));
+  finding.remarks = parsed.warnings;
   std::size_t rule_files = 0;
   for (const auto& pattern : parsed.rule_files) {
     QD_ASSIGN(const auto names, matching_files(pattern));
     for (const auto& name : names) {
+      // Prometheus starts without it, and so does `quarterdeck run`.
+      if (!files.exists(name).value_or(true)) {
+        finding.remarks.push_back(fmt::format("{}: rule_files: there is no {}", file, name));
+        continue;
+      }
+      ++rule_files;
       if (const auto checked = check_rules(files, name, options, finding); !checked)
         return base::fail(checked.error().within(file + ": rule_files"));
     }
-    rule_files += names.size();
   }
   return fmt::format("{} jobs, {} rule files", parsed.scrape_configs.size(), rule_files);
 }

@@ -102,12 +102,16 @@ void declare(Settings& settings) {
   schema.check("observe.external_labels", [&settings] { return check_external_labels(settings.external_labels); });
   schema.text("observe.prometheus_file", settings.prometheus_file,
               "A configuration file of Prometheus: what it scrapes and its rules.");
+  schema.flag("observe.watch_files", settings.watch_files,
+              "Whether this file, the Prometheus file, what it names and rule files are read anew when they change, as "
+              "at a SIGHUP. One that is broken changes nothing and is told in the log.");
   observe::host::declare(schema, settings.host);
   observe::scrape::declare(schema, settings.scrape);
   declare(schema, settings.observers);
   serve::prometheus::declare(schema, settings.exporters);
   store::metrics::declare(schema, settings.store);
   query::promql::declare(schema, settings.query);
+  query::running::declare(schema, settings.queries);
   declare_rules(schema, settings.rules);
   act::notify::declare(schema, settings.notify);
   ship::remote_write::declare(schema, settings.forward);
@@ -147,6 +151,7 @@ base::Result<std::shared_ptr<Settings>> load_settings(const Invocation& invocati
   if (!settings->prometheus_file.empty()) {
     QD_ASSIGN(settings->prometheus, observe::scrape::load_prometheus_file(settings->prometheus_file));
     for (const auto& [name, value] : settings->prometheus.global.external_labels) labels.set(name, value);
+    for (const auto& warning : settings->prometheus.warnings) settings->warnings.push_back(warning);
     // The file's interval is for its rules as Prometheus has it, unless ours says otherwise.
     if (!settings->schema.is_set("judge.rules.evaluation_interval"))
       settings->rules.evaluation_interval_ms = settings->prometheus.global.evaluation_interval_ms;

@@ -18,6 +18,7 @@
 #include "observe/scrape/config.h"
 #include "observe/scrape/loop.h"
 #include "query/promql/options.h"
+#include "query/running/settings.h"
 #include "serve/auth.h"
 #include "serve/prometheus/drop_in.h"
 #include "ship/remote_write/settings.h"
@@ -39,6 +40,7 @@ struct Settings {
   std::string external_url;
   std::map<std::string, std::string> external_labels;
   std::string prometheus_file;
+  bool watch_files = true;
   serve::ServeSettings serve;
   observe::RunnerOptions observe;
   observe::host::HostOptions host;
@@ -47,6 +49,7 @@ struct Settings {
   serve::prometheus::ExporterSettings exporters;
   store::metrics::StoreOptions store;
   query::promql::QueryOptions query;
+  query::running::RunnerSettings queries;
   RuleSettings rules;
   act::notify::NotifySettings notify;
   ship::remote_write::ForwardSettings forward;

@@ -137,7 +137,8 @@ void GroupState::evaluate_rule(std::size_t i, TimestampMs now_ms) {
 
 Result<std::vector<GroupState::Output>> GroupState::run(std::size_t i, TimestampMs now_ms, RuleStatus& status) {
   const Rule& rule = group_.rules[i];
-  auto result = workplace_.query(rule.expr, as_of(now_ms));
+  auto result = workplace_.rule_query ? workplace_.rule_query(group_, rule.expr, as_of(now_ms))
+                                      : workplace_.query(rule.expr, as_of(now_ms));
   if (!result) return base::fail(result.error());
   status.warnings = std::move(result->warnings);
   query::promql::Vector found;
@@ -155,6 +156,10 @@ Result<std::vector<GroupState::Output>> GroupState::record(const Rule& rule, con
   std::vector<Output> outputs;
   std::unordered_set<LabelSet> seen;
   for (const auto& sample : found) {
+    if (sample.histogram != nullptr)
+      return base::fail(ErrorCode::kInvalid,
+                        "the rule gives native histograms, and rules record numbers: take histogram_count(), "
+                        "histogram_quantile() or the like of them");
     model::LabelBuilder builder(sample.labels);
     builder.set(model::kMetricName, rule.name);
     for (const auto& [name, value] : rule.labels) builder.set(name, value);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_set>
@@ -66,6 +67,9 @@ struct Workplace {
   // For rules that run beside others; null for one after the other.
   base::ThreadPool* pool = nullptr;
   std::shared_ptr<Permits> permits = nullptr;
+  // As `query`, for the expression of a rule of this group. Empty: `query` itself.
+  std::function<base::Result<query::promql::QueryResult>(const Group&, std::string_view, model::TimestampMs)>
+      rule_query = {};
 };
 
 class GroupState {
