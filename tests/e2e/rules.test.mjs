@@ -65,13 +65,19 @@ test("a real Alertmanager is told what fires and what is over", { skip: noPeer }
     "prometheus.yml",
     `global: {external_labels: {site: lab}}
 rule_files: ["${rules}"]
+alerting:
+  alert_relabel_configs: [{action: labeldrop, regex: queue}]
+  alertmanagers:
+    - file_sd_configs: [{files: [am.json]}]
+      relabel_configs: [{source_labels: [__address__], regex: "unwanted:.*", action: drop}]
 scrape_configs: [{job_name: q, scrape_interval: 1s, scrape_timeout: 1s, static_configs: [{targets: ["${target.address}"]}]}]
 `,
   );
+  writeConfig(dir, "am.json", JSON.stringify([{ targets: [new URL(url).host, "unwanted:1"] }]));
   const config = writeConfig(
     dir,
     "quarterdeck.yaml",
-    `act: {notify: {alertmanagers: [{url: "${url}"}, {url: "http://127.0.0.1:1"}]}}\n`,
+    'act: {notify: {alertmanagers: [{url: "http://127.0.0.1:1"}], resend_delay: 1s}}\n',
   );
   const quarterdeck = await start(t, {
     dataDir: path.join(dir, "data"),
@@ -83,7 +89,6 @@ scrape_configs: [{job_name: q, scrape_interval: 1s, scrape_timeout: 1s, static_c
     alertname: "QueueLong",
     instance: target.address,
     job: "q",
-    queue: "mail",
     severity: "page",
     site: "lab",
   });
@@ -94,6 +99,7 @@ scrape_configs: [{job_name: q, scrape_interval: 1s, scrape_timeout: 1s, static_c
     known.data.activeAlertmanagers.map((one) => one.url),
     ["http://127.0.0.1:1/api/v2/alerts", `${url}/api/v2/alerts`],
   );
+  assert.deepEqual(known.data.droppedAlertmanagers, [{ url: "http://unwanted:1/api/v2/alerts" }]);
   const metrics = (await quarterdeck.get("/metrics")).text;
   assert.match(
     metrics,
