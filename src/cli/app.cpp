@@ -10,7 +10,7 @@
 #include <random>
 #include <thread>
 
-#include "act/notify/alertmanagers.h"
+#include "act/notify/alertmanager_file.h"
 #include "act/notify/notifier.h"
 #include "base/build.h"
 #include "base/strings.h"
@@ -202,6 +202,7 @@ struct App::Rooms {
   std::vector<observe::Page> pages QD_GUARDED_BY(pages_mutex);  // that discovery found
   std::unique_ptr<act::notify::Notifier> notifier;
   std::unique_ptr<act::notify::Alertmanagers> alertmanagers;
+  std::unique_ptr<act::notify::AlertmanagerFile> alertmanager_file;
   std::unique_ptr<judge::rules::Manager> rules;
   std::unique_ptr<serve::Authenticator> authenticator;
   std::unique_ptr<serve::Router> router;
@@ -435,6 +436,15 @@ void App::Rooms::build_judges(const Settings& s) {
   };
   notifier = std::make_unique<act::notify::Notifier>(*loop, post, log, registry);
   alertmanagers = std::make_unique<act::notify::Alertmanagers>(*loop, log, registry);
+  alertmanager_file = std::make_unique<act::notify::AlertmanagerFile>(
+      observe::sd::Surroundings{
+          .scheduler = *loop,
+          .submit = [this](std::function<void()> task) { return waiting_pool->submit(std::move(task)); },
+          .fetch = outbound->as_fetch(),
+          .log = log,
+          .registry = registry,
+          .user_agent = fmt::format("Quarterdeck/{}", base::build_version())},
+      *alertmanagers);
   const base::CancelToken cancel;
   const auto run = [this, cancel](const query::running::Asker& asker, std::string_view text,
                                   model::TimestampMs time_ms) -> base::Result<query::promql::QueryResult> {
@@ -484,7 +494,7 @@ void App::Rooms::tell_alertmanagers(const Settings& s) {
                       client->fetch(std::move(request), taken(std::move(then)));
                     }});
   }
-  alertmanagers->set_alertmanagers(std::move(sets));
+  alertmanager_file->apply(s.prometheus.alerting, s.prometheus.global.format.name_scheme, std::move(sets));
 }
 
 base::Status App::Rooms::build_server(const Settings& s) {
@@ -515,6 +525,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
                             registry.counter("quarterdeck_store_damaged_parts_total", "")] { return parts.value(); },
       .retention = [this] { return retention_text(current()->store); },
       .alertmanagers = [this] { return alertmanagers->urls(); },
+      .dropped_alertmanagers = [this] { return alertmanager_file->dropped(); },
       .reload = [this](const serve::Principal& principal) { return reload(principal.to_string()); },
       .reload_succeeded = [this] { return reload_succeeded.load(); },
       .snapshot =
@@ -697,6 +708,7 @@ void App::Rooms::stop() {
   if (scrapes) scrapes->stop();
   if (collectors) collectors->stop();
   if (notifier) notifier->stop();
+  if (alertmanager_file) alertmanager_file->stop();
   if (alertmanagers) alertmanagers->stop();
   if (forwarder) forwarder->stop(kForwardGraceMs);
   drop_in_servers.clear();

@@ -169,7 +169,7 @@ Result<std::vector<GroupState::Output>> GroupState::record(const Rule& rule, con
                         fmt::format("the rule gives {} twice: vector contains metrics with the same labelset after "
                                     "applying rule labels",
                                     labels.to_string()));
-    outputs.push_back({std::move(labels), sample.value});
+    outputs.push_back({std::move(labels), sample.value, sample.histogram});
   }
   if (group_.limit != 0 && outputs.size() > group_.limit)
     return base::fail(ErrorCode::kLimit, fmt::format("exceeded limit of {} with {} series (`limit` of the group)",
@@ -294,6 +294,9 @@ base::Status GroupState::write(Series& written, const std::vector<Output>& outpu
     return {};
   };
   for (const auto& output : outputs) {
+    if (output.histogram)
+      return base::fail(ErrorCode::kInvalid, fmt::format("{} is a native histogram, which cannot be recorded yet",
+                                                         output.labels.to_string()));
     QD_TRY(append(output.labels, output.value));
     now_written.insert(output.labels);
   }

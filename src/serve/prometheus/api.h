@@ -34,9 +34,10 @@ struct Sources {
   std::function<query::promql::QueryOptions()> query_options;
   std::function<std::string()> config_yaml;  // in force, without secrets
   std::vector<std::pair<std::string, std::string>> flags;
-  std::function<std::uint64_t()> damaged_parts;             // of the store, found since the start
-  std::function<std::string()> retention;                   // "15d", "15d or 10GiB"
-  std::function<std::vector<std::string>()> alertmanagers;  // URLs that alerts are posted to
+  std::function<std::uint64_t()> damaged_parts;                     // of the store, found since the start
+  std::function<std::string()> retention;                           // "15d", "15d or 10GiB"
+  std::function<std::vector<std::string>()> alertmanagers;          // URLs that alerts are posted to
+  std::function<std::vector<std::string>()> dropped_alertmanagers;  // and those that relabelling dropped
   std::function<base::Status(const Principal&)> reload;
   std::function<bool()> reload_succeeded;
   std::function<base::Result<std::string>(bool skip_head)> snapshot;  // returns its name
