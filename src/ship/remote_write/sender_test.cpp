@@ -372,8 +372,8 @@ TEST_F(SenderTest, tells_families_once_a_minute_and_only_where_samples_get_throu
    public:
     void series(base::Result<model::LabelSet>) override { ADD_FAILURE(); }
     void sample(const model::Sample&) override {}
-    void native_histograms(std::size_t) override {}
-    void exemplars(std::size_t) override {}
+    void histogram(model::TimestampMs, base::Result<model::Histogram>) override {}
+    void exemplar(base::Result<model::LabelSet>, const model::Sample&) override {}
     void metadata(std::string_view family, model::MetricType, std::string_view help, std::string_view) override {
       text = fmt::format("{}: {}", family, help);
     }
