@@ -37,6 +37,7 @@
 #include "serve/ui/page.h"
 #include "ship/remote_write/forwarder.h"
 #include "ship/remote_write/post.h"
+#include "ship/remote_write/shipper.h"
 #include "store/state/database.h"
 
 namespace qd::cli {
@@ -138,6 +139,7 @@ struct App::Rooms {
   std::unique_ptr<base::ThreadPool> waiting_pool;  // for passes that wait for servers
   std::unique_ptr<base::ThreadPool> probing_pool;  // for probes of declared targets
   std::unique_ptr<connect::http::Client> client;
+  std::unique_ptr<ship::remote_write::Shipper> shipper;
   std::unique_ptr<ship::remote_write::Forwarder> forwarder;  // null where nothing is forwarded
   std::unique_ptr<observe::probe::Probes> probes;
   std::unique_ptr<observe::CollectorRunner> collectors;
@@ -157,14 +159,16 @@ struct App::Rooms {
   std::vector<std::unique_ptr<connect::http::Server>> drop_in_servers;
 
   std::atomic<bool> maintaining = false;
-  std::atomic<bool> maintaining_forwarder = false;
+  std::atomic<bool> maintaining_queues = false;
   base::Mutex end_mutex;
   base::CondVar end;
   bool ended QD_GUARDED_BY(end_mutex) = false;
 
  private:
   base::Status build_forwarder(const Settings& s);
-  store::metrics::Appendable& observed() { return forwarder ? forwarder->observed() : *store; }
+  base::Status build_shipper(const Settings& s);
+  store::metrics::Appendable& observed() { return forwarder ? forwarder->observed() : shipper->store(); }
+  store::metrics::Appendable& received() { return forwarder ? forwarder->received() : shipper->store(); }
   base::Status build_observers(const Settings& s);
   void build_gpus(const Settings& s);
   void build_judges(const Settings& s);
@@ -197,6 +201,7 @@ base::Status App::Rooms::start() {
   probing_pool =
       std::make_unique<base::ThreadPool>(kProbingThreadsMax, kProbingQueueMax, base::ThreadPool::Start::kAsNeeded);
   QD_ASSIGN(client, connect::http::Client::create(*loop, {}, registry));
+  QD_TRY(build_shipper(*s));
   QD_TRY(build_forwarder(*s));
   QD_TRY(build_observers(*s));
   build_judges(*s);
@@ -204,6 +209,7 @@ base::Status App::Rooms::start() {
 
   QD_TRY(observe::scrape::Manager::prepare(s->prometheus));
   QD_TRY(loop->start(cores()));
+  shipper->start();
   if (forwarder) forwarder->start();
   collectors->start();
   scrape(std::nullopt);
@@ -232,17 +238,32 @@ std::vector<std::string> App::Rooms::listening(const Settings& s) const {
   return urls;
 }
 
+base::Status App::Rooms::build_shipper(const Settings& s) {
+  shipper = std::make_unique<ship::remote_write::Shipper>(
+      ship::remote_write::Shipper::Surroundings{
+          .scheduler = *loop,
+          .submit = [this](std::function<void()> task) { return work_pool->submit(std::move(task)); },
+          .post = ship::remote_write::post_to(*client),
+          .files = files,
+          .families = [this] { return store->metadata(); },
+          .log = log,
+          .registry = registry},
+      *store, std::filesystem::path(s.data_dir) / "ship", std::random_device{}());
+  return shipper->apply(s.ship.remote_write, s.observe.external_labels, syncs_each(s));
+}
+
 base::Status App::Rooms::build_forwarder(const Settings& s) {
   if (!s.forward.enabled()) return {};
   const auto post = ship::remote_write::post_by(*client, [this] { return current()->forward; });
   const auto submit = [this](std::function<void()> task) { return work_pool->submit(std::move(task)); };
-  QD_ASSIGN(forwarder, ship::remote_write::Forwarder::open(
-                           {*loop, submit, post, files, *store, [this] { return store->metadata(); }, log, registry},
-                           std::filesystem::path(s.data_dir) / "forward",
-                           {.bytes_max = s.forward.queue_bytes, .sync_each = syncs_each(s)},
-                           {.host = s.forward.host.empty() ? observe::host_name() : s.forward.host,
-                            .external_labels = s.observe.external_labels},
-                           std::random_device{}()));
+  QD_ASSIGN(forwarder,
+            ship::remote_write::Forwarder::open(
+                {*loop, submit, post, files, shipper->store(), [this] { return store->metadata(); }, log, registry},
+                std::filesystem::path(s.data_dir) / "forward",
+                {.bytes_max = s.forward.queue_bytes, .sync_each = syncs_each(s)},
+                {.host = s.forward.host.empty() ? observe::host_name() : s.forward.host,
+                 .external_labels = s.observe.external_labels},
+                std::random_device{}()));
   log.info("forwarding", {{"url", ship::remote_write::shown_url(ship::remote_write::write_url(s.forward.url))}});
   return {};
 }
@@ -372,7 +393,7 @@ void App::Rooms::build_judges(const Settings& s) {
             options.cancel = cancel;
             return engine->instant(*store, expr, time_ms, options);
           },
-      .store = *store,
+      .store = shipper->store(),
       .clock = clock,
       .log = log,
       .registry = registry,
@@ -420,9 +441,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .started_ms = clock.wall_ms(),
   });
   serve::prometheus::add_routes(*router, *sources);
-  serve::prometheus::add_write_route(
-      *router, forwarder ? forwarder->received() : static_cast<store::metrics::Appendable&>(*store), *store, clock, log,
-      registry);
+  serve::prometheus::add_write_route(*router, received(), *store, clock, log, registry);
   inventory = std::make_unique<serve::platform::Inventory>(serve::platform::Inventory{
       .services =
           [this] {
@@ -473,12 +492,13 @@ void App::Rooms::maintain() {
       if (!queued) maintaining = false;
     }
     // Beside it: sealing and merging may take minutes, and what is queued is to be on the device within seconds.
-    if (forwarder && !maintaining_forwarder.exchange(true)) {
+    if (!maintaining_queues.exchange(true)) {
       const auto queued = work_pool->submit([this] {
-        forwarder->maintain();
-        maintaining_forwarder = false;
+        shipper->maintain();
+        if (forwarder) forwarder->maintain();
+        maintaining_queues = false;
       });
-      if (!queued) maintaining_forwarder = false;
+      if (!queued) maintaining_queues = false;
     }
     maintain();
   });
@@ -532,6 +552,8 @@ void App::Rooms::commit(const SettingsPtr& next) {
     settings = next;
   }
   store->set_options(next->store);
+  const auto shipping = shipper->apply(next->ship.remote_write, next->observe.external_labels, syncs_each(*next));
+  if (!shipping) log.error("destinations stay as they were", {{"error", shipping.error()}});
   if (forwarder) forwarder->set_sync_each(syncs_each(*next));
   collectors->set_interval_ms(next->observe.interval_ms);
   probes->set_modules(next->observers.blackbox.modules);
@@ -578,6 +600,7 @@ void App::Rooms::stop() {
   if (collectors) collectors->stop();
   if (notifier) notifier->stop();
   if (forwarder) forwarder->stop(kForwardGraceMs);
+  if (shipper) shipper->stop(kForwardGraceMs);
   drop_in_servers.clear();
   server.reset();
   client.reset();

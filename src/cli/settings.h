@@ -19,6 +19,7 @@
 #include "query/promql/options.h"
 #include "serve/auth.h"
 #include "serve/prometheus/drop_in.h"
+#include "ship/remote_write/destination.h"
 #include "ship/remote_write/settings.h"
 #include "store/metrics/store.h"
 
@@ -46,6 +47,7 @@ struct Settings {
   RuleSettings rules;
   act::notify::NotifySettings notify;
   ship::remote_write::ForwardSettings forward;
+  ship::remote_write::ShipSettings ship;
 
   // What the files named above hold.
   observe::scrape::PrometheusFile prometheus;

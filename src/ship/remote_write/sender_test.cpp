@@ -234,8 +234,8 @@ TEST_F(SenderTest, honours_retry_after) {
   answer(429, "30");
   EXPECT_GE(wait_for_post(40'000), 29'900);
   answer(503, "1000000000");
-  const auto waited = wait_for_post(Sender::kRetryAfterMsMax + 100);
-  EXPECT_GE(waited, Sender::kRetryAfterMsMax - 100) << "but no longer than that";
+  const auto waited = wait_for_post(kRetryAfterMsMax + 100);
+  EXPECT_GE(waited, kRetryAfterMsMax - 100) << "but no longer than that";
   answer(503, "Wed, 21 Oct 2015 07:28:00 GMT");
   EXPECT_GE(wait_for_post(Sender::kBackOffMsMax + 100), 0) << "a date counts as none";
 }
