@@ -33,6 +33,7 @@
 #include "serve/platform/about.h"
 #include "serve/platform/inventory.h"
 #include "serve/prometheus/api.h"
+#include "serve/prometheus/read_api.h"
 #include "serve/prometheus/write_api.h"
 #include "serve/ui/page.h"
 #include "ship/remote_write/forwarder.h"
@@ -442,6 +443,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
   });
   serve::prometheus::add_routes(*router, *sources);
   serve::prometheus::add_write_route(*router, received(), *store, clock, log, registry);
+  serve::prometheus::add_read_route(*router, *store, *query_pool, log, registry);
   inventory = std::make_unique<serve::platform::Inventory>(serve::platform::Inventory{
       .services =
           [this] {

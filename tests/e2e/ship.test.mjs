@@ -1,10 +1,13 @@
 // `ship.remote_write`: to a real Prometheus, a VictoriaMetrics and another Quarterdeck, one of them away for a while.
+// And the ways back: remote read by a real Prometheus.
 //
 // QD_E2E_LONG=1 lets the receiver be away for ten minutes instead of 12 seconds.
 import assert from "node:assert/strict";
+import http from "node:http";
 import path from "node:path";
 import test from "node:test";
 import {
+  atEnd,
   freePort,
   missing,
   request,
@@ -268,3 +271,126 @@ test("what cannot be a destination is refused at the start, with the cure", asyn
     assert.match(stderr, words);
   }
 });
+
+test("a real Prometheus that reads from us answers as we do", { skip: missing("prometheus") }, async (t) => {
+  const dir = scratch(t);
+  const quarterdeck = await start(t, {
+    dataDir: path.join(dir, "data"),
+    args: ["--set", "observe.interval=1s", ...quiet],
+  });
+  await until(() => quarterdeck.value("node_load1"), "a sample");
+  await sleep(8000);
+  for (const kind of ["streamed", "sampled"]) {
+    const port = await freePort();
+    // Only Prometheus before 2.13 asks for samples alone; what stands between may ask so too.
+    const url = kind === "streamed" ? quarterdeck.url : await askForSamples(t, quarterdeck.url);
+    await startPrometheus(
+      t,
+      scratch(t),
+      port,
+      `global: {scrape_interval: 1h}\nremote_read: [{url: "${url}/api/v1/read", read_recent: true}]\n`,
+    );
+    const time = Math.floor(Date.now() / 1000) - 1;
+    for (const query of [
+      '{job="node"}[5s]',
+      "node_cpu_seconds_total",
+      "sum by (mode) (rate(node_cpu_seconds_total[5s]))",
+      'count({__name__=~"node_.+"})',
+      'node_load1{job!~"x|y"} or node_load5',
+      "nothing_like_that",
+    ]) {
+      const ask = async (from) => {
+        const answer = await request(`${from}/api/v1/query?query=${encodeURIComponent(query)}&time=${time}`);
+        const { status, data, error } = JSON.parse(answer.text);
+        assert.equal(status, "success", `${query}: ${error}`);
+        return data.result
+          .map((series) => JSON.stringify([Object.entries(series.metric).sort(), series.value ?? series.values]))
+          .sort();
+      };
+      const ours = await ask(quarterdeck.url);
+      const theirs = await ask(`http://127.0.0.1:${port}`);
+      assert.equal(theirs.length, ours.length, `${kind}: ${query}`);
+      // Sums of floats may come in another order.
+      if (!query.startsWith("sum")) assert.deepEqual(theirs, ours, `${kind}: ${query}`);
+    }
+  }
+  assert.equal(await metric(quarterdeck, "quarterdeck_read_requests_failed_total"), 0);
+  assert.ok((await metric(quarterdeck, "quarterdeck_read_samples_total")) > 100);
+});
+
+/** Asks `url` for what it is asked for, and lets no stream be the answer. */
+async function askForSamples(t, url) {
+  const server = http.createServer(async (incoming, response) => {
+    const parts = [];
+    for await (const part of incoming) parts.push(part);
+    const body = withoutStreams(Buffer.concat(parts));
+    const answer = await request(`${url}/api/v1/read`, { method: "POST", body });
+    response.writeHead(answer.status, { "Content-Type": answer.headers["content-type"] }).end(answer.bytes);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  atEnd(t, () => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
+/** A Snappy block of literals alone, and back: enough for small requests. */
+function withoutStreams(block) {
+  const message = unsnappy(block);
+  // accepted_response_types (field 2, varint or packed) goes; what stands in queries does not begin so at this level.
+  const parts = [];
+  for (let at = 0; at < message.length; ) {
+    const begin = at;
+    const tag = message[at++];
+    let size = 0;
+    let shift = 0;
+    let byte;
+    do {
+      byte = message[at++];
+      size |= (byte & 0x7f) << shift;
+      shift += 7;
+    } while (byte & 0x80);
+    if ((tag & 7) === 2) at += size;
+    if (tag >> 3 !== 2) parts.push(message.subarray(begin, at));
+  }
+  const plain = Buffer.concat(parts);
+  assert.ok(plain.length < 0x10000);
+  const length = [];
+  for (let left = plain.length; ; left >>= 7) {
+    length.push((left & 0x7f) | (left > 0x7f ? 0x80 : 0));
+    if (left <= 0x7f) break;
+  }
+  const literal = plain.length - 1;
+  return Buffer.concat([Buffer.from([...length, 61 << 2, literal & 0xff, literal >> 8]), plain]);
+}
+
+function unsnappy(block) {
+  let at = 0;
+  while (block[at] & 0x80) at += 1;
+  at += 1;
+  const out = [];
+  while (at < block.length) {
+    const tag = block[at++];
+    let size = (tag >> 2) + 1;
+    if ((tag & 3) === 0) {
+      if (size > 60) {
+        const bytes = size - 60;
+        size = 1;
+        for (let i = 0; i < bytes; i += 1) size += block[at++] << (8 * i);
+      }
+      for (let i = 0; i < size; i += 1) out.push(block[at++]);
+      continue;
+    }
+    let offset;
+    if ((tag & 3) === 1) {
+      size = ((tag >> 2) & 7) + 4;
+      offset = ((tag >> 5) << 8) | block[at++];
+    } else {
+      offset = block[at] | (block[at + 1] << 8);
+      at += (tag & 3) === 2 ? 2 : 4;
+    }
+    for (let i = 0; i < size; i += 1) out.push(out[out.length - offset]);
+  }
+  return Buffer.from(out);
+}

@@ -15,6 +15,7 @@
 #include "base/bytes.h"
 #include "base/files.h"
 #include "base/temp_directory.h"
+#include "model/remote_write/read_request.h"
 #include "model/remote_write/snappy_block.h"
 #include "model/remote_write/write_request.h"
 #include "model/remote_write/write_request_v2.h"
@@ -243,6 +244,20 @@ void write_requests_v2(const fs::path& dir) {
   write(dir / "packed", 1, wire::pack(message));
 }
 
+void write_read_requests(const fs::path& dir) {
+  namespace wire = qd::model::remote_write;
+  using qd::model::Matcher;
+  wire::ReadRequest request;
+  request.queries.push_back(
+      {.from_ms = kStart,
+       .to_ms = kStart + 60'000,
+       .matchers = {Matcher::equal("__name__", "up"), *Matcher::create(Matcher::Kind::kRegex, "job", "a|b.*")}});
+  write(dir / "samples", 0, wire::write_read_request(request));
+  request.streamed = true;
+  write(dir / "streamed", 0, wire::write_read_request(request));
+  write(dir / "packed", 1, wire::pack(wire::write_read_request(request)));
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -257,6 +272,7 @@ int main(int count, char** arguments) {
     write_blocks(corpus / "codec");
     write_requests(corpus / "remote_write");
     write_requests_v2(corpus / "remote_write_v2");
+    write_read_requests(corpus / "read_request");
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;
