@@ -30,6 +30,8 @@
 #include "observe/registry_collector.h"
 #include "observe/scrape/manager.h"
 #include "query/promql/engine.h"
+#include "serve/influx/write_api.h"
+#include "serve/otlp/metrics_api.h"
 #include "serve/platform/about.h"
 #include "serve/platform/inventory.h"
 #include "serve/prometheus/api.h"
@@ -443,6 +445,8 @@ base::Status App::Rooms::build_server(const Settings& s) {
   });
   serve::prometheus::add_routes(*router, *sources);
   serve::prometheus::add_write_route(*router, received(), *store, clock, log, registry);
+  serve::otlp::add_metrics_routes(*router, received(), clock, log, registry, [this] { return current()->otlp; });
+  serve::influx::add_routes(*router, received(), clock, log, registry);
   serve::prometheus::add_read_route(*router, *store, *query_pool, log, registry);
   inventory = std::make_unique<serve::platform::Inventory>(serve::platform::Inventory{
       .services =

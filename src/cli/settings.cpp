@@ -96,6 +96,7 @@ void declare(Settings& settings) {
   act::notify::declare(schema, settings.notify);
   ship::remote_write::declare(schema, settings.forward);
   ship::remote_write::declare(schema, settings.ship);
+  serve::otlp::declare(schema, settings.otlp);
 }
 
 base::Result<std::vector<std::string>> matching_files(const std::string& pattern) {

@@ -18,6 +18,7 @@
 #include "observe/scrape/loop.h"
 #include "query/promql/options.h"
 #include "serve/auth.h"
+#include "serve/otlp/metrics_api.h"
 #include "serve/prometheus/drop_in.h"
 #include "ship/remote_write/destination.h"
 #include "ship/remote_write/settings.h"
@@ -48,6 +49,7 @@ struct Settings {
   act::notify::NotifySettings notify;
   ship::remote_write::ForwardSettings forward;
   ship::remote_write::ShipSettings ship;
+  serve::otlp::OtlpSettings otlp;
 
   // What the files named above hold.
   observe::scrape::PrometheusFile prometheus;
