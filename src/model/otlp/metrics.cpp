@@ -50,14 +50,16 @@ void read_any(pbf_reader reader, int depth, AnyText& text) {
         break;
       case bytes_field(5): {
         text.open('[');
-        for (pbf_reader list = reader.get_message(); depth < kValueDepthMax && list.next(1);)
+        for (pbf_reader list = reader.get_message();
+             depth < kValueDepthMax && list.next(1, pbf_wire_type::length_delimited);)
           read_any(list.get_message(), depth + 1, text);
         text.close(']');
         break;
       }
       case bytes_field(6): {
         text.open('{');
-        for (pbf_reader list = reader.get_message(); depth < kValueDepthMax && list.next(1);) {
+        for (pbf_reader list = reader.get_message();
+             depth < kValueDepthMax && list.next(1, pbf_wire_type::length_delimited);) {
           std::string key;
           pbf_reader value;
           for (pbf_reader pair = list.get_message(); pair.next();) {
@@ -356,7 +358,7 @@ void read_resource(const pbf_reader& message, MetricsSink& sink) {
       reader.skip();
       continue;
     }
-    for (pbf_reader resource = reader.get_message(); resource.next(1);)
+    for (pbf_reader resource = reader.get_message(); resource.next(1, pbf_wire_type::length_delimited);)
       read_attribute(resource.get_message(), attributes);
   }
   sink.resource(attributes);
@@ -366,7 +368,8 @@ void read_resource(const pbf_reader& message, MetricsSink& sink) {
       continue;
     }
     // ScopeMetrics { InstrumentationScope scope = 1; repeated Metric metrics = 2; }
-    for (pbf_reader scope = reader.get_message(); scope.next(2);) sink.metric(read_metric(scope.get_message()));
+    for (pbf_reader scope = reader.get_message(); scope.next(2, pbf_wire_type::length_delimited);)
+      sink.metric(read_metric(scope.get_message()));
   }
   sink.resource_ends();
 }

@@ -282,7 +282,8 @@ base::Status read_encoded(std::string_view message, EncodedSink& sink) {
 base::Result<LabelSet> decode_labels(std::string_view encoded_labels) {
   std::vector<Label> labels;
   QD_TRY(caught([&]() -> base::Status {
-    for (pbf_reader reader(encoded_labels.data(), encoded_labels.size()); reader.next(1);)
+    for (pbf_reader reader(encoded_labels.data(), encoded_labels.size());
+         reader.next(1, pbf_wire_type::length_delimited);)
       labels.push_back(read_label(reader.get_message()));
     return {};
   }));
@@ -306,7 +307,7 @@ base::Result<DecodedExemplar> decode_exemplar(std::string_view field) {
   } take;
   QD_TRY(caught([&]() -> base::Status {
     pbf_reader reader(field.data(), field.size());
-    if (reader.next(3)) read_exemplar(reader.get_message(), take);
+    if (reader.next(3, pbf_wire_type::length_delimited)) read_exemplar(reader.get_message(), take);
     return {};
   }));
   QD_ASSIGN(LabelSet labels, std::move(take.labels_));
@@ -317,7 +318,7 @@ base::Result<TimedHistogram> decode_histogram(std::string_view field) {
   std::string_view message;
   QD_TRY(caught([&]() -> base::Status {
     pbf_reader reader(field.data(), field.size());
-    if (!reader.next(4)) return base::fail(ErrorCode::kInvalid, "it is no histogram");
+    if (!reader.next(4, pbf_wire_type::length_delimited)) return base::fail(ErrorCode::kInvalid, "it is no histogram");
     message = text_of(reader);
     return {};
   }));
