@@ -39,14 +39,18 @@
 #include "query/running/active_queries.h"
 #include "query/running/gate.h"
 #include "query/running/runner.h"
+#include "serve/influx/write_api.h"
+#include "serve/otlp/metrics_api.h"
 #include "serve/platform/about.h"
 #include "serve/platform/cardinality.h"
 #include "serve/platform/inventory.h"
 #include "serve/prometheus/api.h"
+#include "serve/prometheus/read_api.h"
 #include "serve/prometheus/write_api.h"
 #include "serve/ui/page.h"
 #include "ship/remote_write/forwarder.h"
 #include "ship/remote_write/post.h"
+#include "ship/remote_write/shipper.h"
 #include "store/state/database.h"
 
 namespace qd::cli {
@@ -190,7 +194,8 @@ struct App::Rooms {
   std::unique_ptr<base::ThreadPool> probing_pool;  // for probes of declared targets
   std::unique_ptr<connect::http::Client> client;
   std::unique_ptr<connect::http::ConfiguredClient> outbound;  // by `client`, as Prometheus's files say
-  std::unique_ptr<ship::remote_write::Forwarder> forwarder;   // null where nothing is forwarded
+  std::unique_ptr<ship::remote_write::Shipper> shipper;
+  std::unique_ptr<ship::remote_write::Forwarder> forwarder;  // null where nothing is forwarded
   std::unique_ptr<observe::probe::Probes> probes;
   std::unique_ptr<observe::CollectorRunner> collectors;
   std::unique_ptr<observe::scrape::Manager> scrapes;
@@ -213,14 +218,16 @@ struct App::Rooms {
 
   FileWatch file_watch;
   std::atomic<bool> maintaining = false;
-  std::atomic<bool> maintaining_forwarder = false;
+  std::atomic<bool> maintaining_queues = false;
   base::Mutex end_mutex;
   base::CondVar end;
   bool ended QD_GUARDED_BY(end_mutex) = false;
 
  private:
   base::Status build_forwarder(const Settings& s);
-  store::metrics::Appendable& observed() { return forwarder ? forwarder->observed() : *store; }
+  base::Status build_shipper(const Settings& s);
+  store::metrics::Appendable& observed() { return forwarder ? forwarder->observed() : shipper->store(); }
+  store::metrics::Appendable& received() { return forwarder ? forwarder->received() : shipper->store(); }
   base::Status build_observers(const Settings& s);
   void build_gpus(const Settings& s);
   void build_judges(const Settings& s);
@@ -261,6 +268,7 @@ base::Status App::Rooms::start() {
       std::make_unique<base::ThreadPool>(kProbingThreadsMax, kProbingQueueMax, base::ThreadPool::Start::kAsNeeded);
   QD_ASSIGN(client, connect::http::Client::create(*loop, {}, registry));
   outbound = std::make_unique<connect::http::ConfiguredClient>(*client, clock);
+  QD_TRY(build_shipper(*s));
   QD_TRY(build_forwarder(*s));
   QD_TRY(build_observers(*s));
   build_judges(*s);
@@ -268,6 +276,7 @@ base::Status App::Rooms::start() {
 
   QD_TRY(observe::scrape::Manager::prepare(s->prometheus));
   QD_TRY(loop->start(cores()));
+  shipper->start();
   if (forwarder) forwarder->start();
   collectors->start();
   scrape(std::nullopt);
@@ -298,17 +307,32 @@ std::vector<std::string> App::Rooms::listening(const Settings& s) const {
   return urls;
 }
 
+base::Status App::Rooms::build_shipper(const Settings& s) {
+  shipper = std::make_unique<ship::remote_write::Shipper>(
+      ship::remote_write::Shipper::Surroundings{
+          .scheduler = *loop,
+          .submit = [this](std::function<void()> task) { return work_pool->submit(std::move(task)); },
+          .post = ship::remote_write::post_to(*client),
+          .files = files,
+          .families = [this] { return store->metadata(); },
+          .log = log,
+          .registry = registry},
+      *store, std::filesystem::path(s.data_dir) / "ship", std::random_device{}());
+  return shipper->apply(s.ship.remote_write, s.observe.external_labels, syncs_each(s));
+}
+
 base::Status App::Rooms::build_forwarder(const Settings& s) {
   if (!s.forward.enabled()) return {};
   const auto post = ship::remote_write::post_by(*client, [this] { return current()->forward; });
   const auto submit = [this](std::function<void()> task) { return work_pool->submit(std::move(task)); };
-  QD_ASSIGN(forwarder, ship::remote_write::Forwarder::open(
-                           {*loop, submit, post, files, *store, [this] { return store->metadata(); }, log, registry},
-                           std::filesystem::path(s.data_dir) / "forward",
-                           {.bytes_max = s.forward.queue_bytes, .sync_each = syncs_each(s)},
-                           {.host = s.forward.host.empty() ? observe::host_name() : s.forward.host,
-                            .external_labels = s.observe.external_labels},
-                           std::random_device{}()));
+  QD_ASSIGN(forwarder,
+            ship::remote_write::Forwarder::open(
+                {*loop, submit, post, files, shipper->store(), [this] { return store->metadata(); }, log, registry},
+                std::filesystem::path(s.data_dir) / "forward",
+                {.bytes_max = s.forward.queue_bytes, .sync_each = syncs_each(s)},
+                {.host = s.forward.host.empty() ? observe::host_name() : s.forward.host,
+                 .external_labels = s.observe.external_labels},
+                std::random_device{}()));
   log.info("forwarding", {{"url", ship::remote_write::shown_url(ship::remote_write::write_url(s.forward.url))}});
   return {};
 }
@@ -456,7 +480,7 @@ void App::Rooms::build_judges(const Settings& s) {
   };
   judge::rules::Workplace workplace{
       .query = [run](std::string_view expr, model::TimestampMs time_ms) { return run(rules_asker(), expr, time_ms); },
-      .store = *store,
+      .store = shipper->store(),
       .clock = clock,
       .log = log,
       .registry = registry,
@@ -539,9 +563,10 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .started_ms = clock.wall_ms(),
   });
   serve::prometheus::add_routes(*router, *sources);
-  serve::prometheus::add_write_route(
-      *router, forwarder ? forwarder->received() : static_cast<store::metrics::Appendable&>(*store), clock, log,
-      registry);
+  serve::prometheus::add_write_route(*router, received(), clock, log, registry);
+  serve::otlp::add_metrics_routes(*router, received(), clock, log, registry, [this] { return current()->otlp; });
+  serve::influx::add_routes(*router, received(), clock, log, registry);
+  serve::prometheus::add_read_route(*router, *store, *query_pool, log, registry);
   inventory = std::make_unique<serve::platform::Inventory>(serve::platform::Inventory{
       .services =
           [this] {
@@ -596,12 +621,13 @@ void App::Rooms::maintain() {
       if (!queued) maintaining = false;
     }
     // Beside it: sealing and merging may take minutes, and what is queued is to be on the device within seconds.
-    if (forwarder && !maintaining_forwarder.exchange(true)) {
+    if (!maintaining_queues.exchange(true)) {
       const auto queued = work_pool->submit([this] {
-        forwarder->maintain();
-        maintaining_forwarder = false;
+        shipper->maintain();
+        if (forwarder) forwarder->maintain();
+        maintaining_queues = false;
       });
-      if (!queued) maintaining_forwarder = false;
+      if (!queued) maintaining_queues = false;
     }
     maintain();
   });
@@ -660,6 +686,8 @@ void App::Rooms::commit(const SettingsPtr& next) {
   store->set_options(next->store);
   queries->apply(next->queries);
   gate->set_limits(gate_limits(*next));
+  const auto shipping = shipper->apply(next->ship.remote_write, next->observe.external_labels, syncs_each(*next));
+  if (!shipping) log.error("destinations stay as they were", {{"error", shipping.error()}});
   if (forwarder) forwarder->set_sync_each(syncs_each(*next));
   collectors->set_interval_ms(next->observe.interval_ms);
   probes->set_modules(next->observers.blackbox.modules);
@@ -711,6 +739,7 @@ void App::Rooms::stop() {
   if (alertmanager_file) alertmanager_file->stop();
   if (alertmanagers) alertmanagers->stop();
   if (forwarder) forwarder->stop(kForwardGraceMs);
+  if (shipper) shipper->stop(kForwardGraceMs);
   drop_in_servers.clear();
   server.reset();
   if (outbound) outbound->close();

@@ -115,6 +115,8 @@ void declare(Settings& settings) {
   declare_rules(schema, settings.rules);
   act::notify::declare(schema, settings.notify);
   ship::remote_write::declare(schema, settings.forward);
+  ship::remote_write::declare(schema, settings.ship);
+  serve::otlp::declare(schema, settings.otlp);
 }
 
 base::Result<std::vector<std::string>> matching_files(const std::string& pattern) {
@@ -145,6 +147,11 @@ base::Result<std::shared_ptr<Settings>> load_settings(const Invocation& invocati
   }
   QD_TRY(settings->schema.load(sources));
   QD_TRY(serve::check_exposure(settings->serve));
+  const auto& forward = settings->forward;
+  QD_TRY(ship::remote_write::check_files({forward.ca_file, forward.cert_file, forward.key_file}, "forward.tls", files));
+  for (const auto& one : settings->ship.remote_write)
+    QD_TRY(ship::remote_write::check_files({one.tls.ca_file, one.tls.cert_file, one.tls.key_file},
+                                           fmt::format("ship.remote_write {}: tls_config", one.name), files));
   if (settings->exporters.ports != "off")
     QD_TRY(serve::check_reach(settings->serve, "exporters.bind", settings->exporters.bind + ":9100"));
   model::LabelBuilder labels;

@@ -20,7 +20,9 @@
 #include "query/promql/options.h"
 #include "query/running/settings.h"
 #include "serve/auth.h"
+#include "serve/otlp/metrics_api.h"
 #include "serve/prometheus/drop_in.h"
+#include "ship/remote_write/destination.h"
 #include "ship/remote_write/settings.h"
 #include "store/metrics/store.h"
 
@@ -53,6 +55,8 @@ struct Settings {
   RuleSettings rules;
   act::notify::NotifySettings notify;
   ship::remote_write::ForwardSettings forward;
+  ship::remote_write::ShipSettings ship;
+  serve::otlp::OtlpSettings otlp;
 
   // What the files named above hold.
   observe::scrape::PrometheusFile prometheus;

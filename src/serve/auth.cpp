@@ -280,6 +280,8 @@ base::Result<Principal> Authenticator::identify(const Request& request) const {
     std::string user;
     if (const auto bearer = credentials(*header, "Bearer")) {
       secret = *bearer;
+    } else if (const auto token = credentials(*header, "Token")) {  // of InfluxDB 2's clients
+      secret = *token;
     } else if (const auto basic = credentials(*header, "Basic")) {
       const auto decoded = base64_decode(*basic);
       const auto colon = decoded ? decoded->find(':') : std::string::npos;
@@ -291,7 +293,7 @@ base::Result<Principal> Authenticator::identify(const Request& request) const {
         if (same_secret(user, known.name) && same_secret(secret, known.password))
           return Principal{Principal::Kind::kUser, known.name};
     } else {
-      return base::fail(ErrorCode::kPermission, "the Authorization header must be Bearer or Basic");
+      return base::fail(ErrorCode::kPermission, "the Authorization header must be Bearer, Token or Basic");
     }
     // A token is taken as a bearer, and as the password of any user for clients that know only that.
     QD_ASSIGN(const auto token, tokens_.find(secret));

@@ -5,10 +5,12 @@
 #include <bit>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/assert.h"
 #include "input.h"
+#include "model/remote_write/histogram_wire.h"
 #include "model/remote_write/snappy_block.h"
 #include "model/remote_write/write_request.h"
 
@@ -39,20 +41,36 @@ class Collect final : public wire::WriteSink {
     if (!good_) return;
     QD_ASSERT(!labels->name().empty());
     QD_ASSERT(LabelSet::from_bytes(labels->bytes()).has_value());
-    seen_.series.push_back({*labels, {}});
+    labels_ = *labels;
+    added_ = false;
   }
   void sample(const Sample& sample) override {
     QD_ASSERT(in_series_);
-    if (good_) seen_.series.back().samples.emplace_back(sample.time_ms, std::bit_cast<std::uint64_t>(sample.value));
+    if (!good_) return;
+    // One without samples is not written again.
+    if (!std::exchange(added_, true)) seen_.series.push_back({labels_, {}});
+    seen_.series.back().samples.emplace_back(sample.time_ms, std::bit_cast<std::uint64_t>(sample.value));
   }
-  void native_histograms(std::size_t count) override { QD_ASSERT(count > 0); }
-  void exemplars(std::size_t count) override { QD_ASSERT(count > 0); }
+  void histogram(TimestampMs time_ms, qd::base::Result<Histogram> histogram) override {
+    QD_ASSERT(in_series_);
+    if (!histogram) return;
+    // What is valid goes out and comes back as it is.
+    QD_ASSERT(validate(*histogram).has_value());
+    std::string message;
+    wire::append_histogram(message, time_ms, *histogram);
+    const auto again = wire::read_histogram(message);
+    QD_ASSERT(again.has_value() && again->time_ms == time_ms);
+    QD_ASSERT(again->histogram.has_value() && *again->histogram == *histogram);
+  }
+  void exemplar(qd::base::Result<LabelSet>, const Sample&) override { QD_ASSERT(in_series_); }
   void metadata(std::string_view family, MetricType type, std::string_view help, std::string_view unit) override {
     seen_.families.emplace_back(family, Metadata{type, std::string(help), std::string(unit)});
   }
 
  private:
   Seen& seen_;
+  LabelSet labels_;
+  bool added_ = false;
   bool good_ = false;
   bool in_series_ = false;
 };

@@ -15,8 +15,10 @@
 #include "base/bytes.h"
 #include "base/files.h"
 #include "base/temp_directory.h"
+#include "model/remote_write/read_request.h"
 #include "model/remote_write/snappy_block.h"
 #include "model/remote_write/write_request.h"
+#include "model/remote_write/write_request_v2.h"
 #include "store/metrics/chunk.h"
 #include "store/metrics/codec.h"
 #include "store/metrics/segment_writer.h"
@@ -203,6 +205,28 @@ void write_blocks(const fs::path& dir) {
   write(dir / "encode-decimals", 4, "abcdefghijklmnopqrst");
 }
 
+qd::model::Histogram some_histogram() {
+  return {.schema = 3,
+          .is_integer = true,
+          .zero_threshold = 0.001,
+          .zero_count = 1,
+          .count = 8,
+          .sum = 18.4,
+          .positive_spans = {{0, 2}, {1, 1}},
+          .negative_spans = {{-3, 1}},
+          .positive = {1, 3, 1},
+          .negative = {2}};
+}
+
+std::string histogram_fields() {
+  namespace wire = qd::model::remote_write;
+  qd::model::Histogram fractions = some_histogram();
+  fractions.is_integer = false;
+  fractions.count = 8.5;
+  return wire::histogram_field(kStart, some_histogram()) + wire::histogram_field(kStart + 1, fractions) +
+         wire::exemplar_field(LabelSet{{"trace_id", "abc"}}, {kStart, 1});
+}
+
 // An even first byte: the message as it is; odd: packed.
 void write_requests(const fs::path& dir) {
   namespace wire = qd::model::remote_write;
@@ -223,6 +247,38 @@ void write_requests(const fs::path& dir) {
   write(dir / "histogram", 0, std::string("\x0a") + static_cast<char>(inside.size()) + inside);
   write(dir / "repeated-label", 0,
         std::string("\x0a") + static_cast<char>(2 * up.size() + sample.size()) + up + up + sample);
+  std::string histograms;
+  wire::append_series(histograms, up, {}, histogram_fields());
+  write(dir / "histograms", 0, histograms);
+}
+
+void write_requests_v2(const fs::path& dir) {
+  namespace wire = qd::model::remote_write;
+  const qd::model::Metadata words{qd::model::MetricType::kCounter, "What x is.", "seconds"};
+  wire::WriteRequestV2 request;
+  request.series(LabelSet{{"__name__", "x_total"}, {"job", "api"}}, &words);
+  request.sample({kStart, 1});
+  request.sample({kStart + 15'000, qd::model::stale_nan()});
+  request.exemplar(LabelSet{{"trace_id", "abc"}}, {kStart, 1});
+  request.series(LabelSet{{"__name__", "h"}, {"z", "ä"}}, nullptr);
+  request.histogram(kStart, some_histogram());
+  const std::string message = request.finish();
+  write(dir / "whole", 0, message);
+  write(dir / "packed", 1, wire::pack(message));
+}
+
+void write_read_requests(const fs::path& dir) {
+  namespace wire = qd::model::remote_write;
+  using qd::model::Matcher;
+  wire::ReadRequest request;
+  request.queries.push_back(
+      {.from_ms = kStart,
+       .to_ms = kStart + 60'000,
+       .matchers = {Matcher::equal("__name__", "up"), *Matcher::create(Matcher::Kind::kRegex, "job", "a|b.*")}});
+  write(dir / "samples", 0, wire::write_read_request(request));
+  request.streamed = true;
+  write(dir / "streamed", 0, wire::write_read_request(request));
+  write(dir / "packed", 1, wire::pack(wire::write_read_request(request)));
 }
 
 }  // namespace
@@ -239,6 +295,8 @@ int main(int count, char** arguments) {
     write_segments(corpus / "segment");
     write_blocks(corpus / "codec");
     write_requests(corpus / "remote_write");
+    write_requests_v2(corpus / "remote_write_v2");
+    write_read_requests(corpus / "read_request");
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

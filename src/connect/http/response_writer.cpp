@@ -97,7 +97,9 @@ ResponseWriter::ResponseWriter(Response response, const ResponseTerms& terms)
     if (varies_) buffer_.append("Vary: Accept-Encoding\r\n");
   }
   for (const auto& header : response.headers) {
-    if (comes_by_itself(header.name) || header.name.empty()) continue;
+    // A handler may have packed a body itself, in a coding of its protocol.
+    const bool packed = encoding_.empty() && equal_ignoring_case(header.name, "Content-Encoding");
+    if ((comes_by_itself(header.name) && !packed) || header.name.empty()) continue;
     if (!fits_in_header(header.name) || !fits_in_header(header.value)) continue;
     fmt::format_to(out, "{}: {}\r\n", header.name, header.value);
   }

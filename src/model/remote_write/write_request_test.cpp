@@ -23,8 +23,14 @@ class Told final : public WriteSink {
     lines.push_back(std::to_string(sample.time_ms) + "=" + std::to_string(std::bit_cast<std::uint64_t>(sample.value)));
     values.push_back(sample.value);
   }
-  void native_histograms(std::size_t count) override { histograms += count; }
-  void exemplars(std::size_t count) override { exemplar_count += count; }
+  void histogram(TimestampMs time_ms, base::Result<Histogram> histogram) override {
+    times.push_back(time_ms);
+    histograms.push_back(std::move(histogram));
+  }
+  void exemplar(base::Result<LabelSet> labels, const Sample& sample) override {
+    exemplars.push_back((labels ? labels->to_string() : "bad: " + labels.error().message()) + " " +
+                        std::to_string(sample.value) + "@" + std::to_string(sample.time_ms));
+  }
   void metadata(std::string_view family, MetricType type, std::string_view help, std::string_view unit) override {
     lines.push_back(std::string(family) + " " + std::string(to_string(type)) + " " + std::string(help) + " " +
                     std::string(unit));
@@ -32,8 +38,9 @@ class Told final : public WriteSink {
 
   std::vector<std::string> lines;
   std::vector<double> values;
-  std::size_t histograms = 0;
-  std::size_t exemplar_count = 0;
+  std::vector<TimestampMs> times;
+  std::vector<base::Result<Histogram>> histograms;
+  std::vector<std::string> exemplars;
 };
 
 std::string field(char tag, const std::string& bytes) {
@@ -118,13 +125,74 @@ TEST(WriteRequest, an_empty_value_is_no_label) {
   EXPECT_EQ(lines_of(field(1, label("__name__", "m") + label("a", "") + kSample))[0], "m");
 }
 
-TEST(WriteRequest, counts_histograms_and_exemplars_and_makes_no_series_of_them) {
+Histogram some_histogram(bool integers) {
+  return {.schema = 3,
+          .reset = CounterReset::kGauge,
+          .is_integer = integers,
+          .zero_threshold = 1e-128,
+          .zero_count = integers ? 2.0 : 2.5,
+          .count = integers ? 11.0 : 12.0,
+          .sum = 18.4,
+          .positive_spans = {{0, 2}, {1, 2}},
+          .negative_spans = {{-3, 1}},
+          .positive = {1, 3, 2, 1},
+          .negative = {2}};
+}
+
+TEST(WriteRequest, histograms_and_exemplars_come_back_as_they_went) {
+  const LabelSet labels{{"__name__", "m"}, {"job", "x"}};
+  const Histogram custom{.schema = kCustomBounds,
+                         .is_integer = true,
+                         .count = 3,
+                         .sum = 4,
+                         .positive_spans = {{0, 2}},
+                         .positive = {1, 2},
+                         .custom_bounds = {0.5, 10}};
+  std::string message;
+  append_series(message, encode_labels(labels), {},
+                exemplar_field(LabelSet{{"trace_id", "abc"}}, {7, 0.5}) + histogram_field(5, some_histogram(true)) +
+                    histogram_field(6, some_histogram(false)) + histogram_field(8, custom));
   Told told;
-  ASSERT_TRUE(
-      read_write_request(field(1, label("__name__", "m") + field(3, "") + field(4, "\x01\x02") + field(4, "")), told));
-  EXPECT_EQ(told.lines, std::vector<std::string>{});
-  EXPECT_EQ(told.histograms, 2U);
-  EXPECT_EQ(told.exemplar_count, 1U);
+  ASSERT_TRUE(read_write_request(message, told));
+  EXPECT_EQ(told.lines, std::vector<std::string>{labels.to_string()});
+  EXPECT_EQ(told.times, (std::vector<TimestampMs>{5, 6, 8}));
+  ASSERT_EQ(told.histograms.size(), 3U);
+  EXPECT_EQ(told.histograms[0].value(), some_histogram(true));
+  EXPECT_EQ(told.histograms[0]->reset, CounterReset::kGauge);
+  EXPECT_EQ(told.histograms[1].value(), some_histogram(false));
+  EXPECT_EQ(told.histograms[2].value(), custom);
+  EXPECT_EQ(told.exemplars, std::vector<std::string>{"{trace_id=\"abc\"} 0.500000@7"});
+}
+
+TEST(WriteRequest, a_histogram_that_cannot_be_is_refused_alone_and_a_stale_one_ends_the_series) {
+  Histogram broken = some_histogram(true);
+  broken.positive.pop_back();
+  Histogram stale;
+  stale.sum = stale_nan();
+  std::string message;
+  append_series(message, encode_labels(LabelSet{{"__name__", "m"}}), {},
+                histogram_field(5, broken) + histogram_field(6, some_histogram(true)) + histogram_field(9, stale));
+  Told told;
+  ASSERT_TRUE(read_write_request(message, told));
+  ASSERT_EQ(told.histograms.size(), 2U);
+  EXPECT_FALSE(told.histograms[0]);
+  EXPECT_TRUE(told.histograms[1]);
+  ASSERT_EQ(told.values.size(), 1U);
+  EXPECT_TRUE(is_stale_nan(told.values[0]));
+}
+
+TEST(WriteRequest, hostile_spans_and_counts_are_refused) {
+  const auto refused = [](const std::string& histogram) {
+    Told told;
+    const auto read = read_write_request(field(1, label("__name__", "m") + field(4, histogram)), told);
+    return !read || (told.histograms.size() == 1 && !told.histograms[0]);
+  };
+  const std::string span_of_4g("\x10\xff\xff\xff\xff\x0f", 6);
+  EXPECT_TRUE(refused(field(11, span_of_4g))) << "a span of four billion buckets that are not there";
+  EXPECT_TRUE(refused(std::string("\x20\xac\x01"))) << "schema 86";
+  EXPECT_TRUE(refused(field(12, std::string("\x01")) + field(11, std::string("\x10\x01")))) << "a negative count";
+  EXPECT_TRUE(refused(field(12, std::string(kHistogramBucketsMax + 10, '\x00')))) << "too many buckets";
+  EXPECT_TRUE(refused("\x01\x02")) << "no message at all";
 }
 
 TEST(WriteRequest, passes_over_fields_that_it_does_not_know_and_wrong_types_of_those_it_does) {

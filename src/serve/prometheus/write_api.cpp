@@ -14,6 +14,8 @@
 #include "base/strings.h"
 #include "model/remote_write/snappy_block.h"
 #include "model/remote_write/write_request.h"
+#include "model/remote_write/write_request_v2.h"
+#include "serve/prometheus/write_form.h"
 
 namespace qd::serve::prometheus {
 
@@ -42,10 +44,12 @@ enum Reason : std::uint8_t {
   kBadSeries,
   kSeriesLimit,
   kHistogram,
+  kBadHistogram,
   kReasons,
 };
-constexpr std::array<std::string_view, kReasons> kReasonLabels = {
-    "out_of_order", "duplicate", "too_old", "too_far_ahead", "bad_series", "series_limit", "native_histogram"};
+constexpr std::array<std::string_view, kReasons> kReasonLabels = {"out_of_order",     "duplicate",    "too_old",
+                                                                  "too_far_ahead",    "bad_series",   "series_limit",
+                                                                  "native_histogram", "bad_histogram"};
 constexpr std::array<std::string_view, kReasons> kReasonWords = {
     "out of order: there is a newer sample of the series",
     "duplicate: there is another value at that time",
@@ -54,6 +58,7 @@ constexpr std::array<std::string_view, kReasons> kReasonWords = {
     "bad series",
     "past the limit of series",
     "native histogram: they are not stored in this release",
+    "no histogram by the specification",
 };
 
 struct Counters {
@@ -85,7 +90,8 @@ struct Counters {
 struct Outcome {
   std::size_t stored = 0;
   std::size_t repeated = 0;
-  std::size_t exemplars = 0;
+  std::size_t histograms = 0;  // that are stored
+  std::size_t exemplars = 0;   // that are passed over
   std::array<std::size_t, kReasons> refused{};
   std::string first;  // of what was refused
 
@@ -143,10 +149,12 @@ class Intake final : public model::remote_write::WriteSink {
     }
   }
 
-  void native_histograms(std::size_t count) override {
-    outcome_.refuse(kHistogram, count, fmt::format("{} of a series", count));
+  void histogram(model::TimestampMs time_ms, base::Result<model::Histogram> histogram) override {
+    if (!ref_) return refuse_sample();
+    if (!histogram) return outcome_.refuse(kBadHistogram, 1, histogram.error().message());
+    outcome_.refuse(kHistogram, 1, shown(labels_, {time_ms, 0}));
   }
-  void exemplars(std::size_t count) override { outcome_.exemplars += count; }
+  void exemplar(base::Result<LabelSet> /*labels*/, const Sample& /*sample*/) override { ++outcome_.exemplars; }
   void metadata(std::string_view family, model::MetricType type, std::string_view help,
                 std::string_view unit) override {
     appender_.metadata(family, {.type = type, .help = std::string(help), .unit = std::string(unit)});
@@ -178,45 +186,24 @@ class Intake final : public model::remote_write::WriteSink {
   std::string what_;
 };
 
-base::Result<Outcome> take(std::string_view message, store::metrics::Appendable& store) {
+base::Result<Outcome> take(std::string_view message, WriteForm form, store::metrics::Appendable& store) {
   for (int attempt = 1;; ++attempt) {
     Outcome outcome;
     const auto appender = store.appender();
     appender->take_late();
     Intake intake(*appender, outcome);
-    QD_TRY(model::remote_write::read_write_request(message, intake));
+    QD_TRY(form == WriteForm::kV2 ? model::remote_write::read_write_request_v2(message, intake)
+                                  : model::remote_write::read_write_request(message, intake));
     const base::Status committed = appender->commit();
     if (committed) return outcome;
-    if (committed.error().code() != ErrorCode::kConflict) return base::fail(committed.error());
+    if (committed.error().code() != ErrorCode::kConflict)
+      return base::fail(ErrorCode::kUnavailable, committed.error().message());
     if (attempt == kCommitTriesMax) return base::fail(ErrorCode::kUnavailable, committed.error().message());
   }
 }
 
 Response plain(int status, std::string text) {
   return Response::text(status, std::move(text) + "\n");
-}
-
-// Why this is no request of remote write 1.0; nothing when it is.
-std::optional<Response> refuse_form(const Request& request) {
-  const auto encoding = base::trim(request.headers.get("Content-Encoding").value_or("snappy"));
-  if (!encoding.empty() && !equal_ignoring_case(encoding, "snappy"))
-    return plain(415, fmt::format("remote write takes a body with Content-Encoding snappy, not {}",
-                                  encoding.substr(0, kShownBytes)));
-  const auto parts = base::split(request.headers.get("Content-Type").value_or(""), ';');
-  const auto type = base::trim(parts.front());
-  if (!type.empty() && !equal_ignoring_case(type, model::remote_write::kContentType))
-    return plain(415, fmt::format("remote write takes {}, not {}", model::remote_write::kContentType,
-                                  type.substr(0, kShownBytes)));
-  for (std::size_t i = 1; i < parts.size(); ++i) {
-    const auto part = base::trim(parts[i]);
-    if (part.size() < 6 || !equal_ignoring_case(part.substr(0, 6), "proto=")) continue;
-    const auto proto = base::trim(part.substr(6));
-    if (proto != "prometheus.WriteRequest" && proto != "\"prometheus.WriteRequest\"")
-      return plain(415, fmt::format("only prometheus.WriteRequest (remote write 1.0) is taken, not {}: set "
-                                    "protobuf_message: prometheus.WriteRequest at the sender",
-                                    proto.substr(0, kShownBytes)));
-  }
-  return std::nullopt;
 }
 
 std::string says(const Outcome& outcome) {
@@ -241,14 +228,16 @@ void add_write_route(Router& router, store::metrics::Appendable& store, const ba
       counters->failed.add();
       return response;
     };
-    if (auto refusal = refuse_form(call.request)) return failed(std::move(*refusal));
+    const auto form = write_form(call.request);
+    if (!form) return failed(plain(415, form.error().message()));
     const auto message = model::remote_write::unpack(call.request.body, kUnpackedBytesMax);
     if (!message)
       return failed(plain(message.error().code() == ErrorCode::kLimit ? 413 : 400, message.error().message()));
-    const auto outcome = take(*message, store);
+    const auto outcome = take(*message, *form, store);
     if (!outcome) {
-      const bool bad = outcome.error().code() == ErrorCode::kInvalid;
-      return failed(plain(bad ? 400 : 503, outcome.error().message()));
+      const auto code = outcome.error().code();
+      const int status = code == ErrorCode::kInvalid ? 400 : code == ErrorCode::kLimit ? 413 : 503;
+      return failed(plain(status, outcome.error().message()));
     }
     counters->stored.add(outcome->stored);
     counters->repeated.add(outcome->repeated);
@@ -257,6 +246,9 @@ void add_write_route(Router& router, store::metrics::Appendable& store, const ba
     const auto tell_written = [&](Response response) {
       response.headers.add(std::string(model::remote_write::kWrittenHeader),
                            fmt::to_string(outcome->stored + outcome->repeated));
+      response.headers.add(std::string(model::remote_write::kHistogramsWrittenHeader),
+                           fmt::to_string(outcome->histograms));
+      response.headers.add(std::string(model::remote_write::kExemplarsWrittenHeader), "0");
       return response;
     };
     if (outcome->all_refused() == 0) return tell_written({.status = 204});

@@ -11,6 +11,7 @@
 #include "base/temp_directory.h"
 #include "model/remote_write/snappy_block.h"
 #include "model/remote_write/write_request.h"
+#include "model/remote_write/write_request_v2.h"
 #include "store/metrics/store.h"
 #include "store/state/database.h"
 
@@ -158,10 +159,51 @@ TEST_F(WriteApiTest, past_the_series_limit_known_series_go_on) {
   EXPECT_EQ(stored(kA).size(), 2U);
 }
 
+TEST_F(WriteApiTest, takes_remote_write_2_and_says_what_is_stored) {
+  const auto ask_v2 = [&](const std::string& message) {
+    auto r = request(wire::pack(message));
+    r.headers.set("Content-Type", std::string(wire::kContentTypeV2));
+    return ask(std::move(r));
+  };
+  const model::Metadata words{model::MetricType::kGauge, "What a is.", ""};
+  wire::WriteRequestV2 v2;
+  v2.series(kA, &words);
+  v2.sample({kStart, 1});
+  v2.sample({kStart + 1, 2});
+  v2.exemplar(LabelSet{{"trace_id", "x"}}, {kStart, 1});
+  const auto response = ask_v2(v2.finish());
+  EXPECT_EQ(response.status, 204);
+  EXPECT_EQ(response.headers.get("X-Prometheus-Remote-Write-Samples-Written"), "2");
+  EXPECT_EQ(response.headers.get("X-Prometheus-Remote-Write-Histograms-Written"), "0");
+  EXPECT_EQ(response.headers.get("X-Prometheus-Remote-Write-Exemplars-Written"), "0");
+  EXPECT_EQ(stored(kA).size(), 2U);
+  EXPECT_EQ(store_->metadata().at("a").help, "What a is.");
+
+  v2.series(kA, nullptr);
+  v2.sample({kStart + 1, 3});  // another value at that time
+  v2.sample({kStart + 2, 3});
+  const auto partial = ask_v2(v2.finish());
+  EXPECT_EQ(partial.status, 400);
+  EXPECT_EQ(partial.headers.get("X-Prometheus-Remote-Write-Samples-Written"), "1");
+  EXPECT_EQ(stored(kA).size(), 3U);
+  EXPECT_EQ(ask_v2("not a message").status, 400);
+}
+
+TEST_F(WriteApiTest, short_bodies_whose_labels_are_long_meet_a_bound) {
+  wire::WriteRequestV2 v2;
+  for (int i = 0; i < 300; ++i) {
+    v2.series(LabelSet{{"__name__", std::string(1 << 20, 'a')}}, nullptr);
+    v2.sample({kStart, 1});
+  }
+  auto r = request(wire::pack(v2.finish()));
+  r.headers.set("Content-Type", std::string(wire::kContentTypeV2));
+  EXPECT_EQ(ask(std::move(r)).status, 413);
+}
+
 TEST_F(WriteApiTest, native_histograms_are_not_acknowledged_in_silence) {
   // A series with a histogram (field 4) only, then one with samples.
   const std::string labels = wire::encode_labels(kB);
-  const std::string inside = labels + std::string("\x22\x02\x08\x01", 4);
+  const std::string inside = labels + std::string("\x22\x00", 2);
   const std::string message = std::string("\x0a") + static_cast<char>(inside.size()) + inside;
   const auto response = write(message + series(kA, {{kStart, 1}}));
   EXPECT_EQ(response.status, 400);
@@ -181,11 +223,11 @@ TEST_F(WriteApiTest, other_codings_and_messages_are_refused_with_415) {
            {"Content-Encoding", "gzip"},
            {"Content-Encoding", "zstd"},
            {"Content-Type", "application/json"},
-           {"Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request"}}) {
+           {"Content-Type", "application/x-protobuf;proto=io.prometheus.write.v3.Request"}}) {
     EXPECT_EQ(with(header, value).status, 415) << value;
   }
-  EXPECT_NE(text(with("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request"))
-                .find("protobuf_message: prometheus.WriteRequest"),
+  EXPECT_NE(text(with("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v3.Request"))
+                .find("io.prometheus.write.v2.Request are taken"),
             std::string::npos);
   EXPECT_EQ(stored(kA).size(), 0U);
   EXPECT_EQ(with("Content-Type", "application/x-protobuf;proto=prometheus.WriteRequest").status, 204);

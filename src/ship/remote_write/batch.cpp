@@ -19,22 +19,17 @@ constexpr std::size_t kSampleBytes = 40;
 class Merge final : public wire::EncodedSink {
  public:
   void sample(std::string_view encoded_labels, const model::Sample& sample) override {
-    // One series comes after another in every message, mostly in the same order: look at the next one first.
-    const std::size_t expected = last_ + 1;
-    if (expected < series_.size() && series_[expected].labels == encoded_labels) {
-      last_ = expected;
-    } else {
-      const auto [it, added] = places_.try_emplace(encoded_labels, series_.size());
-      if (added) series_.push_back({encoded_labels, {}});
-      last_ = it->second;
-    }
-    series_[last_].samples.push_back(sample);
+    find(encoded_labels).samples.push_back(sample);
+    ++count_;
+  }
+  void other(std::string_view encoded_labels, wire::OtherKind /*kind*/, std::string_view field) override {
+    find(encoded_labels).others += field;
     ++count_;
   }
 
   std::string message() const {
     std::string out;
-    for (const Series& series : series_) wire::append_series(out, series.labels, series.samples);
+    for (const Series& series : series_) wire::append_series(out, series.labels, series.samples, series.others);
     return out;
   }
   std::uint64_t count() const { return count_; }
@@ -43,7 +38,22 @@ class Merge final : public wire::EncodedSink {
   struct Series {
     std::string_view labels;
     std::vector<model::Sample> samples;
+    std::string others;
   };
+
+  Series& find(std::string_view encoded_labels) {
+    // One series comes after another in every message, mostly in the same order: look at the next one first.
+    const std::size_t expected = last_ + 1;
+    if (expected < series_.size() && series_[expected].labels == encoded_labels) {
+      last_ = expected;
+    } else {
+      const auto [it, added] = places_.try_emplace(encoded_labels, series_.size());
+      if (added) series_.push_back({encoded_labels, {}, {}});
+      last_ = it->second;
+    }
+    return series_[last_];
+  }
+
   std::vector<Series> series_;
   std::unordered_map<std::string_view, std::size_t> places_;
   std::size_t last_ = 0;
@@ -54,6 +64,7 @@ class Merge final : public wire::EncodedSink {
 class Nothing final : public wire::EncodedSink {
  public:
   void sample(std::string_view, const model::Sample&) override {}
+  void other(std::string_view, wire::OtherKind, std::string_view) override {}
 };
 
 base::Result<std::string> unpack_own(const std::string& request) {
@@ -77,10 +88,13 @@ base::Status pack_samples(std::span<const LabelledSample> samples,
     return queued;
   };
   for (const LabelledSample& one : samples) {
-    const bool fits =
-        count < kQueuedSamplesMax && message.size() + one.labels->size() + kSampleBytes <= kQueuedBytesMax;
-    if (!fits) QD_TRY(flush());
-    wire::append_series(message, *one.labels, {&one.sample, 1});
+    const std::size_t bytes = one.labels->size() + (one.other ? one.other->size() : 0) + kSampleBytes;
+    if (count == kQueuedSamplesMax || message.size() + bytes > kQueuedBytesMax) QD_TRY(flush());
+    if (one.other) {
+      wire::append_series(message, *one.labels, {}, *one.other);
+    } else {
+      wire::append_series(message, *one.labels, {&one.sample, 1});
+    }
     ++count;
   }
   return flush();

@@ -27,6 +27,8 @@ inline constexpr std::size_t kJoinedBytesMax = 4 << 20;
 struct LabelledSample {
   std::shared_ptr<const std::string> labels;
   model::Sample sample;
+  // A histogram or an exemplar in place of the sample, as histogram_field and exemplar_field give it.
+  std::shared_ptr<const std::string> other = {};
 };
 
 // Packs samples into as few requests as their bounds allow, in order, and hands each to `queue`. The first error ends

@@ -55,8 +55,8 @@ class Receiver {
      public:
       void series(base::Result<LabelSet> labels) override { name = labels->to_string(); }
       void sample(const model::Sample& sample) override { found[name].insert(sample.time_ms); }
-      void native_histograms(std::size_t) override {}
-      void exemplars(std::size_t) override {}
+      void histogram(model::TimestampMs, base::Result<model::Histogram>) override {}
+      void exemplar(base::Result<model::LabelSet>, const model::Sample&) override {}
       void metadata(std::string_view, model::MetricType, std::string_view, std::string_view) override {}
       std::string name;
       std::map<std::string, std::set<model::TimestampMs>> found;

@@ -57,8 +57,8 @@ class ForwardingStoreTest : public testing::Test {
        public:
         void series(base::Result<LabelSet> labels) override { text = labels ? labels->to_string() : "bad"; }
         void sample(const model::Sample&) override {}
-        void native_histograms(std::size_t) override {}
-        void exemplars(std::size_t) override {}
+        void histogram(model::TimestampMs, base::Result<model::Histogram>) override {}
+        void exemplar(base::Result<model::LabelSet>, const model::Sample&) override {}
         void metadata(std::string_view, model::MetricType, std::string_view, std::string_view) override {}
         std::string text;
       } read;

@@ -8,6 +8,7 @@
 
 #include "base/build.h"
 #include "model/remote_write/write_request.h"
+#include "model/remote_write/write_request_v2.h"
 
 namespace qd::ship::remote_write {
 
@@ -45,21 +46,56 @@ std::optional<std::uint64_t> written(const connect::http::Headers& headers) {
   return count;
 }
 
+connect::http::ClientRequest request_of(const Destination& destination, bool v2, std::string body) {
+  namespace wire = model::remote_write;
+  connect::http::ClientRequest request{.url = destination.url, .method = "POST", .body = std::move(body)};
+  for (const auto& [name, value] : destination.headers) request.headers.add(name, value);
+  request.headers.set("Content-Type", std::string(v2 ? wire::kContentTypeV2 : wire::kContentType));
+  request.headers.set("Content-Encoding", "snappy");
+  request.headers.set(std::string(wire::kVersionHeader), std::string(v2 ? wire::kVersionV2 : wire::kVersion));
+  request.headers.set("User-Agent", fmt::format("Quarterdeck/{}", base::build_version()));
+  if (!destination.credentials.empty() && destination.authorization_type != "Bearer") {
+    request.headers.set("Authorization", fmt::format("{} {}", destination.authorization_type, destination.credentials));
+  } else {
+    request.bearer_token = destination.credentials;
+  }
+  if (!destination.user.empty())
+    request.basic_auth = connect::http::BasicAuth{.user = destination.user, .password = destination.password};
+  request.deadline_ms = destination.timeout_ms;
+  request.body_bytes_max = kAnswerBytesMax;
+  request.tls = {.ca_file = destination.tls.ca_file,
+                 .cert_file = destination.tls.cert_file,
+                 .key_file = destination.tls.key_file,
+                 .server_name = destination.tls.server_name,
+                 .insecure_skip_verify = destination.tls.insecure_skip_verify};
+  request.follow_redirects = false;
+  return request;
+}
+
+connect::http::Client::Then hand_to(std::function<void(base::Result<Answer>)> then, std::string_view setting) {
+  return [then = std::move(then), setting](base::Result<connect::http::ClientResponse> response) {
+    if (!response) return then(base::fail(response.error()));
+    if (const auto to = response->headers.get("Location"); to && response->status / 100 == 3)
+      response->body = fmt::format("a redirect to {}; write where it leads to into {}", *to, setting);
+    then(Answer{.status = response->status,
+                .retry_after = std::string(response->headers.get("Retry-After").value_or("")),
+                .text = std::move(response->body),
+                .written = written(response->headers)});
+  };
+}
+
 }  // namespace
 
 Sender::Post post_by(connect::http::Client& client, std::function<ForwardSettings()> settings) {
   return [&client, settings = std::move(settings)](std::string body, std::function<void(base::Result<Answer>)> then) {
-    client.fetch(request_of(settings(), std::move(body)),
-                 [then = std::move(then)](base::Result<connect::http::ClientResponse> response) {
-                   if (!response) return then(base::fail(response.error()));
-                   if (const auto to = response->headers.get("Location"); to && response->status / 100 == 3) {
-                     response->body = fmt::format("a redirect to {}; write where it leads to into forward.url", *to);
-                   }
-                   then(Answer{.status = response->status,
-                               .retry_after = std::string(response->headers.get("Retry-After").value_or("")),
-                               .text = std::move(response->body),
-                               .written = written(response->headers)});
-                 });
+    client.fetch(request_of(settings(), std::move(body)), hand_to(std::move(then), "forward.url"));
+  };
+}
+
+ShardedSender::PostTo post_to(connect::http::Client& client) {
+  return [&client](const Destination& destination, bool v2, std::string body,
+                   std::function<void(base::Result<Answer>)> then) {
+    client.fetch(request_of(destination, v2, std::move(body)), hand_to(std::move(then), "ship.remote_write"));
   };
 }
 

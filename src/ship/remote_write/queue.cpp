@@ -78,17 +78,20 @@ Queue::Queue(base::Files& files, std::filesystem::path dir, const QueueOptions& 
       bytes_max_(options.bytes_max),
       sync_each_(options.sync_each),
       file_bytes_(std::min(kFileBytesMax, options.bytes_max / kFilesMin)),
+      setting_(options.setting),
       log_(log),
-      damaged_parts_(registry.counter("quarterdeck_forward_damaged_parts_total",
-                                      "Parts of the queue on disk that were found damaged and passed over.")),
-      torn_tails_(registry.counter("quarterdeck_forward_torn_tails_total",
-                                   "Torn records cut off the end of the queue at start-up.")) {}
+      damaged_parts_(registry.counter(options.metrics + "_damaged_parts_total",
+                                      "Parts of the queue on disk that were found damaged and passed over.",
+                                      options.metric_labels)),
+      torn_tails_(registry.counter(options.metrics + "_torn_tails_total",
+                                   "Torn records cut off the end of the queue at start-up.", options.metric_labels)) {}
 
 base::Result<std::unique_ptr<Queue>> Queue::open(base::Files& files, std::filesystem::path dir,
                                                  const QueueOptions& options, base::Log& log,
                                                  base::Registry& registry) {
   std::unique_ptr<Queue> queue(new Queue(files, std::move(dir), options, log, registry));
-  if (Status loaded = queue->load(); !loaded) return base::fail(loaded.error().within("opening the queue of forward"));
+  if (Status loaded = queue->load(); !loaded)
+    return base::fail(loaded.error().within("opening the queue of what is to be sent"));
   return queue;
 }
 
@@ -122,6 +125,7 @@ Status Queue::load() {
     const std::uint64_t last = std::max(numbers.empty() ? 0 : numbers.back(), position.file);
     QD_TRY(start_file(last + 1));
     finished = take_finished();
+    publish();
   }
   remove(finished);
   return {};
@@ -245,10 +249,9 @@ Status Queue::make_room(std::size_t bytes) {
   const bool some = size > kQueueHeaderBytes;
   const bool full = disk_bytes() + bytes + kQueueHeaderBytes > bytes_max_;
   if (full && !(some && drained()))
-    return base::fail(ErrorCode::kLimit, fmt::format("the queue of what is to be forwarded is full: it holds "
-                                                     "forward.queue_bytes, {}; raise that, or mend the way to the "
-                                                     "receiver",
-                                                     bytes_max_));
+    return base::fail(ErrorCode::kLimit, fmt::format("the queue of what is to be sent is full: it holds {}, {}; raise "
+                                                     "that, or mend the way to the receiver",
+                                                     setting_, bytes_max_));
   if (!full && (!some || size + bytes <= file_bytes_)) return {};
   // What is left behind must not be lost when what follows is not.
   QD_TRY(file_->sync());
@@ -278,6 +281,7 @@ Status Queue::append(model::TimestampMs time_ms, std::uint32_t samples, std::str
   size += record.size();
   samples_ += samples;
   if (synced) synced_ = {number, size};
+  publish();
   return {};
 }
 
@@ -381,6 +385,7 @@ base::Result<std::vector<QueuedRequest>> Queue::read(const ReadLimits& limits) {
   MutexLock lock(mutex_);
   if (!gathered.requests.empty()) oldest_ms_ = gathered.requests.front().time_ms;
   if (drained()) samples_ = 0;  // damaged parts took some with them
+  publish();
   return std::move(gathered.requests);
 }
 
@@ -391,6 +396,7 @@ void Queue::acknowledge(Position until, std::uint64_t samples) {
     acknowledged_ = std::max(acknowledged_, until);
     finished = take_finished();
     samples_ = drained() ? 0 : samples_ - std::min(samples_, samples);
+    publish();
   }
   remove(finished);
 }
@@ -402,15 +408,20 @@ void Queue::remove(const std::vector<std::uint64_t>& numbers) {
   }
 }
 
-QueueStats Queue::stats() const {
-  MutexLock lock(mutex_);
-  QueueStats stats{.bytes = 0, .samples = samples_, .oldest_ms = drained() ? 0 : oldest_ms_};
+void Queue::publish() {
+  std::uint64_t bytes = 0;
   for (auto it = sizes_.lower_bound(acknowledged_.file); it != sizes_.end(); ++it) {
     const std::uint64_t from =
         std::max<std::uint64_t>(it->first == acknowledged_.file ? acknowledged_.offset : 0, kQueueHeaderBytes);
-    stats.bytes += it->second > from ? it->second - from : 0;
+    bytes += it->second > from ? it->second - from : 0;
   }
-  return stats;
+  shown_bytes_ = bytes;
+  shown_samples_ = samples_;
+  shown_oldest_ms_ = drained() ? 0 : oldest_ms_;
+}
+
+QueueStats Queue::stats() const {
+  return {.bytes = shown_bytes_, .samples = shown_samples_, .oldest_ms = shown_oldest_ms_};
 }
 
 }  // namespace qd::ship::remote_write

@@ -36,6 +36,10 @@ struct Position {
 struct QueueOptions {
   std::uint64_t bytes_max = 1ULL << 30;  // forward.queue_bytes
   bool sync_each = false;                // see set_sync_each
+  // Whose queue it is: in messages, and in the names of its metrics.
+  std::string setting = "forward.queue_bytes";
+  std::string metrics = "quarterdeck_forward";
+  base::CounterLabels metric_labels = {};
 };
 
 struct QueuedRequest {
@@ -83,6 +87,7 @@ class Queue {
   // Writes how far it was acknowledged, and brings what was appended to the device.
   base::Status sync();
 
+  // Of a moment ago; waits for nobody, whatever the disk does.
   QueueStats stats() const;
 
  private:
@@ -111,12 +116,14 @@ class Queue {
   bool drained() const QD_REQUIRES(mutex_);
   std::uint64_t disk_bytes() const QD_REQUIRES(mutex_);
   std::vector<std::uint64_t> take_finished() QD_REQUIRES(mutex_);
+  void publish() QD_REQUIRES(mutex_);
 
   base::Files& files_;
   const std::filesystem::path dir_;
   const std::uint64_t bytes_max_;
   std::atomic<bool> sync_each_;
   const std::uint64_t file_bytes_;
+  const std::string setting_;
   base::Log& log_;
   base::Counter& damaged_parts_;
   base::Counter& torn_tails_;
@@ -130,6 +137,10 @@ class Queue {
   std::uint64_t samples_ QD_GUARDED_BY(mutex_) = 0;
   model::TimestampMs oldest_ms_ QD_GUARDED_BY(mutex_) = 0;
   Position synced_ QD_GUARDED_BY(mutex_);
+  // What stats gives: written under the lock.
+  std::atomic<std::uint64_t> shown_bytes_ = 0;
+  std::atomic<std::uint64_t> shown_samples_ = 0;
+  std::atomic<model::TimestampMs> shown_oldest_ms_ = 0;
 
   Position written_;  // of sync
 };

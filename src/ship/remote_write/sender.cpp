@@ -1,9 +1,6 @@
 #include "ship/remote_write/sender.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <optional>
 #include <random>
@@ -11,9 +8,6 @@
 #include <vector>
 
 #include "base/mutex.h"
-#include "base/strings.h"
-#include "model/remote_write/snappy_block.h"
-#include "model/remote_write/write_request.h"
 #include "ship/remote_write/batch.h"
 
 namespace qd::ship::remote_write {
@@ -23,74 +17,7 @@ using base::MutexLock;
 
 namespace {
 
-constexpr std::size_t kShownBytes = 300;  // of what a receiver says
-constexpr std::size_t kMetadataBytesMax = 1 << 20;
 constexpr std::int64_t kPoolFullMs = 1'000;
-constexpr std::int64_t kTellEveryNs = 60LL * 1'000'000'000;
-
-enum class Verdict : std::uint8_t { kTaken, kLater, kRefused };
-
-Verdict verdict_of(int status) {
-  switch (status) {
-    case 401:
-    case 403:
-    case 404:
-    case 405:
-    case 407:
-    case 408:
-    case 415:
-    case 425:
-    case 429:
-      return Verdict::kLater;
-    default:
-      break;
-  }
-  if (status / 100 == 2) return Verdict::kTaken;
-  return status / 100 == 4 ? Verdict::kRefused : Verdict::kLater;
-}
-
-std::string said(const Answer& answer) {
-  const auto text = base::trim(answer.text);
-  return fmt::format("it answered {}{}{}", answer.status, text.empty() ? "" : ": ", text.substr(0, kShownBytes));
-}
-
-// Seconds; a date is not understood and counts as none.
-std::int64_t retry_after_ms(const std::string& header) {
-  const auto text = base::trim(header);
-  std::int64_t seconds = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (error != std::errc() || end != text.data() + text.size() || seconds <= 0) return 0;
-  return std::min(seconds, Sender::kRetryAfterMsMax / 1000) * 1000;
-}
-
-// Messages with all of `families`, each as a Snappy block.
-std::vector<std::string> metadata_requests(const Sender::Families& families) {
-  std::vector<std::string> requests;
-  std::string message;
-  for (const auto& [family, metadata] : families) {
-    if (metadata.help.size() > model::remote_write::kHelpBytesMax) continue;
-    model::remote_write::append_metadata(message, family, metadata);
-    if (message.size() < kMetadataBytesMax) continue;
-    requests.push_back(model::remote_write::pack(message));
-    message.clear();
-  }
-  if (!message.empty()) requests.push_back(model::remote_write::pack(message));
-  return requests;
-}
-
-// What was told last. Receivers put counts and times into their words, so what is told again is what says something
-// else, and once a minute at most.
-struct Told {
-  std::string words;
-  std::optional<std::int64_t> at_ns;
-
-  bool worth_telling(const std::string& now, std::int64_t now_ns) {
-    if (now == words || (at_ns && now_ns - *at_ns < kTellEveryNs)) return false;
-    words = now;
-    at_ns = now_ns;
-    return true;
-  }
-};
 
 }  // namespace
 

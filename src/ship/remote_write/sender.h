@@ -17,34 +17,23 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "base/counters.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "base/scheduler.h"
-#include "model/metadata.h"
+#include "ship/remote_write/answers.h"
 #include "ship/remote_write/queue.h"
 
 namespace qd::ship::remote_write {
 
-// What a receiver answered.
-struct Answer {
-  int status = 0;
-  std::string retry_after;               // the header
-  std::string text;                      // the body, or its beginning
-  std::optional<std::uint64_t> written;  // samples that it says are stored
-};
-
 class Sender {
  public:
-  // Posts `body`, a WriteRequest as a Snappy block, and calls back once, on any thread.
-  using Post = std::function<void(std::string body, std::function<void(base::Result<Answer>)> then)>;
+  using Post = remote_write::Post;
   using Submit = std::function<base::Status(std::function<void()>)>;
-  using Families = std::map<std::string, model::Metadata, std::less<>>;
+  using Families = remote_write::Families;
 
   struct Options {
     std::uint64_t seed = 0;                // of the jitter
@@ -55,7 +44,6 @@ class Sender {
   static constexpr std::int64_t kGatherMs = 1'000;
   static constexpr std::int64_t kBackOffMsMin = 500;
   static constexpr std::int64_t kBackOffMsMax = 10'000;
-  static constexpr std::int64_t kRetryAfterMsMax = 5 * 60 * 1000;
   static constexpr std::int64_t kMetadataEveryMs = 60'000;
 
   Sender(base::Scheduler& scheduler, Submit submit, Queue& queue, Post post, base::Log& log, base::Registry& registry,

@@ -234,8 +234,8 @@ TEST_F(SenderTest, honours_retry_after) {
   answer(429, "30");
   EXPECT_GE(wait_for_post(40'000), 29'900);
   answer(503, "1000000000");
-  const auto waited = wait_for_post(Sender::kRetryAfterMsMax + 100);
-  EXPECT_GE(waited, Sender::kRetryAfterMsMax - 100) << "but no longer than that";
+  const auto waited = wait_for_post(kRetryAfterMsMax + 100);
+  EXPECT_GE(waited, kRetryAfterMsMax - 100) << "but no longer than that";
   answer(503, "Wed, 21 Oct 2015 07:28:00 GMT");
   EXPECT_GE(wait_for_post(Sender::kBackOffMsMax + 100), 0) << "a date counts as none";
 }
@@ -372,8 +372,8 @@ TEST_F(SenderTest, tells_families_once_a_minute_and_only_where_samples_get_throu
    public:
     void series(base::Result<model::LabelSet>) override { ADD_FAILURE(); }
     void sample(const model::Sample&) override {}
-    void native_histograms(std::size_t) override {}
-    void exemplars(std::size_t) override {}
+    void histogram(model::TimestampMs, base::Result<model::Histogram>) override {}
+    void exemplar(base::Result<model::LabelSet>, const model::Sample&) override {}
     void metadata(std::string_view family, model::MetricType, std::string_view help, std::string_view) override {
       text = fmt::format("{}: {}", family, help);
     }

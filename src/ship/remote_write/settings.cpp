@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <optional>
+#include <utility>
 
 namespace qd::ship::remote_write {
 
@@ -13,6 +15,7 @@ namespace {
 using base::ErrorCode;
 
 constexpr std::uint64_t kQueueBytesMin = 16 << 20;
+constexpr std::size_t kPemBytesMax = 4 << 20;
 constexpr std::int64_t kTimeoutMsMin = 1'000;
 constexpr std::int64_t kTimeoutMsMax = 10LL * 60 * 1000;
 
@@ -124,7 +127,16 @@ std::string shown_url(const std::string& url) {
 }
 
 base::Status check(const ForwardSettings& settings) {
-  if (!settings.enabled()) return {};
+  if (!settings.enabled()) {
+    for (const auto& [name, value] : {std::pair<std::string_view, std::string_view>{"forward.token", settings.token},
+                                      {"forward.user", settings.user},
+                                      {"forward.password", settings.password},
+                                      {"forward.tls.ca_file", settings.ca_file},
+                                      {"forward.tls.cert_file", settings.cert_file}})
+      if (!value.empty())
+        return wrong(fmt::format("{} is set and forward.url is not: nothing would be forwarded", name));
+    return {};
+  }
   const auto url = split_url(settings.url);
   const auto slashes = settings.url.find("//");
   const auto begin = slashes == std::string::npos ? 0 : slashes + 2;
@@ -142,6 +154,19 @@ base::Status check(const ForwardSettings& settings) {
   const bool credentials = !settings.token.empty() || !settings.user.empty();
   if (credentials && url->scheme == "http" && !is_loopback(url->host))
     return wrong(fmt::format("credentials would go to {} in the clear: use https", url->authority));
+  return {};
+}
+
+base::Status check_files(const PemFiles& named, std::string_view section, base::Files& files) {
+  for (const auto& [name, path] : {std::pair<std::string_view, std::string_view>{"ca_file", named.ca_file},
+                                   {"cert_file", named.cert_file},
+                                   {"key_file", named.key_file}}) {
+    if (path.empty()) continue;
+    const auto text = base::read_file(files, std::filesystem::path(path), kPemBytesMax);
+    if (!text) return base::fail(text.error().within(fmt::format("{}.{}", section, name)));
+    if (text->find("-----BEGIN ") == std::string::npos)
+      return wrong(fmt::format("{}.{}: there is no PEM in {}", section, name, path));
+  }
   return {};
 }
 

@@ -3,7 +3,10 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
+#include "base/files.h"
+#include "base/result.h"
 #include "model/config/schema.h"
 
 namespace qd::ship::remote_write {
@@ -36,5 +39,14 @@ std::string shown_url(const std::string& url);
 // kInvalid, with the cure: a URL that cannot be, credentials in it, a token and a user at once, or credentials that
 // would leave this machine in the clear.
 base::Status check(const ForwardSettings& settings);
+
+// Whether the PEM files that are named can be read and hold one; kInvalid and the like name setting and file. `section`
+// is what the names of the settings begin with.
+struct PemFiles {
+  std::string_view ca_file;
+  std::string_view cert_file;
+  std::string_view key_file;
+};
+base::Status check_files(const PemFiles& named, std::string_view section, base::Files& files);
 
 }  // namespace qd::ship::remote_write

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
+#include "base/temp_directory.h"
+
 namespace qd::ship::remote_write {
 namespace {
 
@@ -67,6 +71,29 @@ TEST(ForwardSettings, secrets_are_not_shown) {
   const auto shown = schema.effective();
   EXPECT_EQ(shown.find("forward")->find("token")->text(), "<secret>");
   EXPECT_EQ(shown.find("forward")->find("url")->text(), "https://deck/w?<secret>");
+}
+
+TEST(ForwardSettings, credentials_without_a_receiver_are_refused) {
+  EXPECT_NE(wrong({.token = "t"}).find("forward.token is set and forward.url is not"), std::string::npos);
+  EXPECT_NE(wrong({.ca_file = "/ca.pem"}).find("forward.tls.ca_file is set"), std::string::npos);
+  EXPECT_EQ(wrong({.host = "web-1"}), "") << "what is of no use alone does no harm";
+}
+
+TEST(ForwardSettings, certificates_that_cannot_be_read_are_told_at_once) {
+  base::TempDirectory dir;
+  base::PosixFiles files;
+  const auto told = [&](const PemFiles& named) {
+    const auto checked = check_files(named, "forward.tls", files);
+    return checked ? "" : checked.error().message();
+  };
+  const std::string absent = dir / "absent.pem";
+  EXPECT_NE(told({.ca_file = absent}).find("forward.tls.ca_file"), std::string::npos);
+  EXPECT_NE(told({.ca_file = absent}).find("absent.pem"), std::string::npos);
+  const std::string empty = dir / "empty.pem";
+  ASSERT_TRUE(base::write_file_atomically(files, empty, "nothing"));
+  EXPECT_NE(told({.key_file = empty}).find("there is no PEM"), std::string::npos);
+  ASSERT_TRUE(base::write_file_atomically(files, empty, "-----BEGIN CERTIFICATE-----\n"));
+  EXPECT_EQ(told({.ca_file = empty, .cert_file = empty, .key_file = empty}), "");
 }
 
 }  // namespace

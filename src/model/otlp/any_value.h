@@ -1,0 +1,31 @@
+// A value of OTLP as text: a scalar as it is, lists and mappings as JSON. For this room alone.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace qd::model::otlp {
+
+class AnyText {
+ public:
+  void text(std::string_view value);   // a text
+  void plain(std::string_view value);  // a number or a flag
+  void bytes(std::string_view value);  // in base64
+  void nothing();                      // a value that is not there
+  void open(char bracket);
+  void key(std::string_view name);
+  void close(char bracket);
+
+  std::string take();
+
+ private:
+  void separate();
+
+  std::string out_;
+  int depth_ = 0;
+  bool first_ = true;
+};
+
+void append_json_text(std::string& out, std::string_view text);
+
+}  // namespace qd::model::otlp

@@ -1,0 +1,416 @@
+#include "model/otlp/metrics.h"
+
+#include <fmt/format.h>
+
+#include <exception>
+#include <protozero/pbf_reader.hpp>
+#include <protozero/pbf_writer.hpp>
+
+#include "base/strings.h"
+#include "model/otlp/any_value.h"
+
+namespace qd::model::otlp {
+namespace {
+
+using base::ErrorCode;
+using protozero::pbf_reader;
+using protozero::pbf_wire_type;
+using protozero::pbf_writer;
+using protozero::tag_and_type;
+
+constexpr std::uint32_t kNoRecordedValue = 1;  // in flags
+
+constexpr auto bytes_field(std::uint32_t tag) {
+  return tag_and_type(tag, pbf_wire_type::length_delimited);
+}
+constexpr auto varint_field(std::uint32_t tag) {
+  return tag_and_type(tag, pbf_wire_type::varint);
+}
+constexpr auto fixed_field(std::uint32_t tag) {
+  return tag_and_type(tag, pbf_wire_type::fixed64);
+}
+
+// AnyValue { string = 1, bool = 2, int64 = 3, double = 4, ArrayValue = 5, KeyValueList = 6, bytes = 7 }
+void read_any(pbf_reader reader, int depth, AnyText& text) {
+  bool any = false;
+  while (reader.next()) {
+    any = true;
+    switch (reader.tag_and_type()) {
+      case bytes_field(1):
+        text.text(reader.get_string());
+        break;
+      case varint_field(2):
+        text.plain(reader.get_bool() ? "true" : "false");
+        break;
+      case varint_field(3):
+        text.plain(fmt::to_string(reader.get_int64()));
+        break;
+      case fixed_field(4):
+        text.plain(base::format_float(reader.get_double()));
+        break;
+      case bytes_field(5): {
+        text.open('[');
+        for (pbf_reader list = reader.get_message();
+             depth < kValueDepthMax && list.next(1, pbf_wire_type::length_delimited);)
+          read_any(list.get_message(), depth + 1, text);
+        text.close(']');
+        break;
+      }
+      case bytes_field(6): {
+        text.open('{');
+        for (pbf_reader list = reader.get_message();
+             depth < kValueDepthMax && list.next(1, pbf_wire_type::length_delimited);) {
+          std::string key;
+          pbf_reader value;
+          for (pbf_reader pair = list.get_message(); pair.next();) {
+            if (pair.tag_and_type() == bytes_field(1)) {
+              key = pair.get_string();
+            } else if (pair.tag_and_type() == bytes_field(2)) {
+              value = pair.get_message();
+            } else {
+              pair.skip();
+            }
+          }
+          text.key(key);
+          read_any(value, depth + 1, text);
+        }
+        text.close('}');
+        break;
+      }
+      case bytes_field(7):
+        text.bytes(reader.get_string());
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  if (!any) text.nothing();
+}
+
+void read_attribute(pbf_reader reader, Attributes& attributes) {
+  Attribute attribute;
+  AnyText text;
+  while (reader.next()) {
+    switch (reader.tag_and_type()) {
+      case bytes_field(1):
+        attribute.key = reader.get_string();
+        break;
+      case bytes_field(2):
+        read_any(reader.get_message(), 0, text);
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  attribute.value = text.take();
+  if (attributes.size() < kAttributesMax) attributes.push_back(std::move(attribute));
+}
+
+template <typename Range, typename List>
+void add_all(const Range& range, List& list) {
+  for (const auto value : range) list.push_back(value);
+}
+
+// What all points have under the same numbers.
+bool read_common(pbf_reader& reader, Point& point) {
+  switch (reader.tag_and_type()) {
+    case fixed_field(2):
+      point.start_ns = reader.get_fixed64();
+      return true;
+    case fixed_field(3):
+      point.time_ns = reader.get_fixed64();
+      return true;
+    default:
+      return false;
+  }
+}
+
+Point read_number(pbf_reader reader) {
+  Point point;
+  while (reader.next()) {
+    if (read_common(reader, point)) continue;
+    switch (reader.tag_and_type()) {
+      case fixed_field(4):
+        point.value = reader.get_double();
+        break;
+      case fixed_field(6):
+        point.value = static_cast<double>(reader.get_sfixed64());
+        break;
+      case bytes_field(7):
+        read_attribute(reader.get_message(), point.attributes);
+        break;
+      case varint_field(8):
+        point.no_value = (reader.get_uint32() & kNoRecordedValue) != 0;
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return point;
+}
+
+Point read_histogram(pbf_reader reader) {
+  Point point;
+  while (reader.next()) {
+    if (read_common(reader, point)) continue;
+    switch (reader.tag_and_type()) {
+      case fixed_field(4):
+        point.count = reader.get_fixed64();
+        break;
+      case fixed_field(5):
+        point.sum = reader.get_double();
+        break;
+      case bytes_field(6):
+        add_all(reader.get_packed_fixed64(), point.bucket_counts);
+        break;
+      case fixed_field(6):
+        point.bucket_counts.push_back(reader.get_fixed64());
+        break;
+      case bytes_field(7):
+        add_all(reader.get_packed_double(), point.bounds);
+        break;
+      case fixed_field(7):
+        point.bounds.push_back(reader.get_double());
+        break;
+      case bytes_field(9):
+        read_attribute(reader.get_message(), point.attributes);
+        break;
+      case varint_field(10):
+        point.no_value = (reader.get_uint32() & kNoRecordedValue) != 0;
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return point;
+}
+
+Buckets read_buckets(pbf_reader reader) {
+  Buckets buckets;
+  while (reader.next()) {
+    switch (reader.tag_and_type()) {
+      case varint_field(1):
+        buckets.offset = reader.get_sint32();
+        break;
+      case bytes_field(2):
+        add_all(reader.get_packed_uint64(), buckets.counts);
+        break;
+      case varint_field(2):
+        buckets.counts.push_back(reader.get_uint64());
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return buckets;
+}
+
+Point read_exponential(pbf_reader reader) {
+  Point point;
+  while (reader.next()) {
+    if (read_common(reader, point)) continue;
+    switch (reader.tag_and_type()) {
+      case bytes_field(1):
+        read_attribute(reader.get_message(), point.attributes);
+        break;
+      case fixed_field(4):
+        point.count = reader.get_fixed64();
+        break;
+      case fixed_field(5):
+        point.sum = reader.get_double();
+        break;
+      case varint_field(6):
+        point.scale = reader.get_sint32();
+        break;
+      case fixed_field(7):
+        point.zero_count = reader.get_fixed64();
+        break;
+      case bytes_field(8):
+        point.positive = read_buckets(reader.get_message());
+        break;
+      case bytes_field(9):
+        point.negative = read_buckets(reader.get_message());
+        break;
+      case varint_field(10):
+        point.no_value = (reader.get_uint32() & kNoRecordedValue) != 0;
+        break;
+      case fixed_field(14):
+        point.zero_threshold = reader.get_double();
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return point;
+}
+
+std::pair<double, double> read_quantile(pbf_reader reader) {
+  std::pair<double, double> quantile{0, 0};
+  while (reader.next()) {
+    switch (reader.tag_and_type()) {
+      case fixed_field(1):
+        quantile.first = reader.get_double();
+        break;
+      case fixed_field(2):
+        quantile.second = reader.get_double();
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return quantile;
+}
+
+Point read_summary(pbf_reader reader) {
+  Point point;
+  while (reader.next()) {
+    if (read_common(reader, point)) continue;
+    switch (reader.tag_and_type()) {
+      case fixed_field(4):
+        point.count = reader.get_fixed64();
+        break;
+      case fixed_field(5):
+        point.sum = reader.get_double();
+        break;
+      case bytes_field(6):
+        point.quantiles.push_back(read_quantile(reader.get_message()));
+        break;
+      case bytes_field(7):
+        read_attribute(reader.get_message(), point.attributes);
+        break;
+      case varint_field(8):
+        point.no_value = (reader.get_uint32() & kNoRecordedValue) != 0;
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return point;
+}
+
+// Gauge, Sum, Histogram, ExponentialHistogram, Summary: points, temporality and monotonicity under the same numbers.
+void read_data(pbf_reader reader, Point (*read_point)(pbf_reader), Metric& metric) {
+  while (reader.next()) {
+    switch (reader.tag_and_type()) {
+      case bytes_field(1):
+        metric.points.push_back(read_point(reader.get_message()));
+        break;
+      case varint_field(2): {
+        const auto number = reader.get_uint64();
+        metric.temporality = number == 1   ? Temporality::kDelta
+                             : number == 2 ? Temporality::kCumulative
+                                           : Temporality::kUnspecified;
+        break;
+      }
+      case varint_field(3):
+        metric.monotonic = reader.get_bool();
+        break;
+      default:
+        reader.skip();
+    }
+  }
+}
+
+Metric read_metric(pbf_reader reader) {
+  Metric metric;
+  const auto data = [&](Kind kind, Point (*read_point)(pbf_reader)) {
+    metric.kind = kind;
+    read_data(reader.get_message(), read_point, metric);
+  };
+  while (reader.next()) {
+    switch (reader.tag_and_type()) {
+      case bytes_field(1):
+        metric.name = reader.get_string();
+        break;
+      case bytes_field(2):
+        metric.description = reader.get_string();
+        break;
+      case bytes_field(3):
+        metric.unit = reader.get_string();
+        break;
+      case bytes_field(5):
+        data(Kind::kGauge, read_number);
+        break;
+      case bytes_field(7):
+        data(Kind::kSum, read_number);
+        break;
+      case bytes_field(9):
+        data(Kind::kHistogram, read_histogram);
+        break;
+      case bytes_field(10):
+        data(Kind::kExponential, read_exponential);
+        break;
+      case bytes_field(11):
+        data(Kind::kSummary, read_summary);
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return metric;
+}
+
+// ResourceMetrics { Resource resource = 1; repeated ScopeMetrics scope_metrics = 2; }, in any order.
+void read_resource(const pbf_reader& message, MetricsSink& sink) {
+  Attributes attributes;
+  for (pbf_reader reader = message; reader.next();) {
+    if (reader.tag_and_type() != bytes_field(1)) {
+      reader.skip();
+      continue;
+    }
+    for (pbf_reader resource = reader.get_message(); resource.next(1, pbf_wire_type::length_delimited);)
+      read_attribute(resource.get_message(), attributes);
+  }
+  sink.resource(attributes);
+  for (pbf_reader reader = message; reader.next();) {
+    if (reader.tag_and_type() != bytes_field(2)) {
+      reader.skip();
+      continue;
+    }
+    // ScopeMetrics { InstrumentationScope scope = 1; repeated Metric metrics = 2; }
+    for (pbf_reader scope = reader.get_message(); scope.next(2, pbf_wire_type::length_delimited);)
+      sink.metric(read_metric(scope.get_message()));
+  }
+  sink.resource_ends();
+}
+
+}  // namespace
+
+base::Status read_metrics(std::string_view message, MetricsSink& sink) {
+  try {
+    for (pbf_reader reader(message.data(), message.size()); reader.next();) {
+      if (reader.tag_and_type() == bytes_field(1)) {
+        read_resource(reader.get_message(), sink);
+      } else {
+        reader.skip();
+      }
+    }
+    return {};
+  } catch (const protozero::exception& e) {
+    return base::fail(ErrorCode::kInvalid, fmt::format("the body is no message of OTLP metrics: {}", e.what()));
+  }
+}
+
+std::string write_response(std::uint64_t rejected_points, std::string_view reason) {
+  std::string message;
+  if (rejected_points == 0 && reason.empty()) return message;
+  pbf_writer writer(message);
+  pbf_writer partial(writer, 1);
+  partial.add_int64(1, static_cast<std::int64_t>(rejected_points));
+  partial.add_string(2, reason.data(), reason.size());
+  return message;
+}
+
+std::string write_status(std::string_view message) {
+  std::string out;
+  pbf_writer(out).add_string(2, message.data(), message.size());
+  return out;
+}
+
+std::string json_text(std::string_view text) {
+  std::string out;
+  append_json_text(out, text);
+  return out;
+}
+
+}  // namespace qd::model::otlp

@@ -1,0 +1,265 @@
+#include "serve/otlp/convert.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <iterator>
+#include <limits>
+#include <map>
+#include <utility>
+
+#include "base/strings.h"
+#include "model/histogram_scale.h"
+
+namespace qd::serve::otlp {
+
+namespace {
+
+using model::otlp::Attribute;
+using model::otlp::Attributes;
+using model::otlp::Buckets;
+using model::otlp::Kind;
+using model::otlp::Temporality;
+using model::otlp::Translation;
+
+constexpr std::string_view kServiceName = "service.name";
+constexpr std::string_view kServiceNamespace = "service.namespace";
+constexpr std::string_view kServiceInstance = "service.instance.id";
+// Where the sender says nothing of how far the zero bucket reaches; as Prometheus has it.
+constexpr double kZeroThreshold = 1e-128;
+constexpr std::size_t kShownBytes = 200;
+
+std::string_view find(const Attributes& attributes, std::string_view key) {
+  const auto it = std::ranges::find(attributes, key, &Attribute::key);
+  return it == attributes.end() ? std::string_view{} : std::string_view(it->value);
+}
+
+model::TimestampMs to_ms(std::uint64_t ns) {
+  return static_cast<model::TimestampMs>(ns / 1'000'000);
+}
+
+// Attributes as labels; those whose names become one are joined by ';' in order of their names.
+std::map<std::string, std::string> labels_of(const Attributes& attributes, Translation translation) {
+  Attributes sorted = attributes;
+  std::ranges::stable_sort(sorted, {}, &Attribute::key);
+  std::map<std::string, std::string> labels;
+  for (const Attribute& attribute : sorted) {
+    std::string name = model::otlp::label_name(attribute.key, translation);
+    const auto [it, added] = labels.try_emplace(std::move(name), attribute.value);
+    if (!added) it->second += ";" + attribute.value;
+  }
+  return labels;
+}
+
+// Bucket `offset` of OTLP is above base^offset and up to base^(offset + 1); that of Prometheus is named by its upper
+// end.
+bool fill_side(const Buckets& buckets, std::vector<model::BucketSpan>& spans, std::vector<double>& counts) {
+  if (buckets.counts.size() > model::kHistogramBucketsMax) return false;
+  std::int32_t end = 0;
+  for (std::size_t i = 0; i < buckets.counts.size(); ++i) {
+    if (buckets.counts[i] == 0) continue;
+    const std::int64_t index = std::int64_t{buckets.offset} + static_cast<std::int64_t>(i) + 1;
+    if (index >= std::numeric_limits<std::int32_t>::max() || index <= std::numeric_limits<std::int32_t>::min())
+      return false;
+    model::append_bucket(spans, counts, end, static_cast<std::int32_t>(index), static_cast<double>(buckets.counts[i]));
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<double> DeltaSums::add(const model::LabelSet& labels, std::uint64_t time_ns, double difference) {
+  base::MutexLock lock(mutex_);
+  auto it = sums_.find(std::string(labels.bytes()));
+  if (it == sums_.end()) {
+    if (sums_.size() >= kSeriesMax) make_room(time_ns);
+    if (sums_.size() >= kSeriesMax) return std::nullopt;
+    it = sums_.emplace(labels.bytes(), Sum{}).first;
+  } else if (time_ns <= it->second.time_ns) {
+    return std::nullopt;
+  }
+  it->second.value += difference;
+  it->second.time_ns = time_ns;
+  return it->second.value;
+}
+
+void DeltaSums::make_room(std::uint64_t now_ns) {
+  std::erase_if(sums_, [&](const auto& entry) { return entry.second.time_ns + kForgetNs < now_ns; });
+}
+
+void Converter::resource(const Attributes& attributes) {
+  const std::string_view name = find(attributes, kServiceName);
+  const std::string_view space = find(attributes, kServiceNamespace);
+  job_ = space.empty() || name.empty() ? std::string(name) : fmt::format("{}/{}", space, name);
+  instance_ = find(attributes, kServiceInstance);
+  newest_ns_ = 0;
+  promoted_.clear();
+  for (const std::string& key : options_.promote_resource_attributes) {
+    const std::string_view value = find(attributes, key);
+    if (!value.empty()) promoted_.emplace_back(model::otlp::label_name(key, options_.translation), std::string(value));
+  }
+  Attributes others;
+  std::ranges::copy_if(attributes, std::back_inserter(others), [](const Attribute& attribute) {
+    return attribute.key != kServiceName && attribute.key != kServiceNamespace && attribute.key != kServiceInstance;
+  });
+  info_.clear();
+  has_info_ = false;
+  for (const auto& [label, value] : labels_of(others, options_.translation)) {
+    if (label.empty() || value.empty() || !base::valid_utf8(label) || !base::valid_utf8(value)) continue;
+    info_.set(label, value);
+    has_info_ = true;
+  }
+}
+
+void Converter::resource_ends() {
+  // What nothing identifies cannot be joined with anything.
+  if (!has_info_ || (job_.empty() && instance_.empty()) || newest_ns_ == 0) return;
+  info_.set(model::kMetricName, "target_info");
+  info_.set("job", job_);
+  info_.set("instance", instance_);
+  if (!batch_.add(info_.build(), {to_ms(newest_ns_), 1})) return;
+  batch_.families.try_emplace(
+      "target_info", model::Metadata{.type = model::MetricType::kGauge, .help = "Target metadata", .unit = ""});
+}
+
+void Converter::reject(std::uint64_t points, std::string_view metric, std::string_view why) {
+  rejected_ += points;
+  if (reason_.empty()) reason_ = fmt::format("{}: {}", metric.substr(0, kShownBytes), why);
+}
+
+void Converter::reject_full(std::string_view metric) {
+  reject(1, metric, "its labels and those before it are more than a request may have: send less at once");
+}
+
+void Converter::metric(const Metric& metric) {
+  points_ += metric.points.size();
+  if (metric.kind == Kind::kNone || metric.points.empty()) return;
+  const std::string name = model::otlp::metric_name(metric, options_.translation);
+  if (name.empty() || !base::valid_utf8(name))
+    return reject(metric.points.size(), base::quote(metric.name.substr(0, kShownBytes)), "it is no name of a metric");
+  const bool has_temporality =
+      metric.kind == Kind::kSum || metric.kind == Kind::kHistogram || metric.kind == Kind::kExponential;
+  delta_ = has_temporality && metric.temporality == Temporality::kDelta;
+  if (has_temporality && metric.temporality == Temporality::kUnspecified)
+    return reject(metric.points.size(), name, "it says neither cumulative nor delta");
+  if (delta_ && metric.kind == Kind::kExponential)
+    return reject(metric.points.size(), name, "exponential histograms are taken with cumulative temporality only");
+  if (delta_ && !options_.convert_delta)
+    return reject(metric.points.size(), name,
+                  "delta temporality is not taken: export it as cumulative, or set serve.otlp.convert_delta");
+  batch_.families.insert_or_assign(
+      name, model::Metadata{.type = model::otlp::metric_type(metric),
+                            .help = base::valid_utf8(metric.description) ? metric.description : std::string(),
+                            .unit = base::valid_utf8(metric.unit) ? metric.unit : std::string()});
+  for (const Point& point : metric.points) {
+    if (!begin_point(metric, point)) continue;
+    switch (metric.kind) {
+      case Kind::kGauge:
+      case Kind::kSum:
+        add(name, point, point.value);
+        break;
+      case Kind::kHistogram:
+        histogram(name, metric, point);
+        break;
+      case Kind::kExponential:
+        exponential(name, metric, point);
+        break;
+      case Kind::kSummary:
+        summary(name, point);
+        break;
+      case Kind::kNone:
+        break;
+    }
+  }
+}
+
+bool Converter::begin_point(const Metric& metric, const Point& point) {
+  if (batch_.full()) {
+    reject_full(metric.name);
+    return false;
+  }
+  if (point.time_ns == 0) {
+    reject(1, metric.name, "a point has no time");
+    return false;
+  }
+  labels_.clear();
+  for (const auto& [label, value] : labels_of(point.attributes, options_.translation)) {
+    if (value.empty()) continue;
+    if (label.empty() || !base::valid_utf8(label) || !base::valid_utf8(value)) {
+      reject(1, metric.name, "an attribute is no label: its name is empty, or it is not UTF-8");
+      return false;
+    }
+    labels_.set(label, value);
+  }
+  for (const auto& [label, value] : promoted_)
+    if (labels_.get(label).empty() && base::valid_utf8(value)) labels_.set(label, value);
+  if (!job_.empty() && base::valid_utf8(job_)) labels_.set("job", job_);
+  if (!instance_.empty() && base::valid_utf8(instance_)) labels_.set("instance", instance_);
+  newest_ns_ = std::max(newest_ns_, point.time_ns);
+  return true;
+}
+
+void Converter::add(std::string name, const Point& point, double value, std::string_view label,
+                    std::string_view label_value) {
+  if (batch_.full()) return reject_full(name);
+  model::LabelBuilder labels = labels_;
+  labels.set(model::kMetricName, name);
+  if (!label.empty()) labels.set(label, label_value);
+  model::LabelSet built = labels.build();
+  if (point.no_value) {
+    value = model::stale_nan();
+  } else if (delta_) {
+    const auto sum = deltas_.add(built, point.time_ns, value);
+    if (!sum) return reject(1, name, "a difference comes late or twice, or there are too many series of differences");
+    value = *sum;
+  }
+  if (!batch_.add(std::move(built), {to_ms(point.time_ns), value})) reject_full(name);
+}
+
+void Converter::histogram(const std::string& name, const Metric& metric, const Point& point) {
+  const bool told = !point.bucket_counts.empty() || !point.bounds.empty();
+  if (told && point.bucket_counts.size() != point.bounds.size() + 1)
+    return reject(1, metric.name, "a histogram has not one bucket more than it has bounds");
+  if (std::ranges::adjacent_find(point.bounds, std::ranges::greater_equal{}) != point.bounds.end())
+    return reject(1, metric.name, "the bounds of a histogram do not rise");
+  if (point.sum) add(name + "_sum", point, *point.sum);
+  add(name + "_count", point, static_cast<double>(point.count));
+  std::uint64_t below = 0;
+  for (std::size_t i = 0; i < point.bounds.size(); ++i) {
+    below += point.bucket_counts[i];
+    add(name + "_bucket", point, static_cast<double>(below), "le", base::format_float(point.bounds[i]));
+  }
+  add(name + "_bucket", point, static_cast<double>(point.count), "le", "+Inf");
+}
+
+void Converter::exponential(const std::string& name, const Metric& metric, const Point& point) {
+  if (point.no_value) return add(name, point, 0);
+  if (point.scale < model::kSchemaMin || point.scale > model::kSchemaOnWireMax)
+    return reject(1, metric.name,
+                  fmt::format("the scale of an exponential histogram is {}: {} to {} are taken", point.scale,
+                              model::kSchemaMin, model::kSchemaOnWireMax));
+  model::Histogram histogram{.schema = point.scale,
+                             .is_integer = true,
+                             .zero_threshold = point.zero_threshold > 0 ? point.zero_threshold : kZeroThreshold,
+                             .zero_count = static_cast<double>(point.zero_count),
+                             .count = static_cast<double>(point.count),
+                             .sum = point.sum.value_or(0)};
+  if (!fill_side(point.positive, histogram.positive_spans, histogram.positive) ||
+      !fill_side(point.negative, histogram.negative_spans, histogram.negative))
+    return reject(1, metric.name, "an exponential histogram has too many buckets, or some beyond any number");
+  if (histogram.schema > model::kSchemaMax) model::coarsen(histogram, model::kSchemaMax);
+  if (const auto valid = model::validate(histogram); !valid) return reject(1, metric.name, valid.error().message());
+  model::LabelBuilder labels = labels_;
+  labels.set(model::kMetricName, name);
+  if (!batch_.add(labels.build(), to_ms(point.time_ns), std::move(histogram))) reject_full(name);
+}
+
+void Converter::summary(const std::string& name, const Point& point) {
+  add(name + "_sum", point, point.sum.value_or(0));
+  add(name + "_count", point, static_cast<double>(point.count));
+  for (const auto& [quantile, value] : point.quantiles)
+    add(name, point, value, "quantile", base::format_float(quantile));
+}
+
+}  // namespace qd::serve::otlp

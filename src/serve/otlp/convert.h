@@ -1,0 +1,106 @@
+// OTLP's points as samples of Prometheus.
+//
+// - Gauges and sums are one sample each; a sum must be cumulative. A histogram becomes _bucket, _sum and _count, a
+// summary
+//   quantiles, _sum and _count, an exponential histogram a native one.
+// - service.namespace/service.name of the resource is `job`, service.instance.id `instance`; its other attributes stand
+// on
+//   target_info, and those that are to be promoted on every series.
+// - What counts from one export to the next (delta) is refused, or, where asked for, added up here.
+//
+// Source: the OpenTelemetry specification "Prometheus and OpenMetrics Compatibility"; Prometheus documentation, `otlp`.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/mutex.h"
+#include "model/labels.h"
+#include "model/otlp/metrics.h"
+#include "model/otlp/translate.h"
+#include "serve/intake.h"
+
+namespace qd::serve::otlp {
+
+struct ConvertOptions {
+  model::otlp::Translation translation = model::otlp::Translation::kUnderscoresWithSuffixes;
+  std::vector<std::string> promote_resource_attributes;
+  bool convert_delta = false;
+};
+
+// What was added up of each series, for senders that tell differences. Thread-safe. Bounded: past kSeriesMax, series
+// that are new are refused until others have been silent for kForgetNs.
+class DeltaSums {
+ public:
+  static constexpr std::size_t kSeriesMax = 1'000'000;
+  static constexpr std::uint64_t kForgetNs = 60ULL * 60 * 1'000'000'000;
+
+  // The sum up to `time_ns`, or nothing when this point is no newer than what was added, or there is no room.
+  std::optional<double> add(const model::LabelSet& labels, std::uint64_t time_ns, double difference);
+
+ private:
+  struct Sum {
+    double value = 0;
+    std::uint64_t time_ns = 0;
+  };
+  void make_room(std::uint64_t now_ns) QD_REQUIRES(mutex_);
+
+  base::Mutex mutex_;
+  std::unordered_map<std::string, Sum> sums_ QD_GUARDED_BY(mutex_);  // by LabelSet::bytes
+};
+
+// One thread, one request.
+class Converter final : public model::otlp::MetricsSink {
+ public:
+  // `deltas` outlives it.
+  Converter(const ConvertOptions& options, DeltaSums& deltas) : options_(options), deltas_(deltas) {}
+
+  void resource(const model::otlp::Attributes& attributes) override;
+  void metric(const model::otlp::Metric& metric) override;
+  void resource_ends() override;
+
+  const IntakeBatch& batch() const { return batch_; }
+  std::uint64_t rejected_points() const { return rejected_; }
+  const std::string& first_reason() const { return reason_; }
+  std::uint64_t points() const { return points_; }
+
+ private:
+  using Point = model::otlp::Point;
+  using Metric = model::otlp::Metric;
+
+  void reject(std::uint64_t points, std::string_view metric, std::string_view why);
+  void reject_full(std::string_view metric);
+  // The labels of a point without its name. False, having rejected the point, where they are none.
+  bool begin_point(const Metric& metric, const Point& point);
+  void add(std::string name, const Point& point, double value, std::string_view label = {},
+           std::string_view label_value = {});
+  void histogram(const std::string& name, const Metric& metric, const Point& point);
+  void exponential(const std::string& name, const Metric& metric, const Point& point);
+  void summary(const std::string& name, const Point& point);
+
+  const ConvertOptions& options_;
+  DeltaSums& deltas_;
+  IntakeBatch batch_;
+  // Of the resource.
+  std::string job_;
+  std::string instance_;
+  std::vector<std::pair<std::string, std::string>> promoted_;
+  model::LabelBuilder info_;
+  bool has_info_ = false;
+  std::uint64_t newest_ns_ = 0;
+  // Of the point.
+  model::LabelBuilder labels_;
+  bool delta_ = false;
+
+  std::uint64_t points_ = 0;
+  std::uint64_t rejected_ = 0;
+  std::string reason_;
+};
+
+}  // namespace qd::serve::otlp
