@@ -45,25 +45,9 @@ bool has_reset(const WindowView& view) {
   return any;
 }
 
-// Part of the loop over all steps of all series: a call costs a fortieth of a query of rates.
-[[gnu::always_inline]] inline double factor_of(const WindowView& view, std::size_t low, std::size_t high, std::size_t k,
-                                               const Extrapolation& rate) {
-  const double sampled = seconds(view.times[high - 1] - view.times[low]);
-  const double interval = sampled / static_cast<double>(high - 1 - low);
-  double to_start = seconds(view.times[low] - view.begin(k));
-  double to_end = seconds(view.end(k) - view.times[high - 1]);
-  if (to_start >= interval * kNearEdge) to_start = interval / 2;
-  if (rate.counter && rate.change > 0 && rate.first >= 0) {
-    to_start = std::min(to_start, sampled * (rate.first / rate.change));
-  }
-  if (to_end >= interval * kNearEdge) to_end = interval / 2;
-  const double factor = (sampled + to_start + to_end) / sampled;
-  return rate.per_second ? factor / seconds(view.range_ms) : factor;
-}
-
 double extrapolated(const WindowView& view, std::size_t low, std::size_t high, std::size_t k, Rate rate,
                     double change) {
-  return change * factor_of(view, low, high, k, {rate.counter, rate.per_second, view.values[low], change});
+  return change * extrapolation_factor(view, low, high, k, {rate.counter, rate.per_second, view.values[low], change});
 }
 
 // With start times: a sample that began to be counted inside the window grew from zero since then, so nothing is
@@ -77,11 +61,7 @@ void rate_since_start(FunctionId id, const WindowView& view, std::span<double> o
       if (view.values[i] < view.values[i - 1] || started_anew(view, i)) change += view.values[i - 1];
     }
     const auto start = rate.counter ? start_inside(view, low, k) : std::nullopt;
-    if (!start) {
-      if (high - low < 2) return kAbsent;
-      return change *
-             extrapolation_factor(view, low, high, k, {rate.counter, rate.per_second, view.values[low], change});
-    }
+    if (!start) return high - low < 2 ? kAbsent : extrapolated(view, low, high, k, rate, change);
     change += view.values[low];
     return change * factor_since(view, low, high, k, *start, rate.per_second);
   });
@@ -217,7 +197,17 @@ double factor_since(const WindowView& view, std::size_t low, std::size_t high, s
 
 double extrapolation_factor(const WindowView& view, std::size_t low, std::size_t high, std::size_t k,
                             const Extrapolation& rate) {
-  return factor_of(view, low, high, k, rate);
+  const double sampled = seconds(view.times[high - 1] - view.times[low]);
+  const double interval = sampled / static_cast<double>(high - 1 - low);
+  double to_start = seconds(view.times[low] - view.begin(k));
+  double to_end = seconds(view.end(k) - view.times[high - 1]);
+  if (to_start >= interval * kNearEdge) to_start = interval / 2;
+  if (rate.counter && rate.change > 0 && rate.first >= 0) {
+    to_start = std::min(to_start, sampled * (rate.first / rate.change));
+  }
+  if (to_end >= interval * kNearEdge) to_end = interval / 2;
+  const double factor = (sampled + to_start + to_end) / sampled;
+  return rate.per_second ? factor / seconds(view.range_ms) : factor;
 }
 
 void rate_windows(FunctionId id, const WindowView& view, std::span<double> out, Scratch& scratch,
