@@ -190,7 +190,7 @@ bool started_anew(const WindowView& view, std::size_t i) {
 void check_overlap(const WindowView& view, std::size_t i, const Remarker& remarker) {
   const model::TimestampMs start = view.starts[i];
   if (start == 0 || start >= view.times[i - 1] || start == view.starts[i - 1]) return;
-  remarker.warn(remarks::start_time_overlap(remarker.metric));
+  remarker.warn(remarks::start_time_overlap(remarker.metric()));
 }
 
 std::optional<model::TimestampMs> start_inside(const WindowView& view, std::size_t low, std::size_t k) {

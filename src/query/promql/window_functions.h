@@ -89,8 +89,9 @@ void for_extended_windows(const WindowView& view, const Extension& extension, F&
 struct Remarker {
   Context& context;
   Span span;
-  std::string_view metric;
+  const model::LabelSet* labels;  // null for a series without a name
 
+  std::string_view metric() const { return labels == nullptr ? std::string_view() : labels->name(); }
   void warn(std::string message) const { context.annotations().warn(std::move(message), span); }
   void info(std::string message) const { context.annotations().info(std::move(message), span); }
 };
