@@ -40,7 +40,7 @@ struct CommitRequest {
   std::string record;                 // both as they go into the log
   SeriesRef min_ref = 0;
   SeriesRef max_ref = 0;
-  TimestampMs min_ms = 0;             // of its samples
+  TimestampMs min_ms = 0;            // of its samples
   std::uint64_t judged_at = 0;       // changes() when its first sample was judged
   std::uint64_t late_judged_at = 0;  // the same of its late ones: commits() of the late buffer
   base::Status status;
