@@ -11,10 +11,25 @@ TimestampMs window_start(TimestampMs time_ms, std::int64_t width_ms) {
   return time_ms - (into < 0 ? into + width_ms : into);
 }
 
+namespace {
+
+constexpr std::int64_t kGrowth = 4;
+constexpr std::int64_t kWidthMaxMs = 31LL * 24 * 60 * 60 * 1000;
+
+std::int64_t width_max_of(const MergeOptions& options) {
+  return options.retention_ms > 0 ? options.retention_ms / 10 : kWidthMaxMs;
+}
+
+}  // namespace
+
+bool is_final(std::int64_t span_ms, const MergeOptions& options) {
+  std::int64_t width = options.seal_interval_ms;
+  while (width * kGrowth <= width_max_of(options)) width *= kGrowth;
+  return span_ms > width / kGrowth;
+}
+
 std::vector<std::size_t> plan_merge(std::span<const SegmentInfo> segments, const MergeOptions& options) {
-  constexpr std::int64_t kGrowth = 4;
-  constexpr std::int64_t kWidthMaxMs = 31LL * 24 * 60 * 60 * 1000;
-  const std::int64_t width_max = options.retention_ms > 0 ? options.retention_ms / 10 : kWidthMaxMs;
+  const std::int64_t width_max = width_max_of(options);
   for (std::int64_t width = options.seal_interval_ms * kGrowth; width <= width_max; width *= kGrowth) {
     std::map<TimestampMs, std::vector<std::size_t>> windows;
     for (std::size_t i = 0; i < segments.size(); ++i) {

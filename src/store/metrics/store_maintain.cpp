@@ -355,19 +355,26 @@ Status StoreImpl::merge(const StoreOptions& now) {
     infos.push_back(list[i].segment->info());
     places.push_back(i);
   }
-  const std::vector<std::size_t> plan = plan_merge(infos, {.seal_interval_ms = now.seal_interval_ms,
-                                                           .retention_ms = now.retention_ms,
-                                                           .sealed_until_ms = manifest_.sealed_until_ms});
+  const MergeOptions merge_options = {.seal_interval_ms = now.seal_interval_ms,
+                                      .retention_ms = now.retention_ms,
+                                      .sealed_until_ms = manifest_.sealed_until_ms};
+  const std::vector<std::size_t> plan = plan_merge(infos, merge_options);
   if (plan.empty()) return {};
   std::vector<std::shared_ptr<const Segment>> inputs;
   std::set<std::uint64_t> gone;
   SegmentOptions merged_options;
+  TimestampMs first_ms = model::kMaxTimestampMs;
+  TimestampMs last_ms = model::kMinTimestampMs;
   for (const std::size_t i : plan) {
     const LiveSegment& entry = list[places[i]];
     inputs.push_back(entry.segment);
     gone.insert(entry.number);
     merged_options.level = std::max(merged_options.level, entry.segment->info().level + 1);
+    first_ms = std::min(first_ms, entry.segment->info().min_ms);
+    last_ms = std::max(last_ms, entry.segment->info().max_ms);
   }
+  // It stays as it is until retention takes it.
+  merged_options.compress_cold = is_final(last_ms - first_ms, merge_options);
   QD_TRY(settle_doubts());
   const std::uint64_t number = next_segment_++;
   const auto path = numbered(segment_dir_, number, ".seg");
