@@ -31,6 +31,13 @@ class RecordingStore final : public store::metrics::Appendable {
       store_.samples[names_[ref - 1]].push_back({time_ms, value});
       return store::metrics::AppendOutcome::kOk;
     }
+    store::metrics::AppendOutcome append(store::metrics::SeriesRef, model::TimestampMs,
+                                         const model::Histogram&) override {
+      return store::metrics::AppendOutcome::kInvalid;
+    }
+    store::metrics::AppendOutcome exemplar(store::metrics::SeriesRef, const model::Exemplar&) override {
+      return store::metrics::AppendOutcome::kInvalid;
+    }
     void metadata(std::string_view, const model::Metadata&) override {}
     base::Status commit() override { return {}; }
     std::size_t pending() const override { return 0; }

@@ -74,6 +74,19 @@ class FakeStore final : public store::metrics::Appendable {
       ++count;
       return kOk;
     }
+    store::metrics::AppendOutcome append(store::metrics::SeriesRef, model::TimestampMs,
+                                         const model::Histogram&) override {
+      return store::metrics::AppendOutcome::kInvalid;
+    }
+    // `a_total # {trace_id="x"} 1 @1000`, where the time came with it `@@`.
+    store::metrics::AppendOutcome exemplar(store::metrics::SeriesRef ref, const model::Exemplar& exemplar) override {
+      const model::LabelSet& labels = store.labels_[ref - store.first_ref_ - 1];
+      char text[32];
+      std::snprintf(text, sizeof(text), "%g", exemplar.value);
+      lines += labels.to_string() + " # " + exemplar.labels.to_string() + " " + text +
+               (exemplar.has_time ? " @@" : " @") + std::to_string(exemplar.time_ms) + "\n";
+      return store::metrics::AppendOutcome::kOk;
+    }
     void metadata(std::string_view family, const model::Metadata& md) override {
       ++store.metadata_calls;
       store.metadata[std::string(family)] = md;

@@ -151,6 +151,7 @@ class Intake final : public model::remote_write::WriteSink {
       case AppendOutcome::kTooFarInFuture:
         return outcome_.refuse(kTooFarAhead, 1, shown(labels_, sample));
       case AppendOutcome::kUnknownSeries:
+      case AppendOutcome::kInvalid:  // no number is
         return outcome_.refuse(kBadSeries, 1, shown(labels_, sample));
     }
   }

@@ -55,6 +55,16 @@ class ForwardingStore::Batch final : public Appender {
     return outcome;
   }
 
+  // Histograms and exemplars are kept here and not sent.
+  AppendOutcome append(SeriesRef ref, model::TimestampMs time_ms, const model::Histogram& histogram) override {
+    const AppendOutcome outcome = inner_->append(ref, time_ms, histogram);
+    if (outcome == AppendOutcome::kUnknownSeries) owner_.forget(ref);
+    return outcome;
+  }
+  AppendOutcome exemplar(SeriesRef ref, const model::Exemplar& exemplar) override {
+    return inner_->exemplar(ref, exemplar);
+  }
+
   void metadata(std::string_view family, const model::Metadata& metadata) override {
     inner_->metadata(family, metadata);
   }

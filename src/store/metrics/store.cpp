@@ -40,8 +40,12 @@ StoreImpl::StoreImpl(base::Files& files, std::filesystem::path dir, const StoreO
       manifest_path_(dir_ / "MANIFEST"),
       log_(log),
       options_(options),
+      exemplars_(options.exemplars_limit),
       segments_(std::make_shared<const SegmentList>()),
       samples_appended_(registry.counter("quarterdeck_store_samples_appended_total", "Samples stored.")),
+      exemplars_appended_(registry.counter("quarterdeck_store_exemplars_appended_total", "Exemplars stored.")),
+      exemplars_dropped_(registry.counter("quarterdeck_store_exemplars_dropped_total",
+                                          "Exemplars that gave way to newer ones before they were sealed.")),
       commits_(registry.counter("quarterdeck_store_commits_total", "Batches acknowledged.")),
       failed_commits_(registry.counter("quarterdeck_store_commits_failed_total", "Batches refused as a whole.")),
       torn_tails_(registry.counter("quarterdeck_store_torn_tails_total", "Torn records cut off the log at start-up.")),
@@ -77,6 +81,8 @@ void StoreImpl::set_options(const StoreOptions& options) {
   options_.future_limit_ms = options.future_limit_ms;
   options_.sync = options.sync;
   options_.sync_interval_ms = options.sync_interval_ms;
+  options_.exemplars_limit = options.exemplars_limit;
+  exemplars_.set_limit(options.exemplars_limit);
 }
 
 // --- Opening ---
@@ -85,7 +91,7 @@ void StoreImpl::set_options(const StoreOptions& options) {
 // while the next ones are decoded: start-up is waiting for this.
 class StoreImpl::Replay final : public WalSink {
  public:
-  explicit Replay(Head& head) : head_(head), applier_([this] { work(); }) {}
+  explicit Replay(StoreImpl& store) : store_(store), head_(*store.head_), applier_([this] { work(); }) {}
   ~Replay() override { finish(); }
 
   // Returns once everything is in the head; nothing may come after it.
@@ -130,6 +136,14 @@ class StoreImpl::Replay final : public WalSink {
     wake_.notify_all();
   }
 
+  void exemplars(std::span<const RefExemplar> exemplars) override {
+    for (const auto& [ref, exemplar] : exemplars) {
+      if (exemplar.time_ms < head_.accepted_from()) continue;
+      const auto renamed = renamed_.find(ref);
+      store_.add_exemplar(renamed == renamed_.end() ? ref : renamed->second, exemplar);
+    }
+  }
+
   std::uint64_t read() const { return read_; }
   // After finish(): samples that belong to no series, and are not sealed either.
   std::uint64_t unknown() const { return unknown_; }
@@ -155,6 +169,7 @@ class StoreImpl::Replay final : public WalSink {
     }
   }
 
+  StoreImpl& store_;
   Head& head_;
   std::unordered_map<SeriesRef, SeriesRef> renamed_;
   std::uint64_t read_ = 0;
@@ -303,7 +318,7 @@ Status StoreImpl::load_segments() {
 }
 
 Status StoreImpl::load_head() {
-  Replay replay(*head_);
+  Replay replay(*this);
   std::vector<std::uint64_t> series_files;
   for (const std::uint64_t number : manifest_.series_files) {
     next_series_file_ = std::max(next_series_file_, number + 1);
@@ -385,6 +400,7 @@ StoreStats StoreImpl::stats() const {
   }
   stats.wal_bytes = wal_->bytes();
   stats.samples_appended = samples_appended_.value();
+  stats.head_exemplars = exemplars_.size();
   return stats;
 }
 

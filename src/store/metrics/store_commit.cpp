@@ -8,8 +8,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <utility>
 
+#include "store/metrics/histogram_bytes.h"
 #include "store/metrics/store_impl.h"
 
 namespace qd::store::metrics {
@@ -22,6 +24,8 @@ namespace {
 constexpr std::size_t kGroupBytesMax = 16 << 20;
 // Families that are remembered; further ones have no metadata.
 constexpr std::size_t kMetadataFamiliesMax = 200'000;
+// Of one batch; further ones are dropped, and counted.
+constexpr std::size_t kExemplarsPendingMax = 100'000;
 
 class StoreAppender final : public Appender {
  public:
@@ -30,8 +34,68 @@ class StoreAppender final : public Appender {
   base::Result<SeriesRef> series(const model::LabelSet& labels) override { return store_.series(labels); }
 
   AppendOutcome append(SeriesRef ref, TimestampMs time_ms, double value) override {
-    if (batch_.refs.empty()) request_.judged_at = store_.changes();
     bool repeated = false;
+    const AppendOutcome outcome = add(ref, time_ms, value, repeated);
+    if (!batch_.histograms.empty()) batch_.histograms.resize(batch_.size());
+    return outcome;
+  }
+
+  AppendOutcome append(SeriesRef ref, TimestampMs time_ms, const model::Histogram& histogram) override {
+    if (model::is_stale_nan(histogram.sum)) return append(ref, time_ms, model::stale_nan());
+    if (!storable(histogram)) return AppendOutcome::kInvalid;
+    const std::size_t before = batch_.size();
+    bool repeated = false;
+    const AppendOutcome outcome = add(ref, time_ms, histogram_mark(histogram), repeated);
+    if (batch_.size() == before) return outcome;
+    batch_.histograms.resize(before);
+    batch_.histograms.push_back(std::make_shared<const model::Histogram>(histogram));
+    return outcome;
+  }
+
+  AppendOutcome exemplar(SeriesRef ref, const model::Exemplar& exemplar) override {
+    bool repeated = false;
+    const AppendOutcome outcome = store_.judge_exemplar(ref, exemplar, repeated);
+    if (outcome != AppendOutcome::kOk || repeated) return outcome;
+    if (exemplars_.size() < kExemplarsPendingMax) {
+      exemplars_.push_back({ref, exemplar});
+    } else {
+      store_.exemplars_dropped().add();
+    }
+    return outcome;
+  }
+
+  void metadata(std::string_view family, const model::Metadata& metadata) override {
+    store_.set_metadata(family, metadata);
+  }
+
+  base::Status commit() override {
+    base::Status status;
+    if (!batch_.refs.empty()) status = append_samples_record(request_.record, batch_);
+    if (!exemplars_.empty() && status) append_exemplars_record(request_.record, exemplars_);
+    if (!request_.record.empty() && status) {
+      request_.batch = &batch_;
+      request_.exemplars = exemplars_;
+      // Without samples it shares series with no other.
+      const auto [min, max] = std::minmax_element(batch_.refs.begin(), batch_.refs.end());
+      request_.min_ref = batch_.refs.empty() ? std::numeric_limits<SeriesRef>::max() : *min;
+      request_.max_ref = batch_.refs.empty() ? 0 : *max;
+      status = store_.commit(request_);
+    }
+    request_.record.clear();
+    request_.done = false;
+    request_.status = {};
+    batch_.clear();
+    exemplars_.clear();
+    by_ref_.clear();
+    return status;
+  }
+
+  std::size_t pending() const override { return batch_.size(); }
+
+ private:
+  // A number, or what stands for a histogram: the batch judges both alike.
+  AppendOutcome add(SeriesRef ref, TimestampMs time_ms, double value, bool& repeated) {
+    if (batch_.refs.empty()) request_.judged_at = store_.changes();
     const AppendOutcome outcome = store_.head().judge(ref, time_ms, value, repeated);
     if (outcome != AppendOutcome::kOk || repeated) return outcome;
     if (batch_.refs.empty() || ref > max_ref_) {
@@ -46,33 +110,6 @@ class StoreAppender final : public Appender {
     return AppendOutcome::kOk;
   }
 
-  void metadata(std::string_view family, const model::Metadata& metadata) override {
-    store_.set_metadata(family, metadata);
-  }
-
-  base::Status commit() override {
-    base::Status status;
-    if (!batch_.refs.empty()) {
-      status = append_samples_record(request_.record, batch_);
-      if (status) {
-        request_.batch = &batch_;
-        const auto [min, max] = std::minmax_element(batch_.refs.begin(), batch_.refs.end());
-        request_.min_ref = *min;
-        request_.max_ref = *max;
-        status = store_.commit(request_);
-      }
-    }
-    request_.record.clear();
-    request_.done = false;
-    request_.status = {};
-    batch_.clear();
-    by_ref_.clear();
-    return status;
-  }
-
-  std::size_t pending() const override { return batch_.size(); }
-
- private:
   // A reference that does not rise may stand in the batch already.
   AppendOutcome judge_again(SeriesRef ref, TimestampMs time_ms, double value, bool& repeated) {
     if (by_ref_.empty()) {
@@ -93,6 +130,7 @@ class StoreAppender final : public Appender {
 
   StoreImpl& store_;
   SampleBatch batch_;
+  std::vector<RefExemplar> exemplars_;
   CommitRequest request_;
   SeriesRef max_ref_ = 0;
   // Where each series stands last; filled once a reference does not rise.
@@ -229,6 +267,7 @@ std::vector<CommitRequest*> StoreImpl::write_group(std::vector<CommitRequest*> g
       commits_.add();
       samples_appended_.add(stored);
       log_samples_.fetch_add(request->batch->size(), std::memory_order_relaxed);
+      for (const auto& [ref, exemplar] : request->exemplars) add_exemplar(ref, exemplar);
       changes_.fetch_add(1, std::memory_order_relaxed);
     }
   }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "store/metrics/exemplars.h"
 #include "store/metrics/head.h"
 #include "store/metrics/manifest.h"
 #include "store/metrics/segment.h"
@@ -36,6 +37,7 @@ struct CommitRequest {
   std::string record;  // the batch as it goes into the log
   SeriesRef min_ref = 0;
   SeriesRef max_ref = 0;
+  std::span<const RefExemplar> exemplars;
   std::uint64_t judged_at = 0;  // changes() when its first sample was judged
   base::Status status;
   bool done = false;
@@ -57,6 +59,9 @@ class StoreImpl final : public Store {
                                                      TimestampMs to_ms) const override;
   base::Result<std::vector<std::string>> label_values(std::string_view name, std::span<const Matcher> matchers,
                                                       TimestampMs from_ms, TimestampMs to_ms) const override;
+  base::Result<std::vector<SeriesExemplars>> exemplars(std::span<const std::vector<Matcher>> selectors,
+                                                       TimestampMs from_ms, TimestampMs to_ms,
+                                                       std::size_t series_limit) const override;
   base::Status maintain(model::TimestampMs now_ms) override;
   void set_options(const StoreOptions& options) override;
   StoreStats stats() const override;
@@ -68,6 +73,9 @@ class StoreImpl final : public Store {
   base::Result<SeriesRef> series(const model::LabelSet& labels);
   void set_metadata(std::string_view family, const model::Metadata& metadata);
   base::Status commit(CommitRequest& request);
+  // As Appender::exemplar; `repeated` when there is nothing to store.
+  AppendOutcome judge_exemplar(SeriesRef ref, const model::Exemplar& exemplar, bool& repeated) const;
+  base::Counter& exemplars_dropped() { return exemplars_dropped_; }
   std::uint64_t changes() const { return changes_.load(std::memory_order_relaxed); }
 
  private:
@@ -88,6 +96,11 @@ class StoreImpl final : public Store {
   // Returns those that must wait for a later group, because they share series with an earlier one of this group.
   std::vector<CommitRequest*> write_group(std::vector<CommitRequest*> group) QD_EXCLUDES(commit_mutex_);
   bool shares_series(const CommitRequest& request, std::span<CommitRequest* const> earlier) QD_REQUIRES(commit_mutex_);
+
+  // store_exemplars.cpp
+  void add_exemplar(SeriesRef ref, const model::Exemplar& exemplar);
+  // What is not sealed is repeated in the new log segment, before the older ones go.
+  base::Status log_exemplars() QD_REQUIRES(commit_mutex_);
 
   // store_maintain.cpp
   base::Status sync(const StoreOptions& options, model::TimestampMs now_ms);
@@ -121,6 +134,7 @@ class StoreImpl final : public Store {
 
   std::unique_ptr<Head> head_;
   std::unique_ptr<Wal> wal_;
+  ExemplarRing exemplars_;
 
   // Changed inside Head::publish, read inside Head::select: both see head and segments of one moment.
   mutable base::Mutex segments_mutex_;
@@ -154,6 +168,8 @@ class StoreImpl final : public Store {
   std::vector<std::filesystem::path> doubtful_;  // made for a manifest whose writing failed
 
   base::Counter& samples_appended_;
+  base::Counter& exemplars_appended_;
+  base::Counter& exemplars_dropped_;
   base::Counter& commits_;
   base::Counter& failed_commits_;
   base::Counter& torn_tails_;

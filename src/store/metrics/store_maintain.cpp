@@ -147,6 +147,7 @@ Status StoreImpl::seal(TimestampMs until_ms) {
       doubtful_.push_back(path);
       return published;
     }
+    exemplars_.remove_before(until_ms);
     head_->merge_first(next_first_ms);
     if (sealed != nullptr) head_->subtract_samples(sealed->info().samples);
     return {};
@@ -168,6 +169,7 @@ base::Result<std::shared_ptr<const Segment>> StoreImpl::write_sealed(const HeadS
   std::unique_ptr<SegmentWriter> writer;
   Columns columns;
   std::vector<base::Error> skipped;
+  const ExemplarRing::BySeries exemplars = exemplars_.select(model::kMinTimestampMs, until_ms - 1);
   for (std::size_t i = 0; i < selection.slots.size(); ++i) {
     columns.clear();
     QD_TRY(head_->read(selection, i, model::kMinTimestampMs, model::kMaxTimestampMs, columns, &skipped));
@@ -178,8 +180,13 @@ base::Result<std::shared_ptr<const Segment>> StoreImpl::write_sealed(const HeadS
     if (writer == nullptr) {
       QD_ASSIGN(writer, SegmentWriter::create(files_, path, {}));
     }
-    QD_TRY(writer->add(head_->labels(selection.slots[i]), std::span(columns.times).first(n),
-                       std::span(columns.values).first(n)));
+    const auto its_exemplars = exemplars.find(head_->ref(selection.slots[i]));
+    QD_TRY(writer->add(head_->labels(selection.slots[i]),
+                       {.times = std::span(columns.times).first(n),
+                        .values = std::span(columns.values).first(n),
+                        .histograms = std::span(columns.histograms).first(columns.histograms.empty() ? 0 : n),
+                        .exemplars = its_exemplars == exemplars.end() ? std::span<const model::Exemplar>()
+                                                                      : std::span(its_exemplars->second)}));
   }
   for (const base::Error& error : skipped) {
     damaged_parts_.add();
@@ -242,6 +249,7 @@ Status StoreImpl::cut_log() {
     MutexLock lock(commit_mutex_);
     QD_ASSIGN(first_log, wal_->rotate());
     log_samples_.store(0, std::memory_order_relaxed);
+    QD_TRY(log_exemplars());
     if (retire_ && !head_->pinned()) {
       if (head_->drop_dead() > 0) series_written_ = 0;
       changes_.fetch_add(1, std::memory_order_relaxed);

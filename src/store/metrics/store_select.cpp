@@ -87,6 +87,7 @@ class StoreSeriesSet final : public SeriesSet {
       if (before > 0 && out.size() > before && out.times[before] <= out.times[before - 1]) in_order = false;
     }
     if (!in_order) put_in_order(out);
+    if (!out.histograms.empty()) out.drop_no_histograms();
     return {};
   }
 
@@ -102,9 +103,11 @@ class StoreSeriesSet final : public SeriesSet {
     for (const std::size_t i : order) {
       if (!sorted.times.empty() && sorted.times.back() == columns.times[i]) {
         sorted.values.back() = columns.values[i];
+        if (!columns.histograms.empty()) sorted.histograms.back() = columns.histograms[i];
       } else {
         sorted.times.push_back(columns.times[i]);
         sorted.values.push_back(columns.values[i]);
+        if (!columns.histograms.empty()) sorted.histograms.push_back(columns.histograms[i]);
       }
     }
     std::swap(columns, sorted);

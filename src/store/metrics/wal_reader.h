@@ -22,7 +22,9 @@ class WalSink {
  public:
   virtual ~WalSink() = default;
   virtual void series(std::span<const LoggedSeries> series) = 0;
+  // Of records with histograms too.
   virtual void samples(const SampleBatch& batch) = 0;
+  virtual void exemplars(std::span<const RefExemplar> exemplars) = 0;
 };
 
 struct DamagedPart {
