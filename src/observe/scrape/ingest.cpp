@@ -154,6 +154,9 @@ base::Status Ingest::append_sample(Parser& parser, Entry& entry, TimestampMs now
     }
     switch (appender.append(entry.ref, time_ms, parser.value())) {
       case AppendOutcome::kOk:
+        if (parser.exemplar()) append_exemplar(parser, entry.ref, time_ms, appender);
+        return {};
+      case AppendOutcome::kInvalid:  // no number is
         return {};
       case AppendOutcome::kUnknownSeries:
         entry.ref = 0;
@@ -173,6 +176,16 @@ base::Status Ingest::append_sample(Parser& parser, Entry& entry, TimestampMs now
     }
   }
   return {};
+}
+
+// One that the page repeats is no news to the store, and one that it does not take leaves the sample as it is.
+void Ingest::append_exemplar(Parser& parser, SeriesRef ref, TimestampMs time_ms, Appender& appender) {
+  const Parser::Exemplar& told = *parser.exemplar();
+  model::Exemplar exemplar{
+      .value = told.value, .time_ms = told.timestamp_ms.value_or(time_ms), .has_time = told.timestamp_ms.has_value()};
+  const auto labels = parser.exemplar_labels();
+  exemplar.labels = LabelSet::from({labels.begin(), labels.end()});
+  static_cast<void>(appender.exemplar(ref, exemplar));
 }
 
 base::Status Ingest::check_labels(const LabelSet& labels) const {

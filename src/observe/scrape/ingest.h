@@ -76,6 +76,8 @@ class Ingest {
   }
   base::Status append_sample(model::exposition::Parser& parser, Entry& entry, model::TimestampMs now_ms,
                              store::metrics::Appender& appender, IngestCounts& counts);
+  static void append_exemplar(model::exposition::Parser& parser, store::metrics::SeriesRef ref,
+                              model::TimestampMs time_ms, store::metrics::Appender& appender);
   base::Result<Entry*> place(std::string_view series, bool in_order, IngestCounts& counts);
   base::Status check_labels(const model::LabelSet& labels) const;
   base::Status check_families(std::string_view body) const;

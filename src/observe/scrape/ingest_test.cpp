@@ -191,6 +191,21 @@ LabelSet joined(std::vector<Label> sample, const LabelSet& target, bool honor_la
   return sample_labels(sample, target, honor_labels);
 }
 
+TEST_F(IngestTest, hands_exemplars_over_with_the_sample_they_stand_behind) {
+  make({}, LabelSet{{"job", "x"}});
+  const std::string page =
+      "# TYPE a counter\na_total{p=\"1\"} 3 # {trace_id=\"x\\\"y\",b=\"\"} 0.5\na_total{p=\"2\"} 1 # {} 2 4.5\n# EOF\n";
+  const std::string expected =
+      "a_total{job=\"x\", p=\"1\"} 3 @1000\n"
+      "a_total{job=\"x\", p=\"1\"} # {trace_id=\"x\\\"y\"} 0.5 @1000\n"
+      "a_total{job=\"x\", p=\"2\"} 1 @1000\n"
+      "a_total{job=\"x\", p=\"2\"} # {} 2 @@4500\n";
+  EXPECT_EQ(scrape(page, 1000, 0, Format::kOpenMetrics), expected);
+  store.forget_series();
+  scrape(page, 1000, 0, Format::kOpenMetrics);
+  EXPECT_EQ(store.resolved(), 4U);
+}
+
 TEST(SampleLabels, the_target_wins_and_the_sample_keeps_its_own_as_exported) {
   const LabelSet target{{"job", "j"}, {"instance", "i"}};
   EXPECT_EQ(joined({{"__name__", "m"}, {"job", "own"}, {"x", "y"}}, target, false),
