@@ -50,15 +50,21 @@ void merge_columns(Columns& into, const Columns& newer, Columns& scratch) {
     return;
   }
   scratch.clear();
+  const bool histograms = !into.histograms.empty() || !newer.histograms.empty();
+  const auto take = [&](const Columns& from, std::size_t at) {
+    scratch.times.push_back(from.times[at]);
+    scratch.values.push_back(from.values[at]);
+    if (histograms) scratch.histograms.push_back(from.histograms.empty() ? nullptr : from.histograms[at]);
+  };
   std::size_t i = 0;
   std::size_t j = 0;
   while (i < into.size() || j < newer.size()) {
     const bool take_newer = i == into.size() || (j < newer.size() && newer.times[j] <= into.times[i]);
     if (take_newer) {
       if (i < into.size() && into.times[i] == newer.times[j]) ++i;
-      append(scratch, newer, j++, 1);
+      take(newer, j++);
     } else {
-      append(scratch, into, i++, 1);
+      take(into, i++);
     }
   }
   std::swap(into, scratch);
