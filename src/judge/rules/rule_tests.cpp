@@ -43,12 +43,25 @@ class TestStore final : public store::metrics::Appendable {
       return series_.size();
     }
     store::metrics::AppendOutcome append(store::metrics::SeriesRef ref, TimestampMs time_ms, double value) override {
-      samples_.push_back({ref, time_ms, value});
+      samples_.push_back({ref, time_ms, value, nullptr});
+      return store::metrics::AppendOutcome::kOk;
+    }
+    store::metrics::AppendOutcome append(store::metrics::SeriesRef ref, TimestampMs time_ms,
+                                         const model::Histogram& histogram) override {
+      samples_.push_back({ref, time_ms, 0, std::make_shared<const model::Histogram>(histogram)});
+      return store::metrics::AppendOutcome::kOk;
+    }
+    store::metrics::AppendOutcome exemplar(store::metrics::SeriesRef, const model::Exemplar&) override {
       return store::metrics::AppendOutcome::kOk;
     }
     void metadata(std::string_view, const model::Metadata&) override {}
     base::Status commit() override {
-      for (const auto& sample : samples_) querier_.add(series_[sample.ref - 1], sample.time_ms, sample.value);
+      for (const auto& [ref, time_ms, value, histogram] : samples_) {
+        if (histogram)
+          querier_.add(series_[ref - 1], time_ms, histogram);
+        else
+          querier_.add(series_[ref - 1], time_ms, value);
+      }
       samples_.clear();
       return {};
     }
@@ -59,6 +72,7 @@ class TestStore final : public store::metrics::Appendable {
       store::metrics::SeriesRef ref;
       TimestampMs time_ms;
       double value;
+      model::HistogramPtr histogram;  // instead of the value
     };
     promql::MemoryQuerier& querier_;
     std::vector<LabelSet> series_;

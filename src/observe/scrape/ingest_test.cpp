@@ -192,6 +192,21 @@ LabelSet joined(std::vector<Label> sample, const LabelSet& target, bool honor_la
   return sample_labels(sample, target, honor_labels);
 }
 
+TEST_F(IngestTest, hands_exemplars_over_with_the_sample_they_stand_behind) {
+  make({}, LabelSet{{"job", "x"}});
+  const std::string page =
+      "# TYPE a counter\na_total{p=\"1\"} 3 # {trace_id=\"x\\\"y\",b=\"\"} 0.5\na_total{p=\"2\"} 1 # {} 2 4.5\n# EOF\n";
+  const std::string expected =
+      "a_total{job=\"x\", p=\"1\"} 3 @1000\n"
+      "a_total{job=\"x\", p=\"1\"} # {trace_id=\"x\\\"y\"} 0.5 @1000\n"
+      "a_total{job=\"x\", p=\"2\"} 1 @1000\n"
+      "a_total{job=\"x\", p=\"2\"} # {} 2 @@4500\n";
+  EXPECT_EQ(scrape(page, 1000, 0, Format::kOpenMetrics), expected);
+  store.forget_series();
+  scrape(page, 1000, 0, Format::kOpenMetrics);
+  EXPECT_EQ(store.resolved(), 4U);
+}
+
 TEST(SampleLabels, the_target_wins_and_the_sample_keeps_its_own_as_exported) {
   const LabelSet target{{"job", "j"}, {"instance", "i"}};
   EXPECT_EQ(joined({{"__name__", "m"}, {"job", "own"}, {"x", "y"}}, target, false),
@@ -272,19 +287,13 @@ TEST_F(IngestTest, reads_protobuf_and_hands_native_histograms_on) {
   EXPECT_EQ(scrape(histogram_body(7), 1000, 0, Format::kProtobuf), classic);
 
   IngestOptions options;
-  std::vector<std::pair<std::int64_t, model::Histogram>> told;
   options.histograms.native = true;
-  options.histograms.append = [&](store::metrics::Appender& appender, store::metrics::SeriesRef ref,
-                                  std::int64_t time_ms, const model::Histogram& histogram) {
-    told.emplace_back(time_ms, histogram);
-    return appender.append(ref, time_ms, histogram.count);
-  };
   make(options);
   EXPECT_EQ(scrape(histogram_body(7), 2000, 0, Format::kProtobuf), "h 7 @2000\n");
   EXPECT_EQ(scrape(histogram_body(8), 3000, 0, Format::kProtobuf), "h 8 @3000\n");
-  ASSERT_EQ(told.size(), 2U);
-  EXPECT_EQ(told[1].first, 3000);
-  EXPECT_EQ(told[1].second.positive, std::vector<double>{8});
+  ASSERT_EQ(store.histograms.size(), 2U);
+  EXPECT_EQ(store.histograms[1].first, 3000);
+  EXPECT_EQ(store.histograms[1].second.positive, std::vector<double>{8});
   // It ends as any series does.
   EXPECT_EQ(scrape("", 4000, 0, Format::kProtobuf), "h stale @4000\n");
   EXPECT_THAT(scrape(histogram_body(7).substr(0, 9), 5000, 0, Format::kProtobuf), HasSubstr("message 1: "));

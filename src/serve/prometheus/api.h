@@ -51,6 +51,7 @@ struct Sources {
 inline constexpr std::int64_t kPointsMax = 11'000;
 
 void add_query_routes(Router& router, const Sources& sources);
+void add_exemplar_routes(Router& router, const Sources& sources);
 void add_series_routes(Router& router, const Sources& sources);
 void add_rule_routes(Router& router, const Sources& sources);
 void add_target_routes(Router& router, const Sources& sources);

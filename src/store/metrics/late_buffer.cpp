@@ -166,6 +166,7 @@ void LateBuffer::read(const View& view, Slot slot, TimestampMs from_ms, Timestam
     out.times.push_back(sample.time_ms);
     out.values.push_back(sample.value);
   }
+  if (!out.histograms.empty()) out.histograms.resize(out.size());
 }
 
 void LateBuffer::freeze() {

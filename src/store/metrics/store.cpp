@@ -42,11 +42,15 @@ StoreImpl::StoreImpl(base::Files& files, std::filesystem::path dir, const StoreO
       log_(log),
       options_(options),
       out_of_order_window_ms_(options.out_of_order_window_ms),
+      exemplars_(options.exemplars_limit),
       segments_(std::make_shared<const SegmentList>()),
       tombstones_(std::make_shared<const Tombstones>()),
       samples_appended_(registry.counter("quarterdeck_store_samples_appended_total", "Samples stored.")),
       late_samples_(registry.counter("quarterdeck_store_late_samples_total",
                                      "Samples stored that were older than the newest of their series, or sealed.")),
+      exemplars_appended_(registry.counter("quarterdeck_store_exemplars_appended_total", "Exemplars stored.")),
+      exemplars_dropped_(registry.counter("quarterdeck_store_exemplars_dropped_total",
+                                          "Exemplars that gave way to newer ones before they were sealed.")),
       commits_(registry.counter("quarterdeck_store_commits_total", "Batches acknowledged.")),
       failed_commits_(registry.counter("quarterdeck_store_commits_failed_total", "Batches refused as a whole.")),
       series_refused_(registry.counter("quarterdeck_store_series_refused_total",
@@ -90,6 +94,8 @@ void StoreImpl::set_options(const StoreOptions& options) {
   out_of_order_window_ms_ = options.out_of_order_window_ms;
   options_.sync = options.sync;
   options_.sync_interval_ms = options.sync_interval_ms;
+  options_.exemplars_limit = options.exemplars_limit;
+  exemplars_.set_limit(options.exemplars_limit);
 }
 
 // --- Opening ---
@@ -99,8 +105,8 @@ void StoreImpl::set_options(const StoreOptions& options) {
 class StoreImpl::Replay final : public WalSink {
  public:
   // Late samples of log files before `late_first` are in segments.
-  Replay(Head& head, LateBuffer& late, std::uint64_t late_first)
-      : head_(head), late_(late), late_first_(late_first), applier_([this] { work(); }) {}
+  Replay(StoreImpl& store, std::uint64_t late_first)
+      : store_(store), head_(*store.head_), late_first_(late_first), applier_([this] { work(); }) {}
   ~Replay() override { finish(); }
 
   // Returns once everything is in the head; nothing may come after it.
@@ -126,6 +132,13 @@ class StoreImpl::Replay final : public WalSink {
   void samples(const SampleBatch& batch) override { add(batch, false); }
   void late(const SampleBatch& batch) override {
     if (file_ >= late_first_) add(batch, true);
+  }
+  void exemplars(std::span<const RefExemplar> exemplars) override {
+    for (const auto& [ref, exemplar] : exemplars) {
+      if (exemplar.time_ms < head_.accepted_from()) continue;
+      const auto renamed = renamed_.find(ref);
+      store_.add_exemplar(renamed == renamed_.end() ? ref : renamed->second, exemplar);
+    }
   }
 
   std::uint64_t read() const { return read_; }
@@ -176,7 +189,7 @@ class StoreImpl::Replay final : public WalSink {
     batch.refs.resize(kept);
     batch.times.resize(kept);
     batch.values.resize(kept);
-    late_.apply(batch);
+    store_.late_.apply(batch);
   }
 
   void work() {
@@ -202,8 +215,8 @@ class StoreImpl::Replay final : public WalSink {
     }
   }
 
+  StoreImpl& store_;
   Head& head_;
-  LateBuffer& late_;
   const std::uint64_t late_first_;
   std::uint64_t file_ = 0;
   std::unordered_map<SeriesRef, SeriesRef> renamed_;
@@ -354,7 +367,7 @@ Status StoreImpl::load_segments() {
 }
 
 Status StoreImpl::load_head() {
-  Replay replay(*head_, late_, manifest_.late_first);
+  Replay replay(*this, manifest_.late_first);
   std::vector<std::uint64_t> series_files;
   for (const std::uint64_t number : manifest_.series_files) {
     next_series_file_ = std::max(next_series_file_, number + 1);
@@ -438,6 +451,7 @@ StoreStats StoreImpl::stats() const {
   stats.wal_bytes = wal_->bytes();
   stats.tombstones = tombstones()->list().size();
   stats.samples_appended = samples_appended_.value();
+  stats.head_exemplars = exemplars_.size();
   return stats;
 }
 

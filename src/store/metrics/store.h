@@ -43,6 +43,7 @@ struct StoreOptions {
   std::size_t labels_limit_bytes = 64 << 10;      // of one series' label set
   std::int64_t out_of_order_window_ms = 0;        // store.metrics.out_of_order_window
   std::int64_t future_limit_ms = 10 * 60 * 1000;  // ahead of the wall clock given to maintain
+  std::size_t exemplars_limit = 100'000;          // store.metrics.exemplars_limit; in memory, 0 keeps none
 };
 
 struct StoreStats {
@@ -58,6 +59,7 @@ struct StoreStats {
   std::uint64_t wal_bytes = 0;
   std::uint64_t tombstones = 0;  // deletions whose samples still stand in files
   std::uint64_t samples_appended = 0;
+  std::uint64_t head_exemplars = 0;
 };
 
 // One row of what status/tsdb shows.
@@ -86,7 +88,7 @@ struct Cardinality {
   std::vector<TargetCardinality> series_by_target;
 };
 
-class Store : public Appendable, public Querier {
+class Store : public Appendable, public Querier, public ExemplarQuerier {
  public:
   // Opens or creates. Replays the log: a torn tail is cut and logged; a bad checksum elsewhere sets the damaged part
   // aside (`*.damaged`), says which, and goes on with the rest. kConflict/kInvalid with the cure when the directory was
@@ -99,7 +101,7 @@ class Store : public Appendable, public Querier {
   // past retention, cuts the log. One thread at a time. A failure is logged, counted and tried again; it is returned
   // for tests.
   virtual base::Status maintain(model::TimestampMs now_ms) = 0;
-  // Options that may change at run time: retention, series limit, sync.
+  // Options that may change at run time: retention, limits, sync.
   virtual void set_options(const StoreOptions& options) = 0;
 
   // Deletes the samples in [from_ms, to_ms], both ends inside, of the series that any of `selectors` accepts: what is

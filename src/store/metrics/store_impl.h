@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "store/metrics/exemplars.h"
 #include "store/metrics/head.h"
 #include "store/metrics/late_buffer.h"
 #include "store/metrics/manifest.h"
@@ -43,6 +44,7 @@ struct CommitRequest {
   TimestampMs min_ms = 0;            // of its samples
   std::uint64_t judged_at = 0;       // changes() when its first sample was judged
   std::uint64_t late_judged_at = 0;  // the same of its late ones: commits() of the late buffer
+  std::span<const RefExemplar> exemplars;
   base::Status status;
   bool done = false;
 };
@@ -70,6 +72,9 @@ class StoreImpl final : public Store {
                                                      TimestampMs to_ms) const override;
   base::Result<std::vector<std::string>> label_values(std::string_view name, std::span<const Matcher> matchers,
                                                       TimestampMs from_ms, TimestampMs to_ms) const override;
+  base::Result<std::vector<SeriesExemplars>> exemplars(std::span<const std::vector<Matcher>> selectors,
+                                                       TimestampMs from_ms, TimestampMs to_ms,
+                                                       std::size_t series_limit) const override;
   base::Status maintain(model::TimestampMs now_ms) override;
   void set_options(const StoreOptions& options) override;
   base::Status delete_series(std::span<const std::vector<Matcher>> selectors, TimestampMs from_ms,
@@ -93,6 +98,9 @@ class StoreImpl final : public Store {
   std::shared_ptr<const Tombstones> tombstones() const;
   // Replaces `out` with all samples of one series in [from_ms, to_ms].
   base::Status stored(SeriesRef ref, model::TimestampMs from_ms, model::TimestampMs to_ms, Columns& out) const;
+  // As Appender::exemplar; `repeated` when there is nothing to store.
+  AppendOutcome judge_exemplar(SeriesRef ref, const model::Exemplar& exemplar, bool& repeated) const;
+  base::Counter& exemplars_dropped() { return exemplars_dropped_; }
   std::uint64_t changes() const { return changes_.load(std::memory_order_relaxed); }
 
  private:
@@ -140,6 +148,10 @@ class StoreImpl final : public Store {
   bool hides_in(const Tombstone& tombstone, const LiveSegment& entry) const;
   base::Status rewrite(const SegmentList& inputs, const SegmentOptions& options);
   base::Status drop_spent_tombstones();
+  // store_exemplars.cpp
+  void add_exemplar(SeriesRef ref, const model::Exemplar& exemplar);
+  // What is not sealed is repeated in the new log segment, before the older ones go.
+  base::Status log_exemplars() QD_REQUIRES(commit_mutex_);
 
   // store_maintain.cpp
   base::Status sync(const StoreOptions& options, model::TimestampMs now_ms);
@@ -179,6 +191,7 @@ class StoreImpl final : public Store {
   LateBuffer late_;
   std::atomic<std::int64_t> out_of_order_window_ms_;
   std::atomic<model::TimestampMs> retained_from_ms_{model::kMinTimestampMs};  // as of the last maintenance
+  ExemplarRing exemplars_;
 
   // Changed inside Head::publish, read inside Head::select: both see head and segments of one moment.
   mutable base::Mutex segments_mutex_;
@@ -217,6 +230,8 @@ class StoreImpl final : public Store {
 
   base::Counter& samples_appended_;
   base::Counter& late_samples_;
+  base::Counter& exemplars_appended_;
+  base::Counter& exemplars_dropped_;
   base::Counter& commits_;
   base::Counter& failed_commits_;
   base::Counter& series_refused_;
