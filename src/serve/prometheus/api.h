@@ -14,6 +14,7 @@
 #include "observe/runner.h"
 #include "observe/scrape/manager.h"
 #include "query/promql/engine.h"
+#include "serve/prometheus/admin_api.h"
 #include "serve/router.h"
 #include "store/metrics/store.h"
 
@@ -35,7 +36,7 @@ struct Sources {
   std::function<std::string()> retention;        // "15d", "15d or 10GiB"
   std::function<base::Status(const Principal&)> reload;
   std::function<bool()> reload_succeeded;
-  std::function<base::Result<std::string>(bool skip_head)> snapshot;  // returns its name
+  TakeSnapshot snapshot;
   std::function<model::TimestampMs()> last_reload_ms;
   std::function<bool()> ready;
   model::TimestampMs started_ms = 0;
@@ -50,8 +51,6 @@ void add_series_routes(Router& router, const Sources& sources);
 void add_rule_routes(Router& router, const Sources& sources);
 void add_target_routes(Router& router, const Sources& sources);
 void add_status_routes(Router& router, const Sources& sources);
-// /api/v1/admin/tsdb/…
-void add_admin_routes(Router& router, const Sources& sources);
 // /-/healthy, /-/ready, /-/reload.
 void add_management_routes(Router& router, const Sources& sources);
 // /metrics, /exporters/<name>/metrics and /exporters/blackbox/probe.
