@@ -16,6 +16,7 @@
 #include "query/promql/options.h"
 #include "query/running/gate.h"
 #include "query/running/runner.h"
+#include "serve/prometheus/admin_api.h"
 #include "serve/router.h"
 #include "store/metrics/store.h"
 
@@ -40,7 +41,7 @@ struct Sources {
   std::function<std::vector<std::string>()> dropped_alertmanagers;  // and those that relabelling dropped
   std::function<base::Status(const Principal&)> reload;
   std::function<bool()> reload_succeeded;
-  std::function<base::Result<std::string>(bool skip_head)> snapshot;  // returns its name
+  TakeSnapshot snapshot;
   std::function<model::TimestampMs()> last_reload_ms;
   std::function<bool()> ready;
   model::TimestampMs started_ms = 0;
@@ -56,8 +57,6 @@ void add_series_routes(Router& router, const Sources& sources);
 void add_rule_routes(Router& router, const Sources& sources);
 void add_target_routes(Router& router, const Sources& sources);
 void add_status_routes(Router& router, const Sources& sources);
-// /api/v1/admin/tsdb/…
-void add_admin_routes(Router& router, const Sources& sources);
 // /-/healthy, /-/ready, /-/reload.
 void add_management_routes(Router& router, const Sources& sources);
 // /metrics, /exporters/<name>/metrics and /exporters/blackbox/probe.
