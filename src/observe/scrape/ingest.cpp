@@ -211,6 +211,7 @@ base::Status Ingest::append_sample(SomeParser& parser, Entry& entry, TimestampMs
     };
     switch (append()) {
       case AppendOutcome::kOk:
+        if (options_.append_exemplar) append_exemplars(parser, entry.ref, now_ms, appender);
         return {};
       case AppendOutcome::kUnknownSeries:
         entry.ref = 0;
@@ -230,6 +231,27 @@ base::Status Ingest::append_sample(SomeParser& parser, Entry& entry, TimestampMs
     }
   }
   return {};
+}
+
+template <typename SomeParser>
+void Ingest::append_exemplars(const SomeParser& parser, SeriesRef ref, TimestampMs now_ms, Appender& appender) {
+  if constexpr (std::is_same_v<SomeParser, model::exposition::ProtoParser>) {
+    for (const auto& one : parser.exemplars())
+      options_.append_exemplar(appender, ref, one.labels, one.value, one.timestamp_ms, now_ms);
+  } else {
+    if (!parser.exemplar()) return;
+    const auto& one = *parser.exemplar();
+    // Its labels stand there as those of a series do.
+    const std::string line = "x" + std::string(one.labels) + " 1\n";
+    Parser labels(line, model::exposition::Format::kPrometheusText, model::exposition::Check::kLines);
+    const auto event = labels.next();
+    if (!event || *event != Event::kSeries) return;
+    model::LabelBuilder builder;
+    for (const Label& label : labels.labels()) {
+      if (label.name != model::kMetricName) builder.set(label.name, label.value);
+    }
+    options_.append_exemplar(appender, ref, builder.build(), one.value, one.timestamp_ms, now_ms);
+  }
 }
 
 base::Result<bool> Ingest::relabel(LabelSet& labels) const {

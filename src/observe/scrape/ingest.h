@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,6 +30,11 @@ namespace qd::observe::scrape {
 using HistogramAppend = std::function<store::metrics::AppendOutcome(
     store::metrics::Appender&, store::metrics::SeriesRef, model::TimestampMs, const model::Histogram&)>;
 
+// Stores an exemplar; `seen_ms` is when, where it came without a time. What becomes of it is the store's matter.
+using ExemplarAppend =
+    std::function<void(store::metrics::Appender&, store::metrics::SeriesRef, const model::LabelSet& labels,
+                       double value, std::optional<model::TimestampMs> time_ms, model::TimestampMs seen_ms)>;
+
 struct HistogramOptions {
   HistogramAppend append = {};  // null: there are no native histograms, whatever stands below
   bool native = false;
@@ -48,6 +54,7 @@ struct IngestOptions {
   model::Relabeller metric_rules = {};  // decide once a series
   model::NameScheme name_scheme = model::NameScheme::kUtf8;
   HistogramOptions histograms = {};
+  ExemplarAppend append_exemplar = {};  // null: they are passed over
   // Hold OpenMetrics to what it asks of whole families. They are looked at when a target's lines are not those of its
   // last scrape, so that a page that stays as it is costs nothing more.
   bool check_families = true;
@@ -105,6 +112,10 @@ class Ingest {
   template <typename SomeParser>
   base::Status append_sample(SomeParser& parser, Entry& entry, model::TimestampMs now_ms,
                              store::metrics::Appender& appender, IngestCounts& counts);
+  // Of the sample that was appended last.
+  template <typename SomeParser>
+  void append_exemplars(const SomeParser& parser, store::metrics::SeriesRef ref, model::TimestampMs now_ms,
+                        store::metrics::Appender& appender);
   base::Result<Entry*> place(std::string_view series, bool in_order, IngestCounts& counts);
   // False: the rules drop it.
   base::Result<bool> relabel(model::LabelSet& labels) const;

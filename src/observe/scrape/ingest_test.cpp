@@ -291,5 +291,23 @@ TEST_F(IngestTest, reads_protobuf_and_hands_native_histograms_on) {
   EXPECT_EQ(store.metadata.at("h").type, model::MetricType::kHistogram);
 }
 
+TEST_F(IngestTest, hands_exemplars_on) {
+  IngestOptions options;
+  std::vector<std::string> told;
+  options.append_exemplar = [&](store::metrics::Appender&, store::metrics::SeriesRef, const LabelSet& labels,
+                                double value, std::optional<std::int64_t> time_ms, std::int64_t seen_ms) {
+    told.push_back(labels.to_string() + " " + std::to_string(value) + " " +
+                   (time_ms ? std::to_string(*time_ms) : "seen " + std::to_string(seen_ms)));
+  };
+  make(options);
+  const std::string page =
+      "# TYPE c counter\nc_total 3 # {trace_id=\"a\\\"b\"} 0.5 2.5\n# TYPE d counter\nd_total 4 # {} 1\ne 5\n# EOF\n";
+  scrape(page, 1000, 0, Format::kOpenMetrics);
+  EXPECT_EQ(told, (std::vector<std::string>{"{trace_id=\"a\\\"b\"} 0.500000 2500", "{} 1.000000 seen 1000"}));
+  // Without one who takes them, nothing happens.
+  make({});
+  EXPECT_THAT(scrape(page, 2000, 0, Format::kOpenMetrics), HasSubstr("c_total 3 @2000"));
+}
+
 }  // namespace
 }  // namespace qd::observe::scrape

@@ -45,6 +45,7 @@ IngestOptions ingest_options(const Target& target, const ScrapeOptions& options)
                          .convert_classic = config.format.convert_classic_histograms_to_nhcb,
                          .buckets_max = config.native_histogram_bucket_limit,
                          .bucket_factor_min = config.native_histogram_min_bucket_factor},
+          .append_exemplar = options.append_exemplar,
           .check_families = options.openmetrics == "strict"};
 }
 

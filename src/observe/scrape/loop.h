@@ -35,6 +35,7 @@ struct ScrapeOptions {
   bool extra_metrics = false;             // also scrape_timeout_seconds, scrape_sample_limit and scrape_body_size_bytes
   std::string openmetrics = "strict";     // or "lenient": lines alone are judged, as Prometheus does
   HistogramAppend append_histogram = {};  // how native histograms are stored; without it they are passed over
+  ExemplarAppend append_exemplar = {};    // how exemplars are; the same
   std::string user_agent = "Quarterdeck";
   std::string host_name;  // stands for loopback addresses in TargetStatus::global_url; empty leaves them
 };
