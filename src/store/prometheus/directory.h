@@ -57,6 +57,7 @@ class Directory final : public metrics::Querier {
   Directory(base::Files& files, std::filesystem::path dir, Warn warn)
       : files_(files), dir_(std::move(dir)), warn_(std::move(warn)) {}
   base::Result<std::vector<std::filesystem::path>> block_dirs() const;
+  base::Status refresh(const std::vector<std::filesystem::path>& dirs);
   void tell(const Warning& warning);
   // What has changed when this has.
   base::Result<std::string> head_state() const;
