@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "cli/data_dir.h"
 #include "observe/config.h"
 #include "observe/host/config.h"
 #include "observe/scrape/settings.h"
@@ -91,10 +92,15 @@ void declare(Settings& settings) {
   declare(schema, settings.observers);
   serve::prometheus::declare(schema, settings.exporters);
   store::metrics::declare(schema, settings.store);
+  schema
+      .text("store.metrics.prometheus_dir", settings.prometheus_dir,
+            "The data directory of a Prometheus, whose samples are served beside our own. Nothing is written there.")
+      .only_at_start();
   query::promql::declare(schema, settings.query);
   declare_rules(schema, settings.rules);
   act::notify::declare(schema, settings.notify);
   ship::remote_write::declare(schema, settings.forward);
+  ship::objects::declare(schema, settings.objects);
 }
 
 base::Result<std::vector<std::string>> matching_files(const std::string& pattern) {
@@ -124,6 +130,9 @@ base::Result<std::shared_ptr<Settings>> load_settings(const Invocation& invocati
     QD_ASSIGN(sources.file, model::config::parse_yaml(text, invocation.config_file));
   }
   QD_TRY(settings->schema.load(sources));
+  QD_ASSIGN(const DataPlace place, locate_data(files, settings->data_dir, settings->prometheus_dir));
+  settings->data_dir = place.dir;
+  settings->prometheus_dir = place.prometheus;
   QD_TRY(serve::check_exposure(settings->serve));
   if (settings->exporters.ports != "off")
     QD_TRY(serve::check_reach(settings->serve, "exporters.bind", settings->exporters.bind + ":9100"));
@@ -144,6 +153,7 @@ base::Result<std::shared_ptr<Settings>> load_settings(const Invocation& invocati
 
 std::vector<std::string> keep_start_only(Settings& next, const Settings& running) {
   next.data_dir = running.data_dir;
+  next.prometheus_dir = running.prometheus_dir;
   next.external_url = running.external_url;
   next.external_labels = running.external_labels;
   next.serve = running.serve;
@@ -153,6 +163,7 @@ std::vector<std::string> keep_start_only(Settings& next, const Settings& running
   next.observers.gpu = running.observers.gpu;
   next.observers.discovery = running.observers.discovery;
   next.exporters = running.exporters;
+  next.objects = running.objects;
   next.observe.instance = running.observe.instance;
   next.observe.external_labels = running.observe.external_labels;
   next.store.seal_interval_ms = running.store.seal_interval_ms;

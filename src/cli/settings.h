@@ -19,6 +19,7 @@
 #include "query/promql/options.h"
 #include "serve/auth.h"
 #include "serve/prometheus/drop_in.h"
+#include "ship/objects/settings.h"
 #include "ship/remote_write/settings.h"
 #include "store/metrics/store.h"
 
@@ -32,6 +33,7 @@ struct RuleSettings {
 
 struct Settings {
   std::string data_dir = "data";
+  std::string prometheus_dir;  // read beside it; empty for none
   std::string external_url;
   std::map<std::string, std::string> external_labels;
   std::string prometheus_file;
@@ -46,6 +48,7 @@ struct Settings {
   RuleSettings rules;
   act::notify::NotifySettings notify;
   ship::remote_write::ForwardSettings forward;
+  ship::objects::ObjectSettings objects;
 
   // What the files named above hold.
   observe::scrape::PrometheusFile prometheus;

@@ -89,7 +89,7 @@ Result<Response> instant(const Call& call, const Sources& sources) {
   QD_ASSIGN(const auto expr, parsed(call, options));
   QD_TRY(has_time(options));
   auto result =
-      sources.engine.instant(sources.store, *expr, call.request.param("query").value_or(""), time_ms, options);
+      sources.engine.instant(sources.querier, *expr, call.request.param("query").value_or(""), time_ms, options);
   if (!result) return base::fail(execution_error(result.error()));
   return answer(call.request, *result, limit);
 }
@@ -114,7 +114,7 @@ Result<Response> range(const Call& call, const Sources& sources) {
   if (const auto fits = query::promql::check_range_type(*expr); !fits)
     return base::fail(fits.error().within("invalid parameter \"query\""));
   QD_TRY(has_time(options));
-  auto result = sources.engine.range(sources.store, *expr, call.request.param("query").value_or(""), start_ms, end_ms,
+  auto result = sources.engine.range(sources.querier, *expr, call.request.param("query").value_or(""), start_ms, end_ms,
                                      step_ms, options);
   if (!result) return base::fail(execution_error(result.error()));
   return answer(call.request, *result, limit);
