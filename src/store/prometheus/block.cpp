@@ -120,23 +120,22 @@ base::Result<Block::Chunk> Block::chunk(std::uint64_t ref) const {
 base::Status Block::read(std::uint32_t ref, TimestampMs from_ms, TimestampMs to_ms, Columns& out) const {
   std::vector<ChunkPlace> places;
   QD_TRY(index_->series(ref, nullptr, &places));
-  const std::size_t before = out.size();
-  bool in_order = true;
   for (const ChunkPlace& place : places) {
     if (place.max_ms < from_ms || place.min_ms > to_ms) continue;
-    QD_ASSIGN(const Chunk found, chunk(place.ref));
-    const std::size_t at = out.size();
-    if (auto decoded = decode_chunk(found.encoding, found.data, from_ms, to_ms, out); !decoded) {
+    const auto found = chunk(place.ref);
+    if (!found) {
+      out.clear();
+      return base::fail(found.error());
+    }
+    if (const auto decoded = decode_chunk(found->encoding, found->data, from_ms, to_ms, out); !decoded) {
+      out.clear();
       const std::uint64_t number = place.ref >> 32;
-      cut_columns(out, before);
       return base::fail(decoded.error().code(), fmt::format("{} at byte {}: {}", chunk_files_[number].path.native(),
                                                             place.ref & 0xffffffff, decoded.error().message()));
     }
-    if (at > before && out.size() > at && out.times[at] <= out.times[at - 1]) in_order = false;
   }
-  if (!in_order && before == 0) sort_columns(out);
-  if (const auto deleted = tombstones_.find(ref); deleted != tombstones_.end())
-    remove_deleted(out, before, deleted->second);
+  sort_columns(out);
+  if (const auto deleted = tombstones_.find(ref); deleted != tombstones_.end()) remove_deleted(out, 0, deleted->second);
   return {};
 }
 
@@ -225,9 +224,8 @@ std::uint64_t Block::verify(const std::function<void(const base::Error&)>& found
     }
     chunks += places.size();
     for (const ChunkPlace& place : places) {
-      const auto at = [&](const std::string& what) {
-        return base::Error(ErrorCode::kCorrupt,
-                           fmt::format("{} at byte {}: {}", (dir_ / "chunks").native(), place.ref & 0xffffffff, what));
+      const auto at = [&](std::string_view what) {
+        return damage(chunk_files_[place.ref >> 32].path, place.ref & 0xffffffff, what).error();
       };
       const auto one = chunk(place.ref);
       if (!one) {

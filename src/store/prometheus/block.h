@@ -53,7 +53,8 @@ class Block final : public metrics::Querier, public std::enable_shared_from_this
                                                       model::TimestampMs from_ms,
                                                       model::TimestampMs to_ms) const override;
 
-  // Appends the samples of a series in [from_ms, to_ms], in order of time, without those that were deleted.
+  // Fills `out`, which is empty, with the samples of a series in [from_ms, to_ms], in order of time, without those that
+  // were deleted. After an error it is empty.
   base::Status read(std::uint32_t ref, model::TimestampMs from_ms, model::TimestampMs to_ms,
                     metrics::Columns& out) const;
 

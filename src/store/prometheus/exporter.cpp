@@ -112,9 +112,11 @@ base::Result<ExportReport> export_openmetrics(base::Files& files, const metrics:
       const std::vector<Matcher> matchers{Matcher::equal(std::string(model::kMetricName), names[n])};
       QD_ASSIGN(const auto set, querier.select(matchers, reach.min_ms, reach.max_ms, kNoLimit));
       for (std::size_t i = 0; i < set->size(); ++i) {
-        if (i % kSeriesPerTick == 0 && !tick({.part = static_cast<double>(n) / static_cast<double>(names.size()),
-                                              .series = report.series,
-                                              .samples = report.samples})) {
+        if (i % kSeriesPerTick == 0 &&
+            !tick({.part = (static_cast<double>(n) + static_cast<double>(i) / static_cast<double>(set->size())) /
+                           static_cast<double>(names.size()),
+                   .series = report.series,
+                   .samples = report.samples})) {
           return cancelled("the export");
         }
         QD_TRY(set->read(i, reach.min_ms, reach.max_ms, columns));
