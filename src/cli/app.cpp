@@ -117,7 +117,7 @@ struct App::Rooms {
   void tell_warnings() const;
   void maintain();
   void refresh_prometheus();
-  void ship();
+  void ship_blocks();
   // All that can be asked for: the store, and what is read beside it.
   const store::metrics::Querier& querier() const {
     return both ? static_cast<const store::metrics::Querier&>(*both) : *store;
@@ -159,7 +159,7 @@ struct App::Rooms {
   std::unique_ptr<connect::http::Client> client;
   std::unique_ptr<ship::remote_write::Forwarder> forwarder;  // null where nothing is forwarded
   std::unique_ptr<ship::objects::Sender> objects_sender;     // the same where nothing is uploaded
-  std::unique_ptr<ship::objects::Shipper> shipper;
+  std::unique_ptr<ship::objects::Shipper> block_shipper;
   std::unique_ptr<observe::probe::Probes> probes;
   std::unique_ptr<observe::CollectorRunner> collectors;
   std::unique_ptr<observe::scrape::Manager> scrapes;
@@ -179,7 +179,7 @@ struct App::Rooms {
 
   std::atomic<bool> maintaining = false;
   std::atomic<bool> maintaining_forwarder = false;
-  std::atomic<bool> shipping = false;
+  std::atomic<bool> shipping_blocks = false;
   std::atomic<bool> reading_prometheus = false;
   base::Mutex end_mutex;
   base::CondVar end;
@@ -187,7 +187,7 @@ struct App::Rooms {
 
  private:
   base::Status build_forwarder(const Settings& s);
-  base::Status build_shipper(const Settings& s);
+  base::Status build_block_shipper(const Settings& s);
   store::metrics::Appendable& observed() { return forwarder ? forwarder->observed() : *store; }
   base::Status build_observers(const Settings& s);
   void build_gpus(const Settings& s);
@@ -234,7 +234,7 @@ base::Status App::Rooms::start() {
       std::make_unique<base::ThreadPool>(kProbingThreadsMax, kProbingQueueMax, base::ThreadPool::Start::kAsNeeded);
   QD_ASSIGN(client, connect::http::Client::create(*loop, {}, registry));
   QD_TRY(build_forwarder(*s));
-  QD_TRY(build_shipper(*s));
+  QD_TRY(build_block_shipper(*s));
   QD_TRY(build_observers(*s));
   build_judges(*s);
   QD_TRY(build_server(*s));
@@ -249,7 +249,7 @@ base::Status App::Rooms::start() {
   notifier->apply(s->notify);
   rules->apply(s->groups, s->rules.evaluation_interval_ms);
   maintain();
-  ship();
+  ship_blocks();
   reloaded_ms = clock.wall_ms();
   ready = true;
   auto addresses = listening(*s);
@@ -285,7 +285,7 @@ base::Status App::Rooms::build_forwarder(const Settings& s) {
   return {};
 }
 
-base::Status App::Rooms::build_shipper(const Settings& s) {
+base::Status App::Rooms::build_block_shipper(const Settings& s) {
   if (!s.objects.enabled()) return {};
   objects_sender = std::make_unique<ship::objects::Sender>(*client, s.objects);
   ship::objects::Surroundings surroundings{
@@ -302,27 +302,27 @@ base::Status App::Rooms::build_shipper(const Settings& s) {
   std::map<std::string, std::string> labels;
   for (const model::Label& label : s.observe.external_labels) labels.emplace(label.name, label.value);
   const std::int64_t back_ms = s.store.retention_ms > 0 ? std::min(s.store.retention_ms, kShipBackMs) : kShipBackMs;
-  QD_ASSIGN(shipper, ship::objects::Shipper::open(files, *store, std::filesystem::path(s.data_dir) / "objects",
-                                                  s.objects, std::move(labels), clock.wall_ms() - back_ms,
-                                                  std::move(surroundings), log, registry));
+  QD_ASSIGN(block_shipper, ship::objects::Shipper::open(files, *store, std::filesystem::path(s.data_dir) / "objects",
+                                                        s.objects, std::move(labels), clock.wall_ms() - back_ms,
+                                                        std::move(surroundings), log, registry));
   log.info("uploading blocks", {{"endpoint", s.objects.endpoint}, {"bucket", s.objects.bucket}});
   return {};
 }
 
 // Beside the work of others: the store may be slow, or away.
-void App::Rooms::ship() {
-  if (!shipper) return;
-  if (!stopping && !shipping.exchange(true)) {
+void App::Rooms::ship_blocks() {
+  if (!block_shipper) return;
+  if (!stopping && !shipping_blocks.exchange(true)) {
     const auto queued = waiting_pool->submit([this] {
-      if (const auto shipped = shipper->run(clock.wall_ms());
+      if (const auto shipped = block_shipper->run(clock.wall_ms());
           !shipped && shipped.error().code() != base::ErrorCode::kCancelled)
         log.warn("a block could not be uploaded and will be tried again", {{"error", shipped.error()}});
-      shipping = false;
+      shipping_blocks = false;
     });
-    if (!queued) shipping = false;
+    if (!queued) shipping_blocks = false;
   }
   loop->after_ms(kShipEveryMs, [this] {
-    if (!stopping) ship();
+    if (!stopping) ship_blocks();
   });
 }
 

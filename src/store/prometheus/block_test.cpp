@@ -252,9 +252,10 @@ TEST_F(BlockTest, a_new_block_is_seen_after_a_refresh) {
   write(10, 0, 100);
   const auto directory = Directory::open(files_, dir_.path(), [](const Warning&) {});
   const auto before = (*directory)->select({}, 0, kAll, kMany);
+  EXPECT_EQ((*directory)->refresh().value(), kAll);  // nothing has changed
   write(20, 50, 100);
   EXPECT_EQ((*(*directory)->select({}, 0, kAll, kMany))->size(), 10U);
-  ASSERT_TRUE((*directory)->refresh());
+  EXPECT_EQ((*directory)->refresh().value(), kStart);
   EXPECT_EQ((*(*directory)->select({}, 0, kAll, kMany))->size(), 20U);
   // What was selected before still reads.
   Columns columns;

@@ -18,6 +18,23 @@ using model::TimestampMs;
 // Warnings that are remembered, so as not to be told at every refresh.
 constexpr std::size_t kToldMax = 1'000;
 
+TimestampMs oldest_change(const Directory::Content& before, const Directory::Content& after) {
+  TimestampMs oldest_ms = model::kMaxTimestampMs;
+  const auto note_lacking = [&](const Directory::Content& of, const Directory::Content& in) {
+    for (const auto& block : of.blocks) {
+      if (std::ranges::find(in.blocks, block) == in.blocks.end()) oldest_ms = std::min(oldest_ms, block->meta().min_ms);
+    }
+  };
+  note_lacking(before, after);
+  note_lacking(after, before);
+  if (before.head != after.head) {
+    for (const auto& head : {before.head, after.head}) {
+      if (head && head->counts().series > 0) oldest_ms = std::min(oldest_ms, head->counts().min_ms);
+    }
+  }
+  return oldest_ms;
+}
+
 }  // namespace
 
 base::Result<bool> Directory::recognise(base::Files& files, const std::filesystem::path& dir) {
@@ -92,19 +109,21 @@ base::Result<std::string> Directory::head_state() const {
   return state;
 }
 
-base::Status Directory::refresh() {
+base::Result<TimestampMs> Directory::refresh() {
   // A Prometheus that makes a block meanwhile cuts its log behind that: then what was read has a gap.
   constexpr int kTries = 3;
+  TimestampMs oldest_ms = model::kMaxTimestampMs;
   for (int i = 0; i < kTries; ++i) {
     QD_ASSIGN(const auto dirs, block_dirs());
-    QD_TRY(refresh(dirs));
+    QD_ASSIGN(const TimestampMs changed_ms, refresh(dirs));
+    oldest_ms = std::min(oldest_ms, changed_ms);
     QD_ASSIGN(const auto after, block_dirs());
     if (after == dirs) break;
   }
-  return {};
+  return oldest_ms;
 }
 
-base::Status Directory::refresh(const std::vector<std::filesystem::path>& dirs) {
+base::Result<TimestampMs> Directory::refresh(const std::vector<std::filesystem::path>& dirs) {
   const std::shared_ptr<const Content> before = content();
   auto next = std::make_shared<Content>();
   std::set<std::string> replaced;
@@ -154,10 +173,11 @@ base::Status Directory::refresh(const std::vector<std::filesystem::path>& dirs) 
   if (next->head) parts.push_back(next->head);
   for (auto block = next->blocks.rbegin(); block != next->blocks.rend(); ++block) parts.push_back(*block);
   auto merged = std::make_shared<const MergedQuerier>(std::move(parts));
+  const TimestampMs changed_ms = before ? oldest_change(*before, *next) : model::kMinTimestampMs;
   MutexLock lock(mutex_);
   content_ = std::move(next);
   querier_ = std::move(merged);
-  return {};
+  return changed_ms;
 }
 
 std::shared_ptr<const Directory::Content> Directory::content() const {

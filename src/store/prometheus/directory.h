@@ -37,8 +37,9 @@ class Directory final : public metrics::Querier {
   // Whether `dir` looks like what Prometheus writes: blocks, or a log of its kind.
   static base::Result<bool> recognise(base::Files& files, const std::filesystem::path& dir);
 
-  // Reads anew what has changed: new blocks, and the head. What is damaged for the first time is told.
-  base::Status refresh();
+  // Reads anew what has changed: new blocks, and the head. What is damaged for the first time is told. Gives the oldest
+  // time from which on samples may be others than before: kMaxTimestampMs where nothing has changed.
+  base::Result<model::TimestampMs> refresh();
 
   std::shared_ptr<const Content> content() const;
   const std::filesystem::path& path() const { return dir_; }
@@ -57,7 +58,7 @@ class Directory final : public metrics::Querier {
   Directory(base::Files& files, std::filesystem::path dir, Warn warn)
       : files_(files), dir_(std::move(dir)), warn_(std::move(warn)) {}
   base::Result<std::vector<std::filesystem::path>> block_dirs() const;
-  base::Status refresh(const std::vector<std::filesystem::path>& dirs);
+  base::Result<model::TimestampMs> refresh(const std::vector<std::filesystem::path>& dirs);
   void tell(const Warning& warning);
   // What has changed when this has.
   base::Result<std::string> head_state() const;
