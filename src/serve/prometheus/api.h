@@ -25,6 +25,7 @@ namespace qd::serve::prometheus {
 // What the API shows. Everything outlives the router that it was added to; functions are called from any thread.
 struct Sources {
   store::metrics::Store& store;
+  const store::metrics::Querier& querier;  // what is asked for samples: the store, and what is read beside it
   query::running::Runner& queries;
   query::running::Gate& gate;
   const judge::rules::Manager& rules;
