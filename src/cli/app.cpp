@@ -646,7 +646,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
   serve::prometheus::add_write_route(*router, received(), clock, log, registry);
   serve::otlp::add_metrics_routes(*router, received(), clock, log, registry, [this] { return current()->otlp; });
   serve::influx::add_routes(*router, received(), clock, log, registry);
-  serve::prometheus::add_read_route(*router, *store, *query_pool, log, registry);
+  serve::prometheus::add_read_route(*router, querier(), *query_pool, log, registry);
   inventory = std::make_unique<serve::platform::Inventory>(serve::platform::Inventory{
       .services =
           [this] {
