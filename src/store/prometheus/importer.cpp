@@ -54,7 +54,7 @@ std::size_t drop_histograms(Columns& columns) {
   if (columns.histograms.empty()) return 0;
   Columns numbers;
   for (std::size_t i = 0; i < columns.size(); ++i) {
-    if (!columns.histograms[i]) add_sample(numbers, columns.times[i], columns.values[i]);
+    if (!columns.histograms[i]) copy_sample(columns, i, numbers);
   }
   const std::size_t dropped = columns.size() - numbers.size();
   columns = std::move(numbers);
