@@ -298,6 +298,7 @@ class CheckedOnly final : public store::metrics::WalSink {
  public:
   void series(std::span<const store::metrics::LoggedSeries>) override {}
   void samples(const store::metrics::SampleBatch&) override {}
+  void exemplars(std::span<const store::metrics::RefExemplar>) override {}
 };
 
 // A log, or a file of series, whose end may be torn where it is the last that is written to.

@@ -135,7 +135,7 @@ base::Status Block::read(std::uint32_t ref, TimestampMs from_ms, TimestampMs to_
     }
   }
   sort_columns(out);
-  if (const auto deleted = tombstones_.find(ref); deleted != tombstones_.end()) remove_deleted(out, 0, deleted->second);
+  if (const auto deleted = tombstones_.find(ref); deleted != tombstones_.end()) remove_deleted(out, deleted->second);
   return {};
 }
 

@@ -99,6 +99,10 @@ void add_sample(Columns& columns, TimestampMs time_ms, double value, model::Hist
   if (histogram || !columns.histograms.empty()) columns.histograms.push_back(std::move(histogram));
 }
 
+void copy_sample(const Columns& from, std::size_t i, Columns& to) {
+  add_sample(to, from.times[i], from.values[i], from.histograms.empty() ? nullptr : from.histograms[i]);
+}
+
 void cut_columns(Columns& columns, std::size_t size) {
   columns.times.resize(size);
   columns.values.resize(size);
@@ -113,8 +117,7 @@ void sort_columns(Columns& columns) {
   Columns sorted;
   for (const std::size_t i : order) {
     if (!sorted.times.empty() && sorted.times.back() == columns.times[i]) continue;
-    add_sample(sorted, columns.times[i], columns.values[i],
-               columns.histograms.empty() ? nullptr : std::move(columns.histograms[i]));
+    copy_sample(columns, i, sorted);
   }
   std::swap(columns, sorted);
 }

@@ -35,6 +35,8 @@ base::Status decode_chunk(std::uint8_t encoding, std::span<const std::byte> byte
 
 // Appends one sample; `histogram` is null for a number.
 void add_sample(Columns& columns, TimestampMs time_ms, double value, model::HistogramPtr histogram = nullptr);
+// Appends sample i of another. This and cut_columns are all that must know what a sample consists of.
+void copy_sample(const Columns& from, std::size_t i, Columns& to);
 // Removes what stands behind the first `size` samples.
 void cut_columns(Columns& columns, std::size_t size);
 // Puts samples in order of time; of those at one time the first is kept.

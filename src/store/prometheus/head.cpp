@@ -290,7 +290,7 @@ class Head::Series final : public SeriesSet {
       }
     }
     sort_columns(out);
-    remove_deleted(out, 0, series.deleted);
+    remove_deleted(out, series.deleted);
     return {};
   }
 

@@ -56,9 +56,7 @@ class MergedSeries final : public SeriesSet {
     Columns one;
     for (const Source& source : sources) {
       QD_TRY(sets_[source.set]->read(source.at, from_ms, to_ms, one));
-      for (std::size_t k = 0; k < one.size(); ++k) {
-        add_sample(out, one.times[k], one.values[k], one.histograms.empty() ? nullptr : std::move(one.histograms[k]));
-      }
+      for (std::size_t k = 0; k < one.size(); ++k) copy_sample(one, k, out);
     }
     sort_columns(out);
     return {};

@@ -53,20 +53,16 @@ std::string print_no_tombstones() {
   return out;
 }
 
-void remove_deleted(metrics::Columns& columns, std::size_t from, std::span<const Interval> deleted) {
+void remove_deleted(metrics::Columns& columns, std::span<const Interval> deleted) {
   if (deleted.empty()) return;
-  std::size_t kept = from;
-  for (std::size_t i = from; i < columns.size(); ++i) {
+  metrics::Columns kept;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
     const auto time_ms = columns.times[i];
     const bool gone = std::ranges::any_of(
         deleted, [&](const Interval& one) { return time_ms >= one.min_ms && time_ms <= one.max_ms; });
-    if (gone) continue;
-    columns.times[kept] = time_ms;
-    columns.values[kept] = columns.values[i];
-    if (!columns.histograms.empty() && kept != i) columns.histograms[kept] = std::move(columns.histograms[i]);
-    ++kept;
+    if (!gone) copy_sample(columns, i, kept);
   }
-  cut_columns(columns, kept);
+  columns = std::move(kept);
 }
 
 }  // namespace qd::store::prometheus

@@ -34,7 +34,7 @@ base::Result<Tombstones> read_tombstones(base::Files& files, const std::filesyst
 // The file of a block from which nothing was deleted.
 std::string print_no_tombstones();
 
-// Takes the samples in `deleted` out of `columns`, from sample `from` on.
-void remove_deleted(metrics::Columns& columns, std::size_t from, std::span<const Interval> deleted);
+// Takes the samples in `deleted` out of `columns`.
+void remove_deleted(metrics::Columns& columns, std::span<const Interval> deleted);
 
 }  // namespace qd::store::prometheus
