@@ -119,6 +119,15 @@ class Server:
     def peak_bytes(self):
         return self._status_kb("VmHWM") * 1024
 
+    def restart_s(self):
+        """Ends the process as a crash would, starts it again, and gives the seconds until it is ready."""
+        self.process.kill()
+        self.process.wait()
+        began = time.monotonic()
+        self.start()
+        self.wait_ready(timeout_s=600)
+        return time.monotonic() - began
+
     def query(self, expr, at_s=None):
         arguments = {"query": expr}
         if at_s is not None:
@@ -177,13 +186,14 @@ class Quarterdeck(Scraper):
         self.start()
         self.wait_ready()
         end = time.monotonic() + 90
-        segments = None
-        while time.monotonic() < end:
-            time.sleep(3)
+        segments = {}
+        since = time.monotonic()
+        # Merging goes on in steps, with pauses between them.
+        while time.monotonic() < min(end, since + 15):
+            time.sleep(1)
             now = {f.name: f.stat().st_size for f in self.data.rglob("segments/*.seg")}
-            if now and now == segments:
-                break
-            segments = now
+            if not now or now != segments:
+                segments, since = now, time.monotonic()
         # What is older than the head is in segments; the newest window may stay in it.
         head_ms = json.loads(get(self.url + "/api/v1/status/tsdb"))["data"]["headStats"]["minTime"]
         at_s = min(head_ms / 1000 - 0.001, time.time())
@@ -322,7 +332,11 @@ def median(numbers):
 
 
 def table(title, unit, figures, ours="quarterdeck", digits=3):
-    """Prints a figure a server and how many times as much the others take as we do."""
+    """Prints a figure a server and how many times as much the others take as we do; bench/run --write keeps it too."""
+    if "QD_BENCH_TABLES" in os.environ:
+        with open(os.environ["QD_BENCH_TABLES"], "a", encoding="utf-8") as kept:
+            kept.write(json.dumps({"title": title, "unit": unit, "figures": figures, "ours": ours, "digits": digits}))
+            kept.write("\n")
     print(f"\n{title} ({unit})")
     base = figures.get(ours)
     for name, value in figures.items():

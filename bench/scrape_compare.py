@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Scraping: Quarterdeck, Prometheus and VictoriaMetrics on the same targets at the same time.
 
-usage: bench/scrape_compare.py [--targets N] [--series N] [--interval MS] [--duration S] [--queries]
+usage: bench/scrape_compare.py [--targets N] [--series N] [--interval MS] [--duration S] [--queries] [--restart]
 
 Shows CPU seconds a million samples from socket to log (once all series exist), peak memory a series, and bytes a sample
 on disk once all is in the form in which it lasts: segments, a block, merged parts. With --queries it then asks the
-same servers the queries of bench/query_compare.py.
+same servers the queries of bench/query_compare.py; with --restart each is killed and started again, and shown is how long
+it takes until it serves, most of it the replay of its log.
 
 The runs of docs/performance.md:
   A  --targets 20 --series 10000 --interval 5000 --duration 150
   B  --targets 4 --series 10000 --interval 1000 --duration 420
+  a million series  --targets 100 --series 10000 --interval 15000 --duration 180 --restart
 """
 
 import argparse
@@ -24,6 +26,9 @@ import query_compare
 class Run:
     """All servers scrape the same targets for a while; they stay up until the context ends."""
 
+    # Without the cache of results, which would answer all but the first of the same queries.
+    SETTINGS = ("observe.host.enabled=false", "judge.rules.defaults=false", "query.cache_bytes=0")
+
     def __init__(self, targets, series, interval_ms, duration_s):
         self.series = targets * series
         self.targets, self.series_each, self.interval_ms, self.duration_s = targets, series, interval_ms, duration_s
@@ -35,8 +40,7 @@ class Run:
             generator = peers.Targets(self.targets, self.series_each, self.interval_ms)
             stack.callback(generator.stop)
             file = peers.prometheus_file(directory / "prometheus.yml", self.interval_ms, {"app": generator.addresses})
-            settings = ["observe.host.enabled=false", "judge.rules.defaults=false"]
-            self.servers = [peers.Quarterdeck(directory, file, settings)]
+            self.servers = [peers.Quarterdeck(directory, file, self.SETTINGS)]
             others = [peers.Prometheus, peers.VictoriaMetrics]
             self.servers += [other(directory, file) for other in others if peers.installed(other)]
             for server in self.servers:
@@ -69,8 +73,13 @@ class Run:
 
     def print_scraping(self):
         peers.table("samples scraped", "samples", self.samples, digits=0)
-        peers.table("CPU seconds a million samples, scrape to log", "s", self.cpu)
+        title = f"CPU seconds a million samples, scrape to log, {self.targets} targets of {self.series_each:,} series"
+        peers.table(f"{title} every {self.interval_ms / 1000:g} s", "s", self.cpu)
         peers.table(f"peak memory a series, {self.series:,} series", "bytes", self.peak, digits=0)
+
+    def print_restart(self):
+        seconds = {s.name: s.restart_s() for s in self.servers}
+        peers.table(f"from a kill -9 to ready, {self.series:,} series", "s", seconds, digits=2)
 
     def print_disk(self):
         """Last: Quarterdeck is started anew for it."""
@@ -91,12 +100,15 @@ def arguments(description):
 def main():
     options = arguments(__doc__)
     options.add_argument("--queries", action="store_true", help="ask the queries of query_compare.py too")
+    options.add_argument("--restart", action="store_true", help="kill them too, and start them again")
     options = options.parse_args()
     good = True
     with Run(options.targets, options.series, options.interval, options.duration).scraped() as run:
         run.print_scraping()
         if options.queries:
             good = query_compare.compare(run)
+        if options.restart:
+            run.print_restart()
         run.print_disk()
     return 0 if good else 1
 

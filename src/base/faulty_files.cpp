@@ -195,6 +195,12 @@ Status FaultyFiles::rename(const Path& from, const Path& to) {
   return real_.rename(from, to);
 }
 
+Status FaultyFiles::link(const Path& from, const Path& to) {
+  if (state_->is_crashed()) return {};
+  QD_TRY(state_->check(Call::kLink, fmt::format("linking {} as", from.native()), to));
+  return real_.link(from, to);
+}
+
 Status FaultyFiles::remove(const Path& path) {
   if (state_->is_crashed()) return {};
   QD_TRY(state_->check(Call::kRemove, "removing", path));

@@ -20,7 +20,7 @@ namespace qd::base {
 
 class FaultyFiles final : public Files {
  public:
-  enum class Call { kAppend, kSync, kTruncate, kCreate, kOpen, kRename, kRemove, kSyncDirectory, kMap, kRead };
+  enum class Call { kAppend, kSync, kTruncate, kCreate, kOpen, kRename, kRemove, kSyncDirectory, kMap, kRead, kLink };
 
   explicit FaultyFiles(Files& real);
   ~FaultyFiles() override;
@@ -42,6 +42,7 @@ class FaultyFiles final : public Files {
   Result<std::vector<std::string>> list(const Path& dir) override;
   Status create_directories(const Path& dir) override;
   Status rename(const Path& from, const Path& to) override;
+  Status link(const Path& from, const Path& to) override;
   Status remove(const Path& path) override;
   Status sync_directory(const Path& dir) override;
   Result<DiskSpace> space(const Path& dir) override;

@@ -212,6 +212,11 @@ Status PosixFiles::rename(const Path& from, const Path& to) {
   return {};
 }
 
+Status PosixFiles::link(const Path& from, const Path& to) {
+  if (::link(from.c_str(), to.c_str()) != 0) return failed(errno, fmt::format("linking {} as", from.native()), to);
+  return {};
+}
+
 Status PosixFiles::remove(const Path& path) {
   std::error_code error;
   std::filesystem::remove_all(path, error);

@@ -67,6 +67,8 @@ class Files {
   virtual Status create_directories(const Path& dir) = 0;
   // Atomic within a file system; replaces.
   virtual Status rename(const Path& from, const Path& to) = 0;
+  // A second name, `to`, for the file `from`. An error where the file system has no such, or `to` is there.
+  virtual Status link(const Path& from, const Path& to) = 0;
   // A file, or a directory with all that is in it. Nothing there is success.
   virtual Status remove(const Path& path) = 0;
   // Makes names created, renamed and removed in `dir` durable.
@@ -86,6 +88,7 @@ class PosixFiles final : public Files {
   Result<std::vector<std::string>> list(const Path& dir) override;
   Status create_directories(const Path& dir) override;
   Status rename(const Path& from, const Path& to) override;
+  Status link(const Path& from, const Path& to) override;
   Status remove(const Path& path) override;
   Status sync_directory(const Path& dir) override;
   Result<DiskSpace> space(const Path& dir) override;

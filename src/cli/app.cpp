@@ -10,15 +10,19 @@
 #include <random>
 #include <thread>
 
+#include "act/notify/alertmanagers.h"
 #include "act/notify/notifier.h"
 #include "base/build.h"
 #include "base/strings.h"
 #include "base/thread_pool.h"
 #include "cli/data_dir.h"
+#include "cli/file_watch.h"
 #include "cli/observers.h"
+#include "cli/snapshots.h"
 #include "connect/docker/client.h"
 #include "connect/event_loop.h"
 #include "connect/http/client.h"
+#include "connect/http/http_config.h"
 #include "connect/http/server.h"
 #include "judge/rules/manager.h"
 #include "model/config/reload.h"
@@ -29,7 +33,12 @@
 #include "observe/probe/probes.h"
 #include "observe/registry_collector.h"
 #include "observe/scrape/manager.h"
+#include "observe/sd/discoveries.h"
 #include "query/promql/engine.h"
+#include "query/promql/parser.h"
+#include "query/running/active_queries.h"
+#include "query/running/gate.h"
+#include "query/running/runner.h"
 #include "serve/influx/write_api.h"
 #include "serve/otlp/metrics_api.h"
 #include "serve/platform/about.h"
@@ -77,12 +86,50 @@ bool syncs_each(const Settings& settings) {
   return settings.store.sync == store::metrics::StoreOptions::Sync::kCommit;
 }
 
+query::running::Asker rules_asker(std::string file = {}, std::string group = {}) {
+  query::running::Asker asker;
+  asker.principal = "rules";
+  asker.rule_file = std::move(file);
+  asker.rule_group = std::move(group);
+  return asker;
+}
+
+query::running::Gate::Limits gate_limits(const Settings& settings) {
+  return {.total = static_cast<std::size_t>(settings.queries.concurrency),
+          .per_principal = static_cast<std::size_t>(settings.queries.concurrency_per_principal)};
+}
+
 // "15d", "10GiB", "15d or 10GiB".
 std::string retention_text(const store::metrics::StoreOptions& options) {
   std::string text = options.retention_ms > 0 ? base::format_duration_ms(options.retention_ms) : "";
   if (options.retention_bytes > 0)
     text += fmt::format("{}{} bytes", text.empty() ? "" : " or ", options.retention_bytes);
   return text.empty() ? "unlimited" : text;
+}
+
+judge::rules::GroupDefaults group_defaults(const RuleSettings& rules) {
+  return {.interval_ms = rules.evaluation_interval_ms, .query_offset_ms = rules.query_offset_ms};
+}
+
+using Then = std::function<void(base::Status)>;
+
+connect::http::ClientRequest json_post(const std::string& url, std::string body, std::int64_t timeout_ms) {
+  connect::http::ClientRequest request{.url = url, .method = "POST", .body = std::move(body)};
+  request.headers.add("Content-Type", "application/json");
+  request.headers.add("User-Agent", fmt::format("Quarterdeck/{}", base::build_version()));
+  request.deadline_ms = timeout_ms;
+  request.body_bytes_max = 1 << 20;
+  return request;
+}
+
+// Whoever was posted to has it if it says so.
+connect::http::Client::Then taken(Then then) {
+  return [then = std::move(then)](base::Result<connect::http::ClientResponse> response) {
+    if (!response) return then(base::fail(response.error()));
+    if (response->status / 100 == 2) return then({});
+    then(base::fail(base::ErrorCode::kUnavailable,
+                    fmt::format("it answered {}: {}", response->status, response->body.substr(0, 200))));
+  };
 }
 
 // An engine that is nowhere is a fault only where one is asked for.
@@ -137,22 +184,28 @@ struct App::Rooms {
   // Constructed before the loop, so that what is queued on the loop at its end still finds them.
   std::unique_ptr<base::ThreadPool> query_pool;
   std::unique_ptr<query::promql::Engine> engine;
+  std::unique_ptr<query::running::ActiveQueries> active_queries;
+  std::unique_ptr<query::running::Runner> queries;
+  std::unique_ptr<query::running::Gate> gate;
   std::unique_ptr<connect::EventLoop> loop;
   std::unique_ptr<base::ThreadPool> work_pool;
   std::unique_ptr<base::ThreadPool> waiting_pool;  // for passes that wait for servers
   std::unique_ptr<base::ThreadPool> probing_pool;  // for probes of declared targets
   std::unique_ptr<connect::http::Client> client;
+  std::unique_ptr<connect::http::ConfiguredClient> outbound;  // by `client`, as Prometheus's files say
   std::unique_ptr<ship::remote_write::Shipper> shipper;
   std::unique_ptr<ship::remote_write::Forwarder> forwarder;  // null where nothing is forwarded
   std::unique_ptr<observe::probe::Probes> probes;
   std::unique_ptr<observe::CollectorRunner> collectors;
   std::unique_ptr<observe::scrape::Manager> scrapes;
+  std::unique_ptr<observe::sd::Discoveries> targets_found;  // by the …_sd_configs of the Prometheus file
   std::unique_ptr<observe::Services> services;
   std::unique_ptr<observe::discovery::Discovery> discovery;
   std::unique_ptr<observe::gpu::Watch> gpus;
   base::Mutex pages_mutex;
   std::vector<observe::Page> pages QD_GUARDED_BY(pages_mutex);  // that discovery found
   std::unique_ptr<act::notify::Notifier> notifier;
+  std::unique_ptr<act::notify::Alertmanagers> alertmanagers;
   std::unique_ptr<judge::rules::Manager> rules;
   std::unique_ptr<serve::Authenticator> authenticator;
   std::unique_ptr<serve::Router> router;
@@ -161,6 +214,7 @@ struct App::Rooms {
   std::unique_ptr<connect::http::Server> server;
   std::vector<std::unique_ptr<connect::http::Server>> drop_in_servers;
 
+  FileWatch file_watch;
   std::atomic<bool> maintaining = false;
   std::atomic<bool> maintaining_queues = false;
   base::Mutex end_mutex;
@@ -175,6 +229,7 @@ struct App::Rooms {
   base::Status build_observers(const Settings& s);
   void build_gpus(const Settings& s);
   void build_judges(const Settings& s);
+  void tell_alertmanagers(const Settings& s);
   base::Status build_server(const Settings& s);
   std::vector<std::string> listening(const Settings& s) const;
   Workbench workbench(const Settings& s);
@@ -198,12 +253,19 @@ base::Status App::Rooms::start() {
   tell_warnings();
   query_pool = std::make_unique<base::ThreadPool>(std::max<std::size_t>(2, cores()), kQueryQueueMax);
   engine = std::make_unique<query::promql::Engine>(query_pool.get(), clock);
+  active_queries = std::make_unique<query::running::ActiveQueries>(
+      files, std::filesystem::path(s->data_dir) / "queries.active", log);
+  queries = std::make_unique<query::running::Runner>(
+      query::running::Runner::Parts{*engine, *store, store->change_log(), *active_queries, files, clock, log, registry},
+      s->queries);
   loop = std::make_unique<connect::EventLoop>();
+  gate = std::make_unique<query::running::Gate>(*query_pool, *loop, registry, gate_limits(*s));
   work_pool = std::make_unique<base::ThreadPool>(std::max<std::size_t>(4, cores()), kWorkQueueMax);
   waiting_pool = std::make_unique<base::ThreadPool>(kWaitingThreads, kWaitingQueueMax);
   probing_pool =
       std::make_unique<base::ThreadPool>(kProbingThreadsMax, kProbingQueueMax, base::ThreadPool::Start::kAsNeeded);
   QD_ASSIGN(client, connect::http::Client::create(*loop, {}, registry));
+  outbound = std::make_unique<connect::http::ConfiguredClient>(*client, clock);
   QD_TRY(build_shipper(*s));
   QD_TRY(build_forwarder(*s));
   QD_TRY(build_observers(*s));
@@ -219,9 +281,11 @@ base::Status App::Rooms::start() {
   discovery->start();
   if (gpus) gpus->start();
   notifier->apply(s->notify);
-  rules->apply(s->groups, s->rules.evaluation_interval_ms);
+  tell_alertmanagers(*s);
+  rules->apply(s->groups, group_defaults(s->rules));
   maintain();
   reloaded_ms = clock.wall_ms();
+  file_watch.loaded(watched_files(*s, invocation));
   ready = true;
   auto addresses = listening(*s);
   if (!s->serve.unix_socket.empty()) addresses.push_back("unix:" + s->serve.unix_socket);
@@ -311,8 +375,18 @@ base::Status App::Rooms::build_observers(const Settings& s) {
   auto scraping = s.scrape;
   scraping.user_agent = fmt::format("Quarterdeck/{}", base::build_version());
   scrapes = std::make_unique<observe::scrape::Manager>(
-      *loop, [this](std::function<void()> task) { return work_pool->submit(std::move(task)); },
-      observe::scrape::fetch_by(*client), observed(), log, registry, scraping);
+      *loop, [this](std::function<void()> task) { return work_pool->submit(std::move(task)); }, outbound->as_fetch(),
+      observed(), log, registry, scraping);
+  targets_found =
+      std::make_unique<observe::sd::Discoveries>(observe::sd::Surroundings{.scheduler = *loop,
+                                                                           .submit = submit,
+                                                                           .fetch = outbound->as_fetch(),
+                                                                           .log = log,
+                                                                           .registry = registry,
+                                                                           .user_agent = scraping.user_agent},
+                                                 [this](const std::string& job, observe::sd::TargetGroups groups) {
+                                                   scrapes->set_groups(job, std::move(groups));
+                                                 });
   return {};
 }
 
@@ -369,33 +443,32 @@ void App::Rooms::scrape(const std::optional<std::vector<observe::Page>>& found) 
   auto plan = observe::scrape::Manager::prepare(with_pages(s->prometheus, pages, s->observe.interval_ms));
   if (!plan) return log.error("pages that were found cannot be scraped", {{"error", plan.error()}});
   scrapes->commit(std::move(*plan));
+  std::vector<observe::sd::Discoveries::Job> jobs;
+  for (const auto& job : s->prometheus.scrape_configs)
+    jobs.push_back({.name = job.job_name, .configs = job.sd_configs});
+  targets_found->apply(jobs);
 }
 
 void App::Rooms::build_judges(const Settings& s) {
   const auto post = [this](const act::notify::WebhookSettings& webhook, std::string body, std::int64_t timeout_ms,
-                           std::function<void(base::Status)> then) {
-    connect::http::ClientRequest request{.url = webhook.url, .method = "POST", .body = std::move(body)};
-    request.headers.add("Content-Type", "application/json");
-    request.headers.add("User-Agent", fmt::format("Quarterdeck/{}", base::build_version()));
+                           Then then) {
+    connect::http::ClientRequest request = json_post(webhook.url, std::move(body), timeout_ms);
     request.bearer_token = webhook.bearer_token;
-    request.deadline_ms = timeout_ms;
-    request.body_bytes_max = 1 << 20;
-    client->fetch(std::move(request), [then = std::move(then)](base::Result<connect::http::ClientResponse> response) {
-      if (!response) return then(base::fail(response.error()));
-      if (response->status / 100 == 2) return then({});
-      then(base::fail(base::ErrorCode::kUnavailable,
-                      fmt::format("it answered {}: {}", response->status, response->body.substr(0, 200))));
-    });
+    client->fetch(std::move(request), taken(std::move(then)));
   };
   notifier = std::make_unique<act::notify::Notifier>(*loop, post, log, registry);
+  alertmanagers = std::make_unique<act::notify::Alertmanagers>(*loop, log, registry);
   const base::CancelToken cancel;
+  const auto run = [this, cancel](const query::running::Asker& asker, std::string_view text,
+                                  model::TimestampMs time_ms) -> base::Result<query::promql::QueryResult> {
+    auto options = current()->query;
+    options.cancel = cancel;
+    const auto began_ns = clock.monotonic_ns();
+    QD_ASSIGN(const auto expr, query::promql::parse(text, {.experimental = options.experimental}));
+    return queries->instant(asker, *expr, text, time_ms, options, {.parse_ns = clock.monotonic_ns() - began_ns});
+  };
   judge::rules::Workplace workplace{
-      .query =
-          [this, cancel](std::string_view expr, model::TimestampMs time_ms) {
-            auto options = current()->query;
-            options.cancel = cancel;
-            return engine->instant(*store, expr, time_ms, options);
-          },
+      .query = [run](std::string_view expr, model::TimestampMs time_ms) { return run(rules_asker(), expr, time_ms); },
       .store = shipper->store(),
       .clock = clock,
       .log = log,
@@ -403,12 +476,38 @@ void App::Rooms::build_judges(const Settings& s) {
       .external_labels = s.observe.external_labels,
       .external_url = s.external_url,
       .cancel = cancel,
+      .history = store.get(),
+      .restore = s.rules.restore,
+      .pool = work_pool.get(),
+      .permits = std::make_shared<judge::rules::Permits>(static_cast<std::size_t>(s.rules.concurrent_evaluations)),
+      .rule_query = [run](
+                        const judge::rules::Group& group, std::string_view expr,
+                        model::TimestampMs time_ms) { return run(rules_asker(group.file, group.name), expr, time_ms); },
   };
   rules = std::make_unique<judge::rules::Manager>(
       std::move(workplace), *loop, *work_pool,
       [this](const judge::rules::GroupStatus& group, const std::vector<judge::rules::Alert>& alerts) {
-        notifier->update(group.file + "\n" + group.name, alerts);
+        const auto source = group.file + "\n" + group.name;
+        notifier->update(source, alerts);
+        alertmanagers->update(source, group.interval_ms, alerts, group.last_evaluation_ms);
       });
+}
+
+void App::Rooms::tell_alertmanagers(const Settings& s) {
+  alertmanagers->apply({.queue_capacity = static_cast<std::size_t>(s.notify.alertmanager_queue_capacity),
+                        .resend_delay_ms = s.notify.resend_delay_ms});
+  std::vector<act::notify::AlertmanagerSet> sets;
+  sets.reserve(s.notify.alertmanagers.size());
+  for (const auto& one : s.notify.alertmanagers) {
+    sets.push_back({.urls = {act::notify::alerts_url(one.url)},
+                    .post = [this, one](const std::string& url, std::string body, Then then) {
+                      connect::http::ClientRequest request = json_post(url, std::move(body), one.timeout_ms);
+                      request.bearer_token = one.bearer_token;
+                      if (!one.user.empty()) request.basic_auth = {.user = one.user, .password = one.password};
+                      client->fetch(std::move(request), taken(std::move(then)));
+                    }});
+  }
+  alertmanagers->set_alertmanagers(std::move(sets));
 }
 
 base::Status App::Rooms::build_server(const Settings& s) {
@@ -425,7 +524,8 @@ base::Status App::Rooms::build_server(const Settings& s) {
   for (const auto& set : invocation.sets) flags.emplace_back("set." + set.substr(0, set.find('=')), "");
   sources = std::make_unique<serve::prometheus::Sources>(serve::prometheus::Sources{
       .store = *store,
-      .engine = *engine,
+      .queries = *queries,
+      .gate = *gate,
       .rules = *rules,
       .scrapes = *scrapes,
       .collectors = *collectors,
@@ -437,14 +537,21 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .damaged_parts = [&parts =
                             registry.counter("quarterdeck_store_damaged_parts_total", "")] { return parts.value(); },
       .retention = [this] { return retention_text(current()->store); },
+      .alertmanagers = [this] { return alertmanagers->urls(); },
       .reload = [this](const serve::Principal& principal) { return reload(principal.to_string()); },
       .reload_succeeded = [this] { return reload_succeeded.load(); },
+      .snapshot =
+          [this](bool skip_head) {
+            std::random_device random;
+            const std::uint64_t suffix = std::uint64_t{random()} << 32 | random();
+            return take_snapshot(files, *store, current()->data_dir, clock.wall_ms(), suffix, skip_head);
+          },
       .last_reload_ms = [this] { return reloaded_ms.load(); },
       .ready = [this] { return ready.load(); },
       .started_ms = clock.wall_ms(),
   });
   serve::prometheus::add_routes(*router, *sources);
-  serve::prometheus::add_write_route(*router, received(), *store, clock, log, registry);
+  serve::prometheus::add_write_route(*router, received(), clock, log, registry);
   serve::otlp::add_metrics_routes(*router, received(), clock, log, registry, [this] { return current()->otlp; });
   serve::influx::add_routes(*router, received(), clock, log, registry);
   serve::prometheus::add_read_route(*router, *store, *query_pool, log, registry);
@@ -481,7 +588,9 @@ base::Status App::Rooms::build_server(const Settings& s) {
   QD_ASSIGN(drop_in_servers, serve::prometheus::open_drop_in_ports(s.exporters, *loop, options, *authenticator,
                                                                    *query_pool, *collectors, *probes, log, registry));
   sources->address = !s.external_url.empty() ? s.external_url : urls.empty() ? "http://localhost" : urls.front();
-  notifier->set_origin({.external_url = sources->address, .external_labels = s.observe.external_labels});
+  const act::notify::Origin origin{.external_url = sources->address, .external_labels = s.observe.external_labels};
+  notifier->set_origin(origin);
+  alertmanagers->set_origin(origin);
   return {};
 }
 
@@ -493,6 +602,7 @@ void App::Rooms::maintain() {
       const auto queued = work_pool->submit([this] {
         // A failure is logged and counted by the store, which tries again the next time.
         static_cast<void>(store->maintain(clock.wall_ms()));
+        if (current()->watch_files && file_watch.changed()) static_cast<void>(reload("a changed file"));
         maintaining = false;
       });
       if (!queued) maintaining = false;
@@ -512,6 +622,8 @@ void App::Rooms::maintain() {
 
 base::Status App::Rooms::reload(const std::string& asked_by) {
   base::MutexLock lock_reload(reload_mutex);
+  // Before the files are read, and for a broken one too: each change is tried once.
+  file_watch.loaded(watched_files(*current(), invocation));
   SettingsPtr next;
   std::vector<std::string> need_restart;
   const model::config::Participant participants[] = {
@@ -541,6 +653,7 @@ base::Status App::Rooms::reload(const std::string& asked_by) {
     return done;
   }
   reloaded_ms = clock.wall_ms();
+  file_watch.watch(watched_files(*current(), invocation));
   tell_warnings();
   for (const auto& path : need_restart) log.warn("a changed setting needs a restart", {{"setting", path}});
   log.info("reloaded", {{"asked_by", asked_by}});
@@ -560,12 +673,15 @@ void App::Rooms::commit(const SettingsPtr& next) {
   store->set_options(next->store);
   const auto shipping = shipper->apply(next->ship.remote_write, next->observe.external_labels, syncs_each(*next));
   if (!shipping) log.error("destinations stay as they were", {{"error", shipping.error()}});
+  queries->apply(next->queries);
+  gate->set_limits(gate_limits(*next));
   if (forwarder) forwarder->set_sync_each(syncs_each(*next));
   collectors->set_interval_ms(next->observe.interval_ms);
   probes->set_modules(next->observers.blackbox.modules);
   declare_services(*next);
   notifier->apply(next->notify);
-  rules->apply(next->groups, next->rules.evaluation_interval_ms);
+  tell_alertmanagers(*next);
+  rules->apply(next->groups, group_defaults(next->rules));
 }
 
 void App::Rooms::run() {
@@ -596,19 +712,23 @@ void App::Rooms::run() {
 void App::Rooms::stop() {
   ready = false;
   stopping = true;
+  if (gate) gate->close();
   if (probes) probes->stop();  // whoever waits for one is told before the server ends
   if (server) server->stop();
   for (const auto& port : drop_in_servers) port->stop();
   if (rules) rules->stop();
   if (gpus) gpus->stop();
   if (discovery) discovery->stop();
+  if (targets_found) targets_found->stop();
   if (scrapes) scrapes->stop();
   if (collectors) collectors->stop();
   if (notifier) notifier->stop();
+  if (alertmanagers) alertmanagers->stop();
   if (forwarder) forwarder->stop(kForwardGraceMs);
   if (shipper) shipper->stop(kForwardGraceMs);
   drop_in_servers.clear();
   server.reset();
+  if (outbound) outbound->close();
   client.reset();
   waiting_pool.reset();
   probing_pool.reset();

@@ -1,9 +1,13 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "base/strings.h"
 #include "cli/command.h"
+#include "judge/rules/dependencies.h"
+#include "judge/rules/rule_tests_file.h"
 #include "observe/probe/modules_file.h"
 #include "observe/scrape/manager.h"
 
@@ -14,13 +18,26 @@ namespace {
 using base::ErrorCode;
 
 constexpr std::size_t kFileBytesMax = 16 << 20;
+// As promtool has it.
+constexpr int kExitLint = 3;
+
+struct CheckOptions {
+  std::vector<std::string> names;
+  bool experimental = false;
+  bool ignore_unknown_fields = false;
+  std::string lint = "duplicate-rules";
+  bool lint_fatal = false;
+  Output output;
+};
 
 struct Finding {
   std::string file;
-  std::string kind;  // "quarterdeck", "prometheus", "rules", "blackbox"; empty when that is not known
+  std::string kind;  // "quarterdeck", "prometheus", "rules", "rule tests", "blackbox"; empty when that is not known
   std::string summary;
   std::string error;  // empty when all is well
   bool unreadable = false;
+  std::vector<std::string> remarks;  // what is allowed and yet rarely meant
+  bool lint = false;                 // a remark that --lint-fatal makes an error
 };
 
 // What kind of file this is, by its top-level keys.
@@ -29,6 +46,7 @@ base::Result<std::string> kind_of(const model::config::Node& node, const std::st
     return std::any_of(keys.begin(), keys.end(), [&](const char* key) { return node.find(key) != nullptr; });
   };
   if (has({"groups"})) return std::string("rules");
+  if (has({"tests"})) return std::string("rule tests");
   if (has({"global", "scrape_configs", "rule_files", "scrape_config_files", "alerting", "remote_write", "remote_read",
            "otlp", "storage", "tracing", "runtime"}))
     return std::string("prometheus");
@@ -38,9 +56,8 @@ base::Result<std::string> kind_of(const model::config::Node& node, const std::st
   return base::fail(
       ErrorCode::kInvalid,
       fmt::format(
-          "{}: this is neither a quarterdeck.yaml, nor a Prometheus configuration, nor a rule file, nor modules "
-          "of blackbox_exporter: "
-          "its first keys are none of theirs",
+          "{}: this is neither a quarterdeck.yaml, nor a Prometheus configuration, nor a rule file, nor tests of "
+          "rules, nor modules of blackbox_exporter: its first keys are none of theirs",
           file));
 }
 
@@ -50,23 +67,64 @@ base::Result<std::string> rules_summary(const std::vector<judge::rules::Group>& 
   return fmt::format("{} groups, {} rules", groups.size(), rules);
 }
 
-base::Result<std::string> check_rules(base::Files& files, const std::string& file, bool experimental) {
+// What Prometheus takes without a word.
+void look_closer(const std::vector<judge::rules::Group>& groups, const CheckOptions& options, const std::string& file,
+                 Finding& finding) {
+  for (const auto& ring : judge::rules::cycles(groups))
+    finding.remarks.push_back(
+        fmt::format("{}: the rules {} read each other in a ring: each sees what the other gave an evaluation before",
+                    file, fmt::join(ring, ", ")));
+  if (options.lint == "none") return;
+  const auto duplicates = judge::rules::duplicate_rules(groups);
+  if (duplicates.empty()) return;
+  finding.lint = true;
+  std::string text = fmt::format("{}: {} duplicate rule(s) found:", file, duplicates.size());
+  for (const auto& rule : duplicates) {
+    text += fmt::format("\n  {}{{", rule.name);
+    const char* separator = "";
+    for (const auto& [name, value] : rule.labels) {
+      text += fmt::format("{}{}={}", separator, name, base::quote(value));
+      separator = ", ";
+    }
+    text += "}";
+  }
+  finding.remarks.push_back(text + "\n  What such rules give may collide: give them labels that differ.");
+}
+
+base::Result<std::string> check_rules(base::Files& files, const std::string& file, const CheckOptions& options,
+                                      Finding& finding) {
   QD_ASSIGN(const auto text, base::read_file(files, file, kFileBytesMax));
-  QD_ASSIGN(const auto groups, judge::rules::parse_rule_file(text, file, {.experimental = experimental}));
+  QD_ASSIGN(const auto groups, judge::rules::parse_rule_file(text, file,
+                                                             {.experimental = options.experimental,
+                                                              .ignore_unknown_fields = options.ignore_unknown_fields}));
+  look_closer(groups, options, file, finding);
   return rules_summary(groups);
 }
 
-base::Result<std::string> check_prometheus(base::Files& files, const std::string& file, bool experimental) {
+base::Result<std::string> check_rule_tests(base::Files& files, const std::string& file) {
+  QD_ASSIGN(const auto text, base::read_file(files, file, kFileBytesMax));
+  QD_ASSIGN(const auto tests, judge::rules::parse_rule_tests(text, file));
+  return fmt::format("{} tests; `quarterdeck rules test {}` runs them", tests.tests.size(), file);
+}
+
+base::Result<std::string> check_prometheus(base::Files& files, const std::string& file, const CheckOptions& options,
+                                           Finding& finding) {
   QD_ASSIGN(const auto parsed, observe::scrape::load_prometheus_file(file));
   QD_TRY(observe::scrape::Manager::prepare(parsed));
+  finding.remarks = parsed.warnings;
   std::size_t rule_files = 0;
   for (const auto& pattern : parsed.rule_files) {
     QD_ASSIGN(const auto names, matching_files(pattern));
     for (const auto& name : names) {
-      if (const auto checked = check_rules(files, name, experimental); !checked)
+      // Prometheus starts without it, and so does `quarterdeck run`.
+      if (!files.exists(name).value_or(true)) {
+        finding.remarks.push_back(fmt::format("{}: rule_files: there is no {}", file, name));
+        continue;
+      }
+      ++rule_files;
+      if (const auto checked = check_rules(files, name, options, finding); !checked)
         return base::fail(checked.error().within(file + ": rule_files"));
     }
-    rule_files += names.size();
   }
   return fmt::format("{} jobs, {} rule files", parsed.scrape_configs.size(), rule_files);
 }
@@ -81,7 +139,7 @@ base::Result<std::string> check_quarterdeck(base::Files& files, const std::strin
   return rules_summary(settings->groups);
 }
 
-Finding check(base::Files& files, const std::string& file, bool experimental) {
+Finding check(base::Files& files, const std::string& file, const CheckOptions& options) {
   Finding finding{.file = file};
   const auto text = base::read_file(files, file, kFileBytesMax);
   if (!text) {
@@ -96,8 +154,9 @@ Finding check(base::Files& files, const std::string& file, bool experimental) {
     return finding;
   }
   finding.kind = *kind;
-  auto summary = *kind == "rules"        ? check_rules(files, file, experimental)
-                 : *kind == "prometheus" ? check_prometheus(files, file, experimental)
+  auto summary = *kind == "rules"        ? check_rules(files, file, options, finding)
+                 : *kind == "rule tests" ? check_rule_tests(files, file)
+                 : *kind == "prometheus" ? check_prometheus(files, file, options, finding)
                  : *kind == "blackbox"   ? check_blackbox(files, file)
                                          : check_quarterdeck(files, file);
   if (summary)
@@ -107,26 +166,46 @@ Finding check(base::Files& files, const std::string& file, bool experimental) {
   return finding;
 }
 
-int check_all(const std::vector<std::string>& names, bool experimental, const Output& output) {
+int exit_code_of(const Finding& finding, bool lint_fatal) {
+  if (finding.unreadable) return kExitFailed;
+  if (!finding.error.empty()) return kExitNo;
+  return finding.lint && lint_fatal ? kExitLint : kExitYes;
+}
+
+// A file that cannot be read before one that is wrong, that before what is only a matter of style.
+bool graver(int one, int other) {
+  const auto weight = [](int code) { return code == kExitLint ? 1 : code == kExitYes ? 0 : code + 1; };
+  return weight(one) > weight(other);
+}
+
+void print(const Finding& finding) {
+  if (finding.error.empty())
+    fmt::print("{}: ok ({}: {})\n", finding.file, finding.kind, finding.summary);
+  else
+    fmt::print("{}: wrong\n{}\n", finding.file, finding.error);
+  for (const auto& remark : finding.remarks) fmt::print("warning: {}\n", remark);
+}
+
+int check_all(const CheckOptions& options) {
   base::PosixFiles files;
   int code = kExitYes;
   boost::json::array list;
-  for (const auto& name : names) {
-    const auto finding = check(files, name, experimental);
-    if (!finding.error.empty()) code = std::max(code, finding.unreadable ? kExitFailed : kExitNo);
-    if (output.json()) {
-      list.push_back({{"file", finding.file},
-                      {"kind", finding.kind},
-                      {"ok", finding.error.empty()},
-                      {"summary", finding.summary},
-                      {"error", finding.error}});
-    } else if (finding.error.empty()) {
-      fmt::print("{}: ok ({}: {})\n", finding.file, finding.kind, finding.summary);
-    } else {
-      fmt::print("{}: wrong\n{}\n", finding.file, finding.error);
+  for (const auto& name : options.names) {
+    const auto finding = check(files, name, options);
+    const auto its_code = exit_code_of(finding, options.lint_fatal);
+    if (graver(its_code, code)) code = its_code;
+    if (!options.output.json()) {
+      print(finding);
+      continue;
     }
+    list.push_back({{"file", finding.file},
+                    {"kind", finding.kind},
+                    {"ok", finding.error.empty()},
+                    {"summary", finding.summary},
+                    {"error", finding.error},
+                    {"warnings", boost::json::value_from(finding.remarks)}});
   }
-  if (output.json()) fmt::print("{}\n", boost::json::serialize(list));
+  if (options.output.json()) fmt::print("{}\n", boost::json::serialize(list));
   return code;
 }
 
@@ -135,16 +214,20 @@ int check_all(const std::vector<std::string>& names, bool experimental, const Ou
 void add_check(CommandLine& root) {
   auto command = root.add_command("check", "Find what is wrong in configuration and rule files before anything starts",
                                   "Example: quarterdeck check quarterdeck.yaml prometheus.yml rules/*.yaml");
-  auto names = std::make_shared<std::vector<std::string>>();
-  auto output = std::make_shared<Output>();
-  command.option("FILE", *names,
-                 "quarterdeck.yaml, a Prometheus configuration, a rule file, or modules of blackbox_exporter",
-                 {.required = true});
-  auto experimental = std::make_shared<bool>(false);
-  command.flag("--experimental", *experimental,
+  auto options = std::make_shared<CheckOptions>();
+  command.option(
+      "FILE", options->names,
+      "quarterdeck.yaml, a Prometheus configuration, a rule file, tests of rules, or modules of blackbox_exporter",
+      {.required = true});
+  command.flag("--experimental", options->experimental,
                "let rules use experimental PromQL, as query.experimental does (a quarterdeck.yaml says it itself)");
-  output->add_to(command);
-  command.action([names, experimental, output] { return check_all(*names, *experimental, *output); });
+  command.flag("--ignore-unknown-fields", options->ignore_unknown_fields,
+               "pass over keys in rule files that are not known");
+  command.option("--lint", options->lint, "what to look for in rules beyond errors",
+                 {.shows_default = true, .one_of = {"all", "duplicate-rules", "none"}});
+  command.flag("--lint-fatal", options->lint_fatal, "exit with 3 where --lint finds something");
+  options->output.add_to(command);
+  command.action([options] { return check_all(*options); });
 }
 
 }  // namespace qd::cli

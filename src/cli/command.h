@@ -41,6 +41,7 @@ void add_query(CommandLine& root);
 void add_targets(CommandLine& root);
 void add_token(CommandLine& root);
 void add_promql(CommandLine& root);
+void add_rules(CommandLine& root);
 void add_config(CommandLine& root);
 void add_version(CommandLine& root);
 

@@ -89,6 +89,7 @@ int run_command(int argc, char** argv) {
                  add_targets(root);
                  add_token(root);
                  add_promql(root);
+                 add_rules(root);
                  add_config(root);
                  add_version(root);
                });

@@ -57,9 +57,12 @@ base::Result<std::unique_ptr<base::FileLock>> open_data_dir(base::Files& files, 
   if (!lock) return unusable(dir, lock.error());
   QD_ASSIGN(const bool versioned, check_version(files, dir));
   if (versioned) return std::move(*lock);
-  if (auto written = base::write_file_atomically(files, dir / "VERSION", fmt::format("{}\n", kDataVersion)); !written)
-    return unusable(dir, written.error());
+  if (auto written = write_data_version(files, dir); !written) return unusable(dir, written.error());
   return std::move(*lock);
+}
+
+base::Status write_data_version(base::Files& files, const std::filesystem::path& dir) {
+  return base::write_file_atomically(files, dir / "VERSION", fmt::format("{}\n", kDataVersion));
 }
 
 base::Status check_data_dir(base::Files& files, const std::filesystem::path& dir) {

@@ -16,6 +16,9 @@ inline constexpr int kDataVersion = 1;
 // holds it; kInvalid says that a newer version wrote it; kPermission and kUnavailable that it cannot be written.
 base::Result<std::unique_ptr<base::FileLock>> open_data_dir(base::Files& files, const std::filesystem::path& dir);
 
+// Says in <dir>/VERSION that this program wrote it.
+base::Status write_data_version(base::Files& files, const std::filesystem::path& dir);
+
 // For commands that work on the directory of a server, which may be running: kNotFound when it is not there, kInvalid
 // when a newer version wrote it.
 base::Status check_data_dir(base::Files& files, const std::filesystem::path& dir);

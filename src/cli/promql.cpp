@@ -33,8 +33,6 @@ int test(const std::vector<std::string>& names, const Output& output) {
     passed += report.passed;
     for (const auto& failure : report.failures)
       tell(failure.file, failure.line, failure.expression, failure.expected, failure.got);
-    for (const auto& unsupported : report.unsupported)
-      tell(name, unsupported.line, unsupported.expression, "an answer", unsupported.reason);
   }
   if (output.json()) {
     fmt::print("{}\n", boost::json::serialize(boost::json::object{

@@ -1,6 +1,10 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/strings.h"
 #include "cli/command.h"
@@ -39,6 +43,38 @@ std::string time_text(const json::value& seconds) {
   return base::format_time(static_cast<std::int64_t>(seconds.to_number<double>() * 1000));
 }
 
+// count 12, sum 18.4, (1, 2]: 12
+std::string histogram_text(const json::value& value) {
+  const auto& histogram = value.as_object();
+  std::string out = fmt::format("count {}, sum {}", text_of(histogram.at("count")), text_of(histogram.at("sum")));
+  const auto* buckets = histogram.if_contains("buckets");
+  if (buckets == nullptr) return out;
+  for (const auto& item : buckets->as_array()) {
+    const auto& bucket = item.as_array();
+    const auto rule = bucket.at(0).to_number<int>();
+    out += fmt::format(", {}{}, {}{}: {}", rule == 1 || rule == 3 ? '[' : '(', text_of(bucket.at(1)),
+                       text_of(bucket.at(2)), rule == 0 || rule == 3 ? ']' : ')', text_of(bucket.at(3)));
+  }
+  return out;
+}
+
+// The numbers and histograms of a series, in order of time.
+void print_points(const json::object& series) {
+  std::vector<std::pair<double, std::string>> lines;
+  for (const auto* kind : {"values", "histograms"}) {
+    const auto* points = series.if_contains(kind);
+    if (points == nullptr) continue;
+    for (const auto& item : points->as_array()) {
+      const auto& point = item.as_array();
+      lines.emplace_back(point.at(0).to_number<double>(),
+                         fmt::format("  {}  {}", time_text(point.at(0)),
+                                     point.at(1).is_object() ? histogram_text(point.at(1)) : text_of(point.at(1))));
+    }
+  }
+  std::stable_sort(lines.begin(), lines.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (const auto& line : lines) fmt::print("{}\n", line.second);
+}
+
 void print_table(const json::object& data) {
   const auto type = text_of(data.at("resultType"));
   const auto& result = data.at("result").as_array();
@@ -51,12 +87,14 @@ void print_table(const json::object& data) {
     const auto& series = item.as_object();
     const auto name = series_name(series.at("metric").as_object());
     if (type == "vector") {
-      fmt::print("{}  {}\n", name, text_of(series.at("value").as_array().at(1)));
+      const auto* histogram = series.if_contains("histogram");
+      fmt::print("{}  {}\n", name,
+                 histogram != nullptr ? histogram_text(histogram->as_array().at(1))
+                                      : text_of(series.at("value").as_array().at(1)));
       continue;
     }
     fmt::print("{}\n", name);
-    for (const auto& point : series.at("values").as_array())
-      fmt::print("  {}  {}\n", time_text(point.as_array().at(0)), text_of(point.as_array().at(1)));
+    print_points(series);
   }
 }
 

@@ -29,6 +29,22 @@ void declare_rules(Schema& schema, RuleSettings& rules) {
       .example("[/etc/quarterdeck/rules/*.yaml]");
   schema.duration_ms("judge.rules.evaluation_interval", rules.evaluation_interval_ms,
                      "How often groups that name no interval are evaluated.", 1000);
+  schema.duration_ms("judge.rules.query_offset", rules.query_offset_ms,
+                     "How far in the past groups that name no query_offset are evaluated.");
+  schema
+      .duration_ms("judge.rules.for_outage_tolerance", rules.restore.outage_tolerance_ms,
+                   "How long ago an alert may have been pending or firing last to go on after a restart.")
+      .only_at_start();
+  schema
+      .duration_ms("judge.rules.for_grace_period", rules.restore.grace_period_ms,
+                   "How long after a restart a pending alert that goes on waits at least. Alerts whose `for` is "
+                   "shorter begin to wait again.")
+      .only_at_start();
+  schema
+      .integer("judge.rules.concurrent_evaluations", rules.concurrent_evaluations,
+               "Rules that may be evaluated beside those that run anyway, where rules of a group share nothing.", 0,
+               1000)
+      .only_at_start();
 }
 
 base::Status check_external_labels(const std::map<std::string, std::string>& labels) {
@@ -86,12 +102,16 @@ void declare(Settings& settings) {
   schema.check("observe.external_labels", [&settings] { return check_external_labels(settings.external_labels); });
   schema.text("observe.prometheus_file", settings.prometheus_file,
               "A configuration file of Prometheus: what it scrapes and its rules.");
+  schema.flag("observe.watch_files", settings.watch_files,
+              "Whether this file, the Prometheus file, what it names and rule files are read anew when they change, as "
+              "at a SIGHUP. One that is broken changes nothing and is told in the log.");
   observe::host::declare(schema, settings.host);
   observe::scrape::declare(schema, settings.scrape);
   declare(schema, settings.observers);
   serve::prometheus::declare(schema, settings.exporters);
   store::metrics::declare(schema, settings.store);
   query::promql::declare(schema, settings.query);
+  query::running::declare(schema, settings.queries);
   declare_rules(schema, settings.rules);
   act::notify::declare(schema, settings.notify);
   ship::remote_write::declare(schema, settings.forward);
@@ -138,6 +158,7 @@ base::Result<std::shared_ptr<Settings>> load_settings(const Invocation& invocati
   if (!settings->prometheus_file.empty()) {
     QD_ASSIGN(settings->prometheus, observe::scrape::load_prometheus_file(settings->prometheus_file));
     for (const auto& [name, value] : settings->prometheus.global.external_labels) labels.set(name, value);
+    for (const auto& warning : settings->prometheus.warnings) settings->warnings.push_back(warning);
     // The file's interval is for its rules as Prometheus has it, unless ours says otherwise.
     if (!settings->schema.is_set("judge.rules.evaluation_interval"))
       settings->rules.evaluation_interval_ms = settings->prometheus.global.evaluation_interval_ms;
@@ -160,6 +181,8 @@ std::vector<std::string> keep_start_only(Settings& next, const Settings& running
   next.observers.gpu = running.observers.gpu;
   next.observers.discovery = running.observers.discovery;
   next.exporters = running.exporters;
+  next.rules.restore = running.rules.restore;
+  next.rules.concurrent_evaluations = running.rules.concurrent_evaluations;
   next.observe.instance = running.observe.instance;
   next.observe.external_labels = running.observe.external_labels;
   next.store.seal_interval_ms = running.store.seal_interval_ms;

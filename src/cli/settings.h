@@ -10,6 +10,7 @@
 #include "act/notify/settings.h"
 #include "base/files.h"
 #include "cli/observers.h"
+#include "judge/rules/alert_states.h"
 #include "judge/rules/rule.h"
 #include "model/config/schema.h"
 #include "observe/host/host.h"
@@ -17,6 +18,7 @@
 #include "observe/scrape/config.h"
 #include "observe/scrape/loop.h"
 #include "query/promql/options.h"
+#include "query/running/settings.h"
 #include "serve/auth.h"
 #include "serve/otlp/metrics_api.h"
 #include "serve/prometheus/drop_in.h"
@@ -30,6 +32,9 @@ struct RuleSettings {
   bool defaults = true;
   std::vector<std::string> files;
   std::int64_t evaluation_interval_ms = 15'000;
+  std::int64_t query_offset_ms = 0;
+  judge::rules::RestoreOptions restore;
+  std::int64_t concurrent_evaluations = 4;
 };
 
 struct Settings {
@@ -37,6 +42,7 @@ struct Settings {
   std::string external_url;
   std::map<std::string, std::string> external_labels;
   std::string prometheus_file;
+  bool watch_files = true;
   serve::ServeSettings serve;
   observe::RunnerOptions observe;
   observe::host::HostOptions host;
@@ -45,6 +51,7 @@ struct Settings {
   serve::prometheus::ExporterSettings exporters;
   store::metrics::StoreOptions store;
   query::promql::QueryOptions query;
+  query::running::RunnerSettings queries;
   RuleSettings rules;
   act::notify::NotifySettings notify;
   ship::remote_write::ForwardSettings forward;

@@ -125,6 +125,7 @@ base::Result<IntakeOutcome> take(const IntakeBatch& batch, store::metrics::Appen
   for (int attempt = 1;; ++attempt) {
     IntakeOutcome outcome;
     const auto appender = store.appender();
+    appender->take_late();
     Filling filling(*appender, outcome);
     for (const auto& one : batch.samples()) filling.add(one);
     for (const auto& one : batch.histograms()) filling.add(one);

@@ -37,6 +37,12 @@ function missing(...programs) {
 }
 
 const ip = (...args) => execFileSync("ip", args, { stdio: "pipe" });
+// `ip -n` and `ip netns exec` mount a /sys of their own, which a changed root (a chroot) does not allow.
+const within = (name) => ["nsenter", `--net=/run/netns/${name}`];
+const ipIn = (name, ...args) => {
+  const [program, ...rest] = [...within(name), "ip", ...args];
+  return execFileSync(program, rest, { stdio: "pipe" });
+};
 
 function noNamespaces() {
   if (process.getuid() !== 0) return "network namespaces need root";
@@ -45,7 +51,11 @@ function noNamespaces() {
   const name = `qd-probe-${process.pid}`;
   try {
     ip("netns", "add", name);
-    ip("netns", "del", name);
+    try {
+      ipIn(name, "link", "show");
+    } finally {
+      ip("netns", "del", name);
+    }
     return false;
   } catch (error) {
     return `network namespaces cannot be made here: ${error.message}`;
@@ -58,16 +68,16 @@ function makeLink(t) {
   for (const name of [near, far]) {
     ip("netns", "add", name);
     atEnd(t, () => ip("netns", "del", name));
-    ip("-n", name, "link", "set", "lo", "up");
+    ipIn(name, "link", "set", "lo", "up");
   }
-  ip("-n", near, "link", "add", "veth0", "type", "veth", "peer", "name", "veth0", "netns", far);
+  ipIn(near, "link", "add", "veth0", "type", "veth", "peer", "name", "veth0", "netns", far);
   const addresses = { [near]: "10.197.31.1", [far]: "10.197.31.2" };
   for (const [name, address] of Object.entries(addresses)) {
-    ip("-n", name, "addr", "add", `${address}/24`, "dev", "veth0");
-    ip("-n", name, "link", "set", "veth0", "up");
+    ipIn(name, "addr", "add", `${address}/24`, "dev", "veth0");
+    ipIn(name, "link", "set", "veth0", "up");
   }
-  const inside = (name) => ({ wrapper: ["ip", "netns", "exec", name], address: addresses[name] });
-  const set = (state) => ip("-n", near, "link", "set", "veth0", state);
+  const inside = (name) => ({ wrapper: within(name), address: addresses[name] });
+  const set = (state) => ipIn(near, "link", "set", "veth0", state);
   return { near: inside(near), far: inside(far), cut: () => set("down"), mend: () => set("up") };
 }
 

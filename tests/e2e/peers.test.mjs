@@ -2,7 +2,16 @@
 // and both must say the same of the same machine and the same target.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import test from "node:test";
 import { gunzipSync } from "node:zlib";
@@ -225,7 +234,12 @@ function mountBtrfs(t) {
     mkdirSync(point);
     run("mount", "-t", "btrfs", devices[0], point);
     // The exporter may have it open at that moment.
-    return { point, unmount: () => run("umount", "--lazy", point) };
+    const unmount = () => run("umount", "--lazy", point);
+    // Mounts are told as the first process sees them; in a changed root (a chroot) its paths are not ours.
+    if (readFileSync("/proc/1/mounts", "utf8").includes(` ${point.replaceAll(" ", "\\040")} `))
+      return { point, unmount };
+    unmount();
+    return { reason: "the first process sees what is mounted here at another path" };
   } catch (error) {
     return { reason: `no Btrfs can be mounted here: ${error.message.split("\n").at(-1)}` };
   }

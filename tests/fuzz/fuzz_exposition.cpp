@@ -70,6 +70,7 @@ Reading read(std::string_view text, Format format, Check check, const std::vecto
       case Event::kComment:
         seen.text = parser.comment();
         break;
+      case Event::kHistogram:
       case Event::kEof:
         break;
     }

@@ -83,7 +83,7 @@ TEST_F(NotifierTest, gathers_alerts_of_one_name) {
   const auto& first = body.at("alerts").as_array()[0].as_object();
   EXPECT_EQ(first.at("startsAt").as_string(), "1970-01-01T00:00:01.000Z");
   EXPECT_EQ(first.at("endsAt").as_string(), "0001-01-01T00:00:00Z");
-  EXPECT_EQ(first.at("generatorURL").as_string(), "http://q/graph?g0.expr=up%20%3D%3D%200&g0.tab=1");
+  EXPECT_EQ(first.at("generatorURL").as_string(), "http://q/graph?g0.expr=up+%3D%3D+0&g0.tab=1");
 }
 
 TEST_F(NotifierTest, a_receiver_that_was_down_learns_what_still_matters) {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/strings.h"
-#include "connect/http/message.h"
+#include "judge/rules/expansion.h"
 
 namespace qd::act::notify {
 
@@ -43,7 +43,20 @@ model::LabelSet with_origin(const model::LabelSet& labels, const Origin& origin)
   return builder.build();
 }
 
+std::string generator_url(const Alert& alert, const Origin& origin) {
+  return origin.external_url + judge::rules::graph_path(alert.expr, 1);
+}
+
 }  // namespace
+
+std::string alert_json(const Alert& alert, const model::LabelSet& labels, model::TimestampMs ends_at_ms,
+                       const Origin& origin) {
+  return json::serialize(json::object{{"labels", object_of(labels)},
+                                      {"annotations", object_of(alert.annotations)},
+                                      {"startsAt", base::format_time(alert.fired_at_ms)},
+                                      {"endsAt", base::format_time(ends_at_ms)},
+                                      {"generatorURL", generator_url(alert, origin)}});
+}
 
 std::string fingerprint(const model::LabelSet& labels) {
   std::uint64_t hash = 14695981039346656037ULL;
@@ -74,8 +87,7 @@ std::string webhook_payload(std::string_view receiver, std::string_view alertnam
                     {"annotations", object_of(alert->annotations)},
                     {"startsAt", base::format_time(alert->fired_at_ms)},
                     {"endsAt", fires ? std::string(kNoTime) : base::format_time(alert->resolved_at_ms)},
-                    {"generatorURL", fmt::format("{}/graph?g0.expr={}&g0.tab=1", origin.external_url,
-                                                 connect::http::percent_encode(alert->expr))},
+                    {"generatorURL", generator_url(*alert, origin)},
                     {"fingerprint", fingerprint(labels.back())}});
   }
   const json::object payload = {

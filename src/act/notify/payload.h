@@ -1,4 +1,4 @@
-// What a webhook receiver gets: Alertmanager's webhook format, version 4.
+// What receivers of alerts get: webhooks Alertmanager's webhook format, version 4; Alertmanagers their API's v2.
 //
 // Source: Alertmanager documentation, "Configuration", <webhook_config>.
 #pragma once
@@ -20,6 +20,10 @@ struct Origin {
 // The JSON for alerts that share the name `alertname`: those firing and those just resolved.
 std::string webhook_payload(std::string_view receiver, std::string_view alertname,
                             std::span<const judge::rules::Alert* const> alerts, const Origin& origin);
+
+// One alert as Alertmanager's API v2 takes it (postableAlert), with these labels in place of its own.
+std::string alert_json(const judge::rules::Alert& alert, const model::LabelSet& labels, model::TimestampMs ends_at_ms,
+                       const Origin& origin);
 
 // Sixteen hexadecimal digits: FNV-1a over names and values, as Prometheus fingerprints label sets.
 std::string fingerprint(const model::LabelSet& labels);

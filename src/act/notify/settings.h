@@ -17,11 +17,23 @@ struct WebhookSettings {
   bool operator==(const WebhookSettings&) const = default;
 };
 
+struct AlertmanagerSettings {
+  std::string url;  // http://127.0.0.1:9093, also with a path before the API's
+  std::string bearer_token;
+  std::string user;
+  std::string password;
+  std::int64_t timeout_ms = 10'000;
+  bool operator==(const AlertmanagerSettings&) const = default;
+};
+
 struct NotifySettings {
   std::vector<WebhookSettings> webhooks;
   std::int64_t group_wait_ms = 5'000;
   std::int64_t repeat_interval_ms = 4LL * 60 * 60 * 1000;
   std::int64_t timeout_ms = 10'000;
+  std::vector<AlertmanagerSettings> alertmanagers;
+  std::int64_t alertmanager_queue_capacity = 10'000;
+  std::int64_t resend_delay_ms = 60'000;
 };
 
 void declare(model::config::Schema& schema, NotifySettings& settings);

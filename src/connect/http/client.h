@@ -5,7 +5,7 @@
 //
 // fetch may be called from any thread. `then` runs exactly once, on a loop thread, never inside fetch; several may run
 // at once. A response of any status is a success here. Connections are kept and used again; TLS certificates are
-// verified; only http and https are spoken, proxies of the environment are not used.
+// verified; only http and https are spoken; proxies of the environment are used where the request says so.
 //
 // A body that has no end, or is not to be held whole, is taken piece by piece with `on_body`.
 //
@@ -28,15 +28,29 @@
 #include "base/result.h"
 #include "connect/event_loop.h"
 #include "connect/http/message.h"
+#include "connect/stream.h"
 
 namespace qd::connect::http {
 
 struct ClientTls {
-  std::string ca_file;      // PEM; the system's authorities when empty
-  std::string cert_file;    // PEM, for servers that ask for one
-  std::string key_file;     // PEM
+  std::string ca_file;    // PEM; the system's authorities when empty
+  std::string cert_file;  // PEM, for servers that ask for one
+  std::string key_file;   // PEM
+  // PEM, each in place of its file.
+  std::string ca = {};
+  std::string cert = {};
+  std::string key = {};
   std::string server_name;  // what the certificate must name, when that is not the URL's host
   bool insecure_skip_verify = false;
+  TlsVersion min_version = TlsVersion::kUsual;
+  TlsVersion max_version = TlsVersion::kUsual;  // the newest that both sides know
+};
+
+struct ClientProxy {
+  std::string url = {};           // http://, https:// or socks5://; none when empty
+  std::string no_proxy = {};      // who is reached without it: hosts, addresses, networks, separated by commas
+  bool from_environment = false;  // http_proxy, https_proxy, all_proxy and no_proxy, where there is no `url`
+  Headers connect_headers = {};   // for the proxy alone, with CONNECT
 };
 
 struct BasicAuth {
@@ -52,6 +66,8 @@ struct ClientRequest {
   std::int64_t deadline_ms = 10'000;  // for everything: waiting for a place, name, connection, redirects, body
   std::uint64_t body_bytes_max = 64ull * 1024 * 1024;  // of the response, unpacked
   ClientTls tls = {};
+  ClientProxy proxy = {};
+  bool http2 = false;  // where a TLS server offers it
   std::optional<BasicAuth> basic_auth = {};
   std::string bearer_token = {};
   bool follow_redirects = true;  // credentials are not taken to another host

@@ -31,6 +31,39 @@ bool one_line(std::string_view text) {
   return text.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
 }
 
+long version_bounds(TlsVersion least, TlsVersion most) {
+  const auto from = [&] {
+    switch (least) {
+      case TlsVersion::kTls10:
+        return CURL_SSLVERSION_TLSv1_0;
+      case TlsVersion::kTls11:
+        return CURL_SSLVERSION_TLSv1_1;
+      case TlsVersion::kTls13:
+        return CURL_SSLVERSION_TLSv1_3;
+      case TlsVersion::kUsual:
+      case TlsVersion::kTls12:
+        break;
+    }
+    return CURL_SSLVERSION_TLSv1_2;
+  };
+  const auto to = [&] {
+    switch (most) {
+      case TlsVersion::kTls10:
+        return CURL_SSLVERSION_MAX_TLSv1_0;
+      case TlsVersion::kTls11:
+        return CURL_SSLVERSION_MAX_TLSv1_1;
+      case TlsVersion::kTls12:
+        return CURL_SSLVERSION_MAX_TLSv1_2;
+      case TlsVersion::kTls13:
+        return CURL_SSLVERSION_MAX_TLSv1_3;
+      case TlsVersion::kUsual:
+        break;
+    }
+    return CURL_SSLVERSION_MAX_DEFAULT;
+  };
+  return static_cast<long>(from()) | static_cast<long>(to());
+}
+
 using Url = std::unique_ptr<CURLU, CurlFree>;
 
 std::string part(const Url& url, CURLUPart which, unsigned flags = 0) {
@@ -77,10 +110,12 @@ base::Result<std::string> EasyTransfer::check(const ClientRequest& request) {
   };
   if (!token(request.method)) return invalid("the method is no HTTP token");
   if (request.deadline_ms <= 0) return invalid("the deadline must be later than now");
-  for (const auto& header : request.headers) {
-    if (!token(header.name) || !one_line(header.value))
+  for (const auto* headers : {&request.headers, &request.proxy.connect_headers}) {
+    for (const auto& header : *headers) {
+      if (token(header.name) && one_line(header.value)) continue;
       return invalid(fmt::format("the header \"{}\" has a character that headers cannot carry",
                                  one_line(header.name) ? header.name : "?"));
+    }
   }
   if (!one_line(request.bearer_token))
     return invalid("the bearer token has a line break in it; look at its file's end");
@@ -98,10 +133,10 @@ base::Status EasyTransfer::prepare(EasyHandle easy, std::int64_t remaining_ms, s
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, curl_says_.data());
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);  // a name server that hangs must not hold the loop
-  curl_easy_setopt(curl, CURLOPT_PROXY, "");
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  curl_easy_setopt(curl, CURLOPT_HTTP_VERSION,
+                   static_cast<long>(request_.http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, streams() ? 0L : static_cast<long>(remaining_ms));
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(connect_timeout_ms));
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, request_.follow_redirects ? 1L : 0L);
@@ -129,6 +164,7 @@ base::Status EasyTransfer::prepare(EasyHandle easy, std::int64_t remaining_ms, s
     curl_easy_setopt(curl, CURLOPT_PASSWORD, request_.basic_auth->password.c_str());
   }
   set_tls();
+  QD_TRY(set_proxy());
   QD_TRY(set_target());
   return set_headers();
 }
@@ -158,7 +194,10 @@ base::Status EasyTransfer::set_target() {
 void EasyTransfer::set_tls() {
   CURL* const curl = easy_.get();
   const ClientTls& tls = request_.tls;
-  curl_easy_setopt(curl, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  curl_easy_setopt(curl, CURLOPT_SSLVERSION, version_bounds(tls.min_version, tls.max_version));
+  // OpenSSL 3 allows what is older than 1.2 on its lowest level alone.
+  if (tls.min_version == TlsVersion::kTls10 || tls.min_version == TlsVersion::kTls11)
+    curl_easy_setopt(curl, CURLOPT_SSL_CIPHER_LIST, "DEFAULT:@SECLEVEL=0");
   curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, tls.insecure_skip_verify ? 0L : 1L);
   curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, tls.insecure_skip_verify ? 0L : 2L);
   curl_easy_setopt(curl, CURLOPT_CA_CACHE_TIMEOUT, kAuthoritiesCachedS);
@@ -168,6 +207,34 @@ void EasyTransfer::set_tls() {
   }
   if (!tls.cert_file.empty()) curl_easy_setopt(curl, CURLOPT_SSLCERT, tls.cert_file.c_str());
   if (!tls.key_file.empty()) curl_easy_setopt(curl, CURLOPT_SSLKEY, tls.key_file.c_str());
+  const auto set_text = [&](CURLoption option, const std::string& pem) {
+    if (pem.empty()) return;
+    // The request outlives the transfer, and curl does not write to it.
+    curl_blob blob{.data = const_cast<char*>(pem.data()), .len = pem.size(), .flags = CURL_BLOB_NOCOPY};
+    curl_easy_setopt(curl, option, &blob);
+  };
+  if (!tls.ca.empty()) curl_easy_setopt(curl, CURLOPT_CAPATH, nullptr);
+  set_text(CURLOPT_CAINFO_BLOB, tls.ca);
+  set_text(CURLOPT_SSLCERT_BLOB, tls.cert);
+  set_text(CURLOPT_SSLKEY_BLOB, tls.key);
+}
+
+base::Status EasyTransfer::set_proxy() {
+  CURL* const curl = easy_.get();
+  const ClientProxy& proxy = request_.proxy;
+  // An empty text keeps curl from looking at the environment.
+  if (!proxy.from_environment || !proxy.url.empty()) curl_easy_setopt(curl, CURLOPT_PROXY, proxy.url.c_str());
+  if (!proxy.from_environment || !proxy.no_proxy.empty())
+    curl_easy_setopt(curl, CURLOPT_NOPROXY, proxy.no_proxy.c_str());
+  if (proxy.connect_headers.begin() == proxy.connect_headers.end()) return {};
+  CurlList list;
+  for (const auto& header : proxy.connect_headers) {
+    QD_ASSIGN(list, list_of(std::move(list), fmt::format("{}: {}", header.name, header.value)));
+  }
+  proxy_headers_ = std::move(list);
+  curl_easy_setopt(curl, CURLOPT_HEADEROPT, static_cast<long>(CURLHEADER_SEPARATE));
+  curl_easy_setopt(curl, CURLOPT_PROXYHEADER, proxy_headers_.get());
+  return {};
 }
 
 base::Status EasyTransfer::set_headers() {

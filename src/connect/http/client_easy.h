@@ -54,6 +54,7 @@ class EasyTransfer {
   bool take_piece(std::string_view piece);
   base::Status set_target();
   void set_tls();
+  base::Status set_proxy();
   base::Status set_headers();
 
   const ClientRequest request_;
@@ -62,6 +63,7 @@ class EasyTransfer {
   EasyHandle easy_;
   CurlList headers_;
   CurlList connect_to_;
+  CurlList proxy_headers_;
   std::array<char, CURL_ERROR_SIZE> curl_says_{};
   ClientResponse response_;
   std::uint64_t header_bytes_ = 0;

@@ -22,6 +22,7 @@ struct Alert {
   model::TimestampMs fired_at_ms = 0;           // 0 while pending
   model::TimestampMs resolved_at_ms = 0;        // 0 unless kInactive
   model::TimestampMs keep_firing_since_ms = 0;  // 0 unless its condition has gone and keep_firing_for holds it
+  model::TimestampMs evaluated_at_ms = 0;       // when its rule last judged it: a rule that fails judges nothing
   std::string expr;
 };
 

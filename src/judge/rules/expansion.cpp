@@ -40,14 +40,25 @@ Result<double> number_of(Arguments a) {
   return wrong(fmt::format("\"{}\" is no number", a[0].to_string()));
 }
 
+// Four significant digits, as %.4g prints them.
+std::string short_number(double v) {
+  if (!std::isfinite(v)) return model::tmpl::format_go_float(v);
+  return fmt::format("{:.4g}", v);
+}
+
+// Seconds, as nanoseconds.
+Result<std::int64_t> nanoseconds_of(Arguments a) {
+  QD_ASSIGN(const double v, number_of(a));
+  constexpr double kSecondsMax = 9.2e9;
+  if (!(std::fabs(v) <= kSecondsMax)) return wrong(fmt::format("{} seconds are out of range", short_number(v)));
+  // To whole milliseconds first: times are told in them, and the rest is noise of the conversion.
+  const double ms = std::round(v * 1000);
+  return std::fabs(v * 1000 - ms) < 1e-3 ? static_cast<std::int64_t>(ms) * 1'000'000 : std::llround(v * 1e9);
+}
+
 Result<std::string> text_of(Arguments a) {
   if (a.size() != 1) return wrong("takes one text");
   return a[0].to_string();
-}
-
-// Four significant digits, as %.4g prints them.
-std::string short_number(double v) {
-  return fmt::format("{:.4g}", v);
 }
 
 std::string humanize(double v) {
@@ -189,6 +200,19 @@ std::string mapped(std::string text, int (*f)(int)) {
   return text;
 }
 
+// As Go's url.QueryEscape: a space is a plus.
+std::string query_escape(std::string_view text) {
+  auto escaped = connect::http::percent_encode(text);
+  std::string out;
+  out.reserve(escaped.size());
+  for (std::size_t i = 0; i < escaped.size(); ++i) {
+    const bool space = escaped.compare(i, 3, "%20") == 0;
+    out += space ? '+' : escaped[i];
+    if (space) i += 2;
+  }
+  return out;
+}
+
 // "/qd" of "https://deck.example.org/qd/", nothing where it has no path.
 std::string path_of(std::string_view url) {
   const auto scheme = url.find("://");
@@ -307,6 +331,14 @@ void add_number_functions(Functions& f) {
     if (text.ends_with('.')) text.pop_back();
     return text + " +0000 UTC";
   });
+  f["toTime"] = [](Arguments a) -> Result<Value> {
+    QD_ASSIGN(const auto ns, nanoseconds_of(a));
+    return Value(model::tmpl::Time{ns});
+  };
+  f["toDuration"] = [](Arguments a) -> Result<Value> {
+    QD_ASSIGN(const auto ns, nanoseconds_of(a));
+    return Value(model::tmpl::Duration{ns});
+  };
   f["parseDuration"] = [](Arguments a) -> Result<Value> {
     QD_ASSIGN(const auto text, text_of(a));
     QD_ASSIGN(const auto ms, base::parse_duration_ms(text));
@@ -327,6 +359,8 @@ void add_text_functions(Functions& f) {
   with("stripPort", [](std::string t) { return strip_port(t); });
   with("stripDomain", [](std::string t) { return strip_domain(t); });
   with("safeHtml", [](std::string t) { return t; });
+  with("urlQueryEscape", [](std::string t) { return query_escape(t); });
+  f[std::string(model::tmpl::kTemplateFunction)] = {};
   f["match"] = [](Arguments a) -> Result<Value> {
     if (a.size() != 2) return wrong("takes a pattern and a text");
     const RE2 pattern(a[0].to_string(), RE2::Quiet);
@@ -350,17 +384,21 @@ void add_text_functions(Functions& f) {
 
 }  // namespace
 
+std::string graph_path(std::string_view expr, int tab) {
+  return fmt::format("/graph?g0.expr={}&g0.tab={}", query_escape(expr), tab);
+}
+
 Functions template_functions(const QueryFunction& query, model::TimestampMs time_ms, const std::string& external_url) {
   Functions f = sample_functions(query, time_ms);
   add_number_functions(f);
   add_text_functions(f);
+  f["now"] = [time_ms](Arguments) -> Result<Value> { return Value(static_cast<double>(time_ms) / 1000); };
   f["externalURL"] = [external_url](Arguments) -> Result<Value> { return Value(external_url); };
   f["pathPrefix"] = [path = path_of(external_url)](Arguments) -> Result<Value> { return Value(path); };
-  // Where an expression is shown, as Prometheus's page and ours have it.
   const auto link = [](int tab) {
     return [tab](Arguments a) -> Result<Value> {
       QD_ASSIGN(const auto expr, text_of(a));
-      return Value(fmt::format("/graph?g0.expr={}&g0.tab={}", connect::http::percent_encode(expr), tab));
+      return Value(graph_path(expr, tab));
     };
   };
   f["graphLink"] = link(0);

@@ -19,6 +19,9 @@ namespace qd::judge::rules {
 using QueryFunction =
     std::function<base::Result<query::promql::QueryResult>(std::string_view expr, model::TimestampMs time_ms)>;
 
+// Where an expression is shown, as Prometheus's page and ours have it: tab 0 is the graph, 1 the table.
+std::string graph_path(std::string_view expr, int tab);
+
 // `query` may be empty where templates are only checked. It answers as of `time_ms`.
 model::tmpl::Functions template_functions(const QueryFunction& query, model::TimestampMs time_ms,
                                           const std::string& external_url);

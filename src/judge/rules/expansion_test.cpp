@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace qd::judge::rules {
 namespace {
 
@@ -47,6 +49,17 @@ TEST(expansion, changes_texts) {
   EXPECT_EQ(expanded("{{ pathPrefix }}/alerts"), "/alerts");
   EXPECT_EQ(expanded("{{ match \"^web\" $labels.instance }}"), "true");
   EXPECT_EQ(expanded("{{ parseDuration \"1h30m\" }}"), "5400");
+}
+
+TEST(expansion, knows_times_durations_and_links) {
+  EXPECT_EQ(expanded("{{ ($value | toTime).Format \"2006-01-02\" }} {{ toTime $value }}", 1435065584.128),
+            "2015-06-23 2015-06-23 13:19:44.128 +0000 UTC");
+  EXPECT_EQ(expanded("{{ toDuration $value }} {{ (toDuration $value).Minutes }}", 90), "1m30s 1.5");
+  EXPECT_TRUE(expanded("{{ toTime $value }}", std::nan("")).starts_with("error: "));
+  EXPECT_EQ(expanded("{{ now }} {{ humanize $value }}", -INFINITY), "0 -Inf");
+  EXPECT_EQ(expanded("{{ urlQueryEscape \"a b&c\" }} {{ graphLink \"up == 0\" }} {{ tableLink \"up\" }}"),
+            "a+b%26c /graph?g0.expr=up+%3D%3D+0&g0.tab=0 /graph?g0.expr=up&g0.tab=1");
+  EXPECT_EQ(expanded("{{ define \"x\" }}<{{ .arg0 }}>{{ end }}{{ tmpl \"x\" (args $value) }}", 2), "<2>");
 }
 
 TEST(expansion, the_prefix_is_the_path_of_the_external_url) {

@@ -1,7 +1,8 @@
 // Runs rule groups on their intervals and knows every alert.
 //
 // Thread-safe. Groups are evaluated on the pool, one evaluation of a group at a time, at times spread over the interval
-// by the group's name. What is slower than its interval misses turns and is counted.
+// by the group's name. Evaluations are stamped with the times at which they were due, a whole interval apart, however
+// late they begin. What is slower than its interval misses turns and is counted.
 #pragma once
 
 #include <functional>
@@ -17,6 +18,12 @@
 
 namespace qd::judge::rules {
 
+// For groups that say nothing themselves.
+struct GroupDefaults {
+  std::int64_t interval_ms = 60'000;
+  std::int64_t query_offset_ms = 0;
+};
+
 class Manager {
  public:
   // Told after each evaluation of a group: its alerts as GroupState::evaluate gives them. On a pool thread; groups may
@@ -29,9 +36,10 @@ class Manager {
   Manager(const Manager&) = delete;
   Manager& operator=(const Manager&) = delete;
 
-  // Replaces the groups. One that is the same as before keeps its alerts and its clock. `interval_ms` is for groups
-  // that name none.
-  void apply(std::vector<Group> groups, std::int64_t interval_ms) QD_EXCLUDES(mutex_);
+  // Replaces the groups. One that is the same as before keeps its alerts and its clock; one that changed keeps its
+  // clock if its interval did not, and the alerts of the rules that did not. The groups of the first call go on from
+  // before the restart.
+  void apply(std::vector<Group> groups, const GroupDefaults& defaults) QD_EXCLUDES(mutex_);
   // No evaluation starts any more; those that run are cancelled and waited for.
   void stop() QD_EXCLUDES(mutex_);
 
@@ -40,24 +48,25 @@ class Manager {
 
  private:
   struct Running;
+  using RunningPtr = std::shared_ptr<Running>;
   // Gives the groups that went and do not run now.
-  std::vector<std::shared_ptr<Running>> replace(std::vector<Group> groups, std::int64_t interval_ms)
-      QD_EXCLUDES(mutex_);
-  void schedule(const std::shared_ptr<Running>& running);
-  void turn(const std::shared_ptr<Running>& running) QD_EXCLUDES(mutex_);
-  void evaluate(const std::shared_ptr<Running>& running) QD_EXCLUDES(mutex_);
+  std::vector<RunningPtr> replace(std::vector<Group> groups, const GroupDefaults& defaults) QD_EXCLUDES(mutex_);
+  RunningPtr begin(Group group) QD_REQUIRES(mutex_);
+  void schedule(const RunningPtr& running);
+  void turn(const RunningPtr& running) QD_EXCLUDES(mutex_);
+  void evaluate(const RunningPtr& running, model::TimestampMs now_ms) QD_EXCLUDES(mutex_);
 
   const Workplace workplace_;
   base::Scheduler& scheduler_;
   base::ThreadPool& pool_;
   const Listener listener_;
-  base::Counter& missed_;
 
   mutable base::Mutex mutex_;
   base::CondVar idle_;
   bool stopped_ QD_GUARDED_BY(mutex_) = false;
+  bool begun_ QD_GUARDED_BY(mutex_) = false;  // the first groups are there: those that come later restore nothing
   std::size_t evaluating_ QD_GUARDED_BY(mutex_) = 0;
-  std::vector<std::shared_ptr<Running>> running_ QD_GUARDED_BY(mutex_);
+  std::vector<RunningPtr> running_ QD_GUARDED_BY(mutex_);
 };
 
 }  // namespace qd::judge::rules

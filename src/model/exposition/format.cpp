@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::string_view kOpenMetricsType = "application/openmetrics-text";
 constexpr std::string_view kProtobufType = "application/vnd.google.protobuf";
+constexpr std::string_view kProtobufMessage = "io.prometheus.client.MetricFamily";
 // Of an Accept header: what comes later is not read.
 constexpr std::size_t kAcceptEntriesLimit = 64;
 
@@ -25,6 +26,8 @@ std::string lower(std::string_view text) {
 struct MediaRange {
   std::string type;
   std::string version;
+  std::string proto;
+  std::string encoding;
   double weight = 1;
 };
 
@@ -44,6 +47,8 @@ MediaRange parse_media_range(std::string_view entry) {
     std::string_view value = base::trim(part.substr(equals + 1));
     if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
     if (key == "version") range.version = value;
+    if (key == "proto") range.proto = value;
+    if (key == "encoding") range.encoding = value;
     if (key == "q") {
       double weight = 0;
       const auto read = std::from_chars(value.data(), value.data() + value.size(), weight);
@@ -77,10 +82,18 @@ base::Result<Format> format_of(std::string_view content_type) {
   const MediaRange range = parse_media_range(content_type);
   if (range.type == kOpenMetricsType) return Format::kOpenMetrics;
   if (range.type == kProtobufType) {
+    if (range.proto == kProtobufMessage && (range.encoding.empty() || range.encoding == "delimited"))
+      return Format::kProtobuf;
     return base::fail(base::ErrorCode::kInvalid,
-                      "the target sent the protobuf format, which was not asked for; have it honour the Accept header");
+                      "the target sent protobuf other than delimited io.prometheus.client.MetricFamily messages, which "
+                      "was not asked for; have it honour the Accept header");
   }
   return Format::kPrometheusText;
+}
+
+bool names_format(std::string_view content_type) {
+  const std::string type = parse_media_range(content_type).type;
+  return type == kOpenMetricsType || type == kProtobufType || type == "text/plain";
 }
 
 Format negotiate(std::string_view accept) {

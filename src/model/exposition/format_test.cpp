@@ -18,7 +18,6 @@ TEST(Negotiate, picks_the_heaviest_that_can_be_written) {
                       "application/openmetrics-text;version=0.0.1;q=0.4,"
                       "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"),
             Format::kOpenMetrics);
-  EXPECT_EQ(negotiate(kAcceptHeader), Format::kOpenMetrics);
 }
 
 TEST(FormatOf, goes_by_the_media_type) {
@@ -26,7 +25,13 @@ TEST(FormatOf, goes_by_the_media_type) {
   EXPECT_EQ(format_of("text/plain; version=0.0.4"), Format::kPrometheusText);
   EXPECT_EQ(format_of(""), Format::kPrometheusText);
   EXPECT_EQ(format_of(content_type(Format::kOpenMetrics)), Format::kOpenMetrics);
-  EXPECT_FALSE(format_of("application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily"));
+  EXPECT_EQ(format_of("application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"),
+            Format::kProtobuf);
+  EXPECT_FALSE(format_of("application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=text"));
+  EXPECT_FALSE(format_of("application/vnd.google.protobuf; proto=other"));
+  EXPECT_TRUE(names_format("text/plain; version=0.0.4"));
+  EXPECT_FALSE(names_format("text/html"));
+  EXPECT_FALSE(names_format(""));
 }
 
 }  // namespace

@@ -31,7 +31,8 @@
 
 namespace qd::model::exposition {
 
-enum class Event : std::uint8_t { kSeries, kType, kHelp, kUnit, kComment, kEof };
+// kHistogram comes of protobuf alone.
+enum class Event : std::uint8_t { kSeries, kHistogram, kType, kHelp, kUnit, kComment, kEof };
 
 // What is refused beyond malformed lines.
 enum class Check : std::uint8_t {

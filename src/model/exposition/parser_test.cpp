@@ -35,6 +35,7 @@ std::string describe(Parser& parser, Event event) {
     case Event::kComment:
       out << parser.comment();
       break;
+    case Event::kHistogram:
     case Event::kEof:
       break;
   }

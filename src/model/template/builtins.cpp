@@ -285,6 +285,36 @@ std::string url_query(std::string_view text) {
   return out;
 }
 
+// For a string literal of JavaScript, as Go's template.JSEscape.
+std::string js(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\'':
+        out += "\\'";
+        break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '<':
+      case '>':
+      case '&':
+      case '=':
+        out += fmt::format("\\u{:04X}", static_cast<unsigned>(c));
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20)
+          out += fmt::format("\\u{:04X}", static_cast<unsigned>(c));
+        else
+          out += c;
+    }
+  }
+  return out;
+}
+
 Functions make() {
   Functions f;
   // The arguments that decide were seen before these are called.
@@ -320,6 +350,7 @@ Functions make() {
   f["print"] = [](Arguments a) -> Result<Value> { return Value(print(a, false)); };
   f["println"] = [](Arguments a) -> Result<Value> { return Value(print(a, true)); };
   f["html"] = [](Arguments a) -> Result<Value> { return Value(html(joined(a))); };
+  f["js"] = [](Arguments a) -> Result<Value> { return Value(js(joined(a))); };
   f["urlquery"] = [](Arguments a) -> Result<Value> { return Value(url_query(joined(a))); };
   return f;
 }

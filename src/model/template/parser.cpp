@@ -464,8 +464,26 @@ class Parser {
     return true;
   }
 
+  // 0x1F, 0o17, 0b101, also with a sign.
+  static std::optional<std::int64_t> based_integer(std::string_view text) {
+    const bool negative = text.starts_with('-');
+    if (negative || text.starts_with('+')) text.remove_prefix(1);
+    if (text.size() < 3 || text[0] != '0') return std::nullopt;
+    const char mark = static_cast<char>(text[1] | 0x20);
+    const int base = mark == 'x' ? 16 : mark == 'o' ? 8 : mark == 'b' ? 2 : 0;
+    std::int64_t value = 0;
+    if (base == 0) return std::nullopt;
+    const auto parsed = std::from_chars(text.data() + 2, text.data() + text.size(), value, base);
+    if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return std::nullopt;
+    return negative ? -value : value;
+  }
+
   Result<bool> number(std::string_view text, Operand& out) {
     out.kind = Operand::Kind::kConstant;
+    if (const auto based = based_integer(text)) {
+      out.constant = *based;
+      return true;
+    }
     const auto digits = text.front() == '+' ? text.substr(1) : text;
     std::int64_t integer = 0;
     const auto whole = std::from_chars(digits.data(), digits.data() + digits.size(), integer);

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "model/template/syntax.h"
+#include "model/template/time_value.h"
 
 namespace qd::model::tmpl {
 
@@ -157,11 +158,7 @@ class Run {
   Result<Value> run(const Command& command, const Value& dot, const Value* piped, std::size_t depth) {
     QD_TRY(step());
     const auto& head = command.arguments.front();
-    if (head.kind != Operand::Kind::kFunction) {
-      if (command.arguments.size() > 1 || piped)
-        return error(command.line, "can't give arguments to what is no function");
-      return operand(head, dot, command.line, depth);
-    }
+    if (head.kind != Operand::Kind::kFunction) return method(command, dot, piped, depth);
     // `and` and `or` stop at the argument that decides.
     const bool stops = head.name == "and" || head.name == "or";
     std::vector<Value> arguments;
@@ -171,10 +168,44 @@ class Run {
       arguments.push_back(std::move(value));
     }
     if (piped) arguments.push_back(*piped);
-    return call(head, arguments, command.line);
+    return call(head, arguments, command.line, depth);
   }
 
-  Result<Value> call(const Operand& head, std::span<const Value> arguments, int line) {
+  // .A.B x y: arguments are for the last field, which must be a method then.
+  Result<Value> method(const Command& command, const Value& dot, const Value* piped, std::size_t depth) {
+    const auto& head = command.arguments.front();
+    std::vector<Value> arguments;
+    for (std::size_t i = 1; i < command.arguments.size(); ++i) {
+      QD_ASSIGN(Value value, operand(command.arguments[i], dot, command.line, depth));
+      arguments.push_back(std::move(value));
+    }
+    if (piped) arguments.push_back(*piped);
+    if (!arguments.empty() && head.fields.empty())
+      return error(command.line, "can't give arguments to what is no function");
+    return operand(head, dot, command.line, depth, arguments);
+  }
+
+  // The text of a defined template, as a value.
+  Result<Value> text_of_template(std::span<const Value> arguments, int line, std::size_t depth) {
+    if (arguments.size() != 2 || !arguments[0].text())
+      return error(line, "tmpl: takes the name of a template and what it is about");
+    const auto found = program_.definitions.find(*arguments[0].text());
+    if (found == program_.definitions.end())
+      return error(line, fmt::format("tmpl: no template \"{}\"", *arguments[0].text()));
+    auto outer = std::exchange(variables_, {{"", arguments[1]}});
+    auto before = std::exchange(out_, {});
+    auto flow = nodes(found->second, arguments[1], depth + 1);
+    variables_ = std::move(outer);
+    auto text = std::exchange(out_, std::move(before));
+    if (!flow) return base::fail(flow.error());
+    return Value(std::move(text));
+  }
+
+  Result<Value> call(const Operand& head, std::span<const Value> arguments, int line, std::size_t depth) {
+    if (head.name == kTemplateFunction && program_.functions.contains(head.name)) {
+      QD_ASSIGN(Value text, text_of_template(arguments, line, depth));
+      return fields(std::move(text), head.fields, line);
+    }
     const auto own = program_.functions.find(head.name);
     const auto& function = own != program_.functions.end() ? own->second : builtin_functions().find(head.name)->second;
     auto result = function(arguments);
@@ -187,32 +218,42 @@ class Run {
     return fields(std::move(*result), head.fields, line);
   }
 
-  Result<Value> operand(const Operand& o, const Value& dot, int line, std::size_t depth) {
+  Result<Value> operand(const Operand& o, const Value& dot, int line, std::size_t depth,
+                        std::span<const Value> arguments = {}) {
     switch (o.kind) {
       case Operand::Kind::kDot:
       case Operand::Kind::kField:
-        return fields(dot, o.fields, line);
+        return fields(dot, o.fields, line, arguments);
       case Operand::Kind::kConstant:
-        return fields(o.constant, o.fields, line);
+        return fields(o.constant, o.fields, line, arguments);
       case Operand::Kind::kFunction:
-        return call(o, {}, line);
+        return call(o, {}, line, depth);
       case Operand::Kind::kPipeline: {
         QD_ASSIGN(Value value, pipeline(*o.pipeline, dot, depth + 1));
-        return fields(std::move(value), o.fields, line);
+        return fields(std::move(value), o.fields, line, arguments);
       }
       case Operand::Kind::kVariable:
         for (auto i = variables_.rbegin(); i != variables_.rend(); ++i)
-          if (i->first == o.name) return fields(i->second, o.fields, line);
+          if (i->first == o.name) return fields(i->second, o.fields, line, arguments);
         return error(line, fmt::format("undefined variable ${}", o.name));
     }
     return Value();
   }
 
-  Result<Value> fields(Value value, const std::vector<std::string>& path, int line) const {
-    for (const auto& field : path) {
+  Result<Value> fields(Value value, const std::vector<std::string>& path, int line,
+                       std::span<const Value> arguments = {}) const {
+    for (std::size_t i = 0; i < path.size(); ++i) {
+      const bool last = i + 1 == path.size();
+      if (value.time() || value.duration()) {
+        auto result = call_method(value, path[i], last ? arguments : std::span<const Value>());
+        if (!result) return error(line, result.error().message());
+        value = std::move(*result);
+        continue;
+      }
       const auto* map = value.map();
-      if (!map) return error(line, fmt::format("can't evaluate field {} in a {}", field, value.type_name()));
-      const auto found = map->find(field);
+      if (!map) return error(line, fmt::format("can't evaluate field {} in a {}", path[i], value.type_name()));
+      if (last && !arguments.empty()) return error(line, fmt::format("{} is no method: it takes nothing", path[i]));
+      const auto found = map->find(path[i]);
       value = found == map->end() ? Value() : Value(found->second);
     }
     return value;

@@ -1,10 +1,10 @@
 // Go's text/template syntax, as rule annotations and notification texts use it.
 //
 // Supported: text, {{- trim markers -}}, comments, fields and map keys, variables, pipelines, parentheses, if / else
-// if, range (lists, maps, integers; break, continue), with, define, template, block, and the built-in functions and,
-// or, not, eq, ne, lt, le, gt, ge, len, index, slice, print, printf, println, html, urlquery. More functions come in
-// with Functions; a name that nobody brought is refused when the template is parsed, by name. Source:
-// https://pkg.go.dev/text/template (the language; this is an implementation of its own).
+// if, range (lists, maps, integers; break, continue), with, define, template, block, methods of times and durations,
+// and the built-in functions and, or, not, eq, ne, lt, le, gt, ge, len, index, slice, print, printf, println, html, js,
+// urlquery. More functions come in with Functions; a name that nobody brought is refused when the template is parsed,
+// by name. Source: https://pkg.go.dev/text/template (the language; this is an implementation of its own).
 //
 // A Template is immutable and thread-safe. Rendering is bounded: Limits says how.
 #pragma once
@@ -24,6 +24,10 @@ namespace qd::model::tmpl {
 
 using Function = std::function<base::Result<Value>(std::span<const Value>)>;
 using Functions = std::map<std::string, Function, std::less<>>;
+
+// Where Functions has this name, {{ tmpl "name" value }} gives the text of a defined template as a value. Its entry is
+// never called.
+inline constexpr std::string_view kTemplateFunction = "tmpl";
 
 struct Limits {
   std::size_t output_bytes = 1 << 20;  // of the output, and of what a function gives

@@ -9,6 +9,8 @@ Value data() {
   return Map{{"Labels", Map{{"job", "node"}, {"instance", "a:1"}}},
              {"Value", 3.5},
              {"Items", List{Value("x"), Value("y"), Value("z")}},
+             {"At", Time{1'435'065'584'128'000'000}},
+             {"Took", Duration{5'400'500'000'000}},
              {"Empty", List{}},
              {"Count", 3}};
 }
@@ -73,6 +75,7 @@ TEST(template_engine, calls_functions_and_pipes) {
   EXPECT_EQ(render("{{ and 1 0 2 }} {{ or 0 \"\" 5 }} {{ not 0 }} {{ eq 1 2 1 }}"), "0 5 true true");
   EXPECT_EQ(render("{{ (index .Items 0) | html }}{{ html \"<a&b>\" }}{{ urlquery \"a b&c\" }}"),
             "x&lt;a&amp;b&gt;a+b%26c");
+  EXPECT_EQ(render("{{ js \"it's <b>\" }}"), "it\\'s \\u003Cb\\u003E");
   Functions own;
   own["twice"] = [](std::span<const Value> a) -> base::Result<Value> { return Value(a[0].number() * 2); };
   EXPECT_EQ(render("{{ twice .Value }}", own), "7");
@@ -82,6 +85,33 @@ TEST(template_engine, defines_and_calls_templates) {
   EXPECT_EQ(render("{{ define \"x\" }}[{{ . }}]{{ end }}{{ template \"x\" .Value }}{{ template \"x\" 1 }}"),
             "[3.5][1]");
   EXPECT_EQ(render("{{ block \"b\" .Labels }}{{ .job }}{{ end }}"), "node");
+}
+
+TEST(template_engine, times_and_durations_have_the_methods_of_go) {
+  EXPECT_EQ(render("{{ .At }}|{{ .Took }}"), "2015-06-23 13:19:44.128 +0000 UTC|1h30m0.5s");
+  EXPECT_EQ(render("{{ .At.Format \"Mon, 02 Jan 2006 15:04:05 MST\" }}"), "Tue, 23 Jun 2015 13:19:44 UTC");
+  EXPECT_EQ(render("{{ .At.Format \"2006-01-02T15:04:05.000Z07:00\" }}"), "2015-06-23T13:19:44.128Z");
+  EXPECT_EQ(render("{{ .At.Format \"3:04PM _2 1/2/06 002\" }}"), "1:19PM 23 6/23/15 174");
+  EXPECT_EQ(render("{{ .At.Year }}-{{ .At.Month }}-{{ .At.Weekday }} {{ .At.Unix }}"), "2015-June-Tuesday 1435065584");
+  EXPECT_EQ(render("{{ \"15:04\" | .At.Format }} {{ (.At.Add .Took).Format \"15:04\" }}"), "13:19 14:49");
+  EXPECT_EQ(render("{{ .Took.Hours }} {{ .Took.Milliseconds }} {{ (.At.Sub .At).String }}"),
+            "1.500138888888889 5400500 0s");
+  EXPECT_EQ(render("{{ .At.Fortnight }}"), "run: template t:1: a time.Time has no Fortnight");
+  EXPECT_EQ(render("{{ .Labels.job 1 }}"), "run: template t:1: job is no method: it takes nothing");
+}
+
+TEST(template_engine, reads_integers_of_other_bases) {
+  EXPECT_EQ(render("{{ 0x1F }} {{ -0b101 }} {{ 0o17 }}"), "31 -5 15");
+}
+
+TEST(template_engine, gives_the_text_of_a_template_where_that_is_wanted) {
+  const Functions with_tmpl = {{std::string(kTemplateFunction), {}}};
+  EXPECT_EQ(render("{{ define \"x\" }}<{{ . }}>{{ end }}{{ tmpl \"x\" .Count | printf \"%q\" }}", with_tmpl),
+            "\"<3>\"");
+  EXPECT_EQ(render("{{ tmpl \"y\" 1 }}", with_tmpl), "run: template t:1: tmpl: no template \"y\"");
+  EXPECT_EQ(render("{{ tmpl \"y\" 1 }}"), "parse: template t:1: function \"tmpl\" is not known here");
+  EXPECT_EQ(render("{{ define \"x\" }}{{ tmpl \"x\" . }}{{ end }}{{ tmpl \"x\" 1 }}", with_tmpl),
+            "run: template t: templates are nested deeper than 100");
 }
 
 TEST(template_engine, and_stops_at_what_decides) {

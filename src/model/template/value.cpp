@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/strings.h"
+#include "model/template/time_value.h"
 
 namespace qd::model::tmpl {
 
@@ -27,6 +28,8 @@ bool Value::truth() const {
   if (const auto* b = boolean()) return *b;
   if (is_number()) return number() != 0;
   if (const auto* t = text()) return !t->empty();
+  if (const auto* d = duration()) return d->ns != 0;
+  if (time()) return true;
   if (const auto* l = list()) return !l->empty();
   if (const auto* m = map()) return !m->empty();
   return false;
@@ -38,6 +41,8 @@ std::string_view Value::type_name() const {
   if (integer()) return "int";
   if (floating()) return "float64";
   if (text()) return "string";
+  if (time()) return "time.Time";
+  if (duration()) return "time.Duration";
   return list() ? "list" : "map";
 }
 
@@ -58,6 +63,8 @@ std::string Value::to_string() const {
   if (const auto* i = integer()) return std::to_string(*i);
   if (const auto* f = floating()) return format_go_float(*f);
   if (const auto* t = text()) return *t;
+  if (const auto* t = time()) return format_go_time(*t, "2006-01-02 15:04:05.999999999 -0700 MST");
+  if (const auto* d = duration()) return format_go_duration(*d);
   std::string out;
   if (const auto* l = list()) {
     for (const auto& item : *l) out.append(out.empty() ? "" : " ").append(item.to_string());

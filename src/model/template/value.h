@@ -1,4 +1,4 @@
-// What a template works on: nil, booleans, numbers, text, lists and maps.
+// What a template works on: nil, booleans, numbers, text, times, durations, lists and maps.
 //
 // A value; lists and maps are shared and never change once they are in a template's hands.
 #pragma once
@@ -18,6 +18,13 @@ class Value;
 using List = std::vector<Value>;
 using Map = std::map<std::string, Value, std::less<>>;
 
+struct Time {
+  std::int64_t unix_ns = 0;
+};
+struct Duration {
+  std::int64_t ns = 0;
+};
+
 class Value {
  public:
   Value() = default;
@@ -28,6 +35,8 @@ class Value {
   Value(std::string v) : held_(std::move(v)) {}
   Value(std::string_view v) : held_(std::string(v)) {}
   Value(const char* v) : held_(std::string(v)) {}
+  Value(Time v) : held_(v) {}
+  Value(Duration v) : held_(v) {}
   Value(List v) : held_(std::make_shared<const List>(std::move(v))) {}
   Value(Map v) : held_(std::make_shared<const Map>(std::move(v))) {}
 
@@ -36,13 +45,15 @@ class Value {
   const std::int64_t* integer() const { return std::get_if<std::int64_t>(&held_); }
   const double* floating() const { return std::get_if<double>(&held_); }
   const std::string* text() const { return std::get_if<std::string>(&held_); }
+  const Time* time() const { return std::get_if<Time>(&held_); }
+  const Duration* duration() const { return std::get_if<Duration>(&held_); }
   const List* list() const;
   const Map* map() const;
   bool is_number() const { return integer() != nullptr || floating() != nullptr; }
   // 0 for what is no number.
   double number() const;
 
-  // As Go's text/template judges: false, 0, "", nil, and empty lists and maps are not true.
+  // As Go's text/template judges: false, 0, "", nil, no duration, and empty lists and maps are not true.
   bool truth() const;
   // "string", "float64", "map", …: for error messages.
   std::string_view type_name() const;
@@ -50,7 +61,7 @@ class Value {
   std::string to_string() const;
 
  private:
-  std::variant<std::monostate, bool, std::int64_t, double, std::string, std::shared_ptr<const List>,
+  std::variant<std::monostate, bool, std::int64_t, double, std::string, Time, Duration, std::shared_ptr<const List>,
                std::shared_ptr<const Map>>
       held_;
 };

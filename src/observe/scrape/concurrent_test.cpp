@@ -59,7 +59,7 @@ TEST(Scraper, on_many_threads_stores_every_target_and_ends_those_that_go) {
     std::optional<base::ThreadPool> network(std::in_place, 2, 1000);
     Manager manager(
         scheduler, [&](std::function<void()> task) { return counted(*pool, std::move(task)); },
-        [&](connect::http::ClientRequest, Then then) -> std::function<void()> {
+        [&](const HttpConfig&, const connect::http::ClientRequest&, Then then) -> std::function<void()> {
           const int n = ++fetched;
           const auto answer = [then, n] {
             connect::http::ClientResponse response;

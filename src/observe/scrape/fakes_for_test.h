@@ -107,7 +107,11 @@ class FakeStore final : public store::metrics::Appendable {
 class FakeNetwork {
  public:
   Fetch fetch() {
-    return [this](connect::http::ClientRequest request, Then then) -> std::function<void()> {
+    return [this](const HttpConfig& config, connect::http::ClientRequest request, Then then) -> std::function<void()> {
+      if (const auto applied = connect::http::apply(config, request); !applied) {
+        then(base::fail(applied.error()));
+        return {};
+      }
       requests.push_back(std::move(request));
       if (hold) {
         waiting.push_back(std::move(then));

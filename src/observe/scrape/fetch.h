@@ -4,13 +4,13 @@
 #include <functional>
 
 #include "base/result.h"
-#include "connect/http/client.h"
+#include "connect/http/http_config.h"
 
 namespace qd::observe::scrape {
 
-// Starts an exchange; `then` runs once, on any thread. Returns what cancels it (may be empty).
-using Then = std::function<void(base::Result<connect::http::ClientResponse>)>;
-using Fetch = std::function<std::function<void()>(connect::http::ClientRequest, Then)>;
-Fetch fetch_by(connect::http::Client& client);
+// Starts an exchange; `then` runs once, on any thread, possibly inside the call. Returns what cancels it (may be
+// empty).
+using Fetch = connect::http::ConfiguredFetch;
+using Then = connect::http::Client::Then;
 
 }  // namespace qd::observe::scrape

@@ -7,6 +7,9 @@
 #include <bit>
 #include <limits>
 #include <span>
+#include <type_traits>
+
+#include "observe/scrape/histograms.h"
 
 namespace qd::observe::scrape {
 
@@ -84,18 +87,47 @@ base::Status Ingest::append(std::string_view body, model::exposition::Format for
   new_metadata_.clear();
   family_pending_ = false;
 
-  Parser parser(body, format, model::exposition::Check::kLines);
+  if (format == model::exposition::Format::kProtobuf) {
+    const HistogramOptions& histograms = options_.histograms;
+    const bool can = static_cast<bool>(histograms.append);
+    model::exposition::ProtoParser parser(body, {.native_histograms = can && histograms.native,
+                                                 .classic_histograms = histograms.keep_classic,
+                                                 .classic_to_native = can && histograms.convert_classic});
+    QD_TRY(append_all(parser, now_ms, sample_limit, appender, counts));
+  } else {
+    Parser parser(body, format, model::exposition::Check::kLines);
+    QD_TRY(append_all(parser, now_ms, sample_limit, appender, counts));
+  }
+  const bool as_before = live_ && !reordering_ && cursor_ == order_.size();
+  if (format == model::exposition::Format::kOpenMetrics && options_.check_families && !as_before) {
+    QD_TRY(check_families(body));
+  }
+  if (live_) mark_vanished(now_ms, appender);
+  return {};
+}
+
+template <typename SomeParser>
+base::Status Ingest::append_all(SomeParser& parser, TimestampMs now_ms, std::uint64_t sample_limit, Appender& appender,
+                                IngestCounts& counts) {
+  bool past_limit = false;
   while (true) {
     const std::string_view expected = cursor_ < order_.size() ? text(order_[cursor_]) : std::string_view();
     QD_ASSIGN(const Event event, parser.next(expected));
     if (event == Event::kEof) break;
-    if (event != Event::kSeries) {
+    if (event != Event::kSeries && event != Event::kHistogram) {
       take_metadata(parser, event, appender);
       continue;
     }
     ++counts.samples;
     // Past the limit the rest is only counted, so that the error and the report say how many there are.
-    if (sample_limit > 0 && counts.samples > sample_limit) continue;
+    if (sample_limit > 0 && (past_limit || counts.samples - 1 - counts.dropped > sample_limit)) {
+      past_limit = true;
+      continue;
+    }
+    if constexpr (std::is_same_v<SomeParser, model::exposition::ProtoParser>) {
+      is_histogram_ = event == Event::kHistogram;
+      if (is_histogram_) QD_TRY(take_histogram(parser));
+    }
     const bool in_order = parser.as_expected() || (!expected.empty() && parser.series() == expected);
     if (in_order && !reordering_) [[likely]] {
       QD_TRY(append_sample(parser, order_[cursor_], now_ms, appender, counts));
@@ -107,16 +139,23 @@ base::Status Ingest::append(std::string_view body, model::exposition::Format for
     QD_TRY(append_sample(parser, *entry, now_ms, appender, counts));
   }
   flush_metadata(appender);
-  if (sample_limit > 0 && counts.samples > sample_limit) {
-    return base::fail(ErrorCode::kLimit, "the target has " + std::to_string(counts.samples) +
+  if (sample_limit > 0 && (past_limit || counts.samples - counts.dropped > sample_limit)) {
+    return base::fail(ErrorCode::kLimit, "the target has " + std::to_string(counts.samples - counts.dropped) +
                                              " samples, which is more than sample_limit " +
                                              std::to_string(sample_limit));
   }
-  const bool as_before = live_ && !reordering_ && cursor_ == order_.size();
-  if (format == model::exposition::Format::kOpenMetrics && options_.check_families && !as_before) {
-    QD_TRY(check_families(body));
-  }
-  if (live_) mark_vanished(now_ms, appender);
+  return {};
+}
+
+base::Status Ingest::take_histogram(const model::exposition::ProtoParser& parser) {
+  histogram_ = parser.histogram();
+  const auto within = [&](const base::Error& error) {
+    return base::fail(error.within("the histogram " + std::string(parser.family())));
+  };
+  if (const auto whole = bring_down(histogram_, options_.histograms.buckets_max, options_.histograms.bucket_factor_min);
+      !whole)
+    return within(whole.error());
+  if (const auto valid = model::validate(histogram_); !valid) return within(valid.error());
   return {};
 }
 
@@ -133,15 +172,27 @@ base::Status Ingest::check_families(std::string_view body) const {
   }
 }
 
-base::Status Ingest::append_sample(Parser& parser, Entry& entry, TimestampMs now_ms, Appender& appender,
+template <typename SomeParser>
+base::Status Ingest::append_sample(SomeParser& parser, Entry& entry, TimestampMs now_ms, Appender& appender,
                                    IngestCounts& counts) {
+  if (entry.dropped) {
+    ++counts.dropped;
+    return {};
+  }
   const bool own_time = options_.honor_timestamps && parser.timestamp_ms().has_value();
   const TimestampMs time_ms = own_time ? *parser.timestamp_ms() : now_ms;
   entry.stale_when_gone = !own_time || options_.track_timestamps_staleness;
   // Twice at most: a reference that the store has dropped is asked for again.
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (entry.ref == 0) {
-      const LabelSet labels = sample_labels(parser.labels(), target_labels_, options_.honor_labels);
+      LabelSet labels = sample_labels(parser.labels(), target_labels_, options_.honor_labels);
+      QD_ASSIGN(const bool kept, relabel(labels));
+      if (!kept) {
+        entry.dropped = true;
+        ++counts.dropped;
+        --counts.series_added;
+        return {};
+      }
       QD_TRY(check_labels(labels));
       auto ref = appender.series(labels);
       if (!ref && ref.error().code() == ErrorCode::kLimit) {
@@ -152,7 +203,13 @@ base::Status Ingest::append_sample(Parser& parser, Entry& entry, TimestampMs now
       if (!ref) return base::fail(std::move(ref).error());
       entry.ref = *ref;
     }
-    switch (appender.append(entry.ref, time_ms, parser.value())) {
+    const auto append = [&] {
+      if constexpr (std::is_same_v<SomeParser, model::exposition::ProtoParser>) {
+        if (is_histogram_) return options_.histograms.append(appender, entry.ref, time_ms, histogram_);
+      }
+      return appender.append(entry.ref, time_ms, parser.value());
+    };
+    switch (append()) {
       case AppendOutcome::kOk:
         return {};
       case AppendOutcome::kUnknownSeries:
@@ -173,6 +230,23 @@ base::Status Ingest::append_sample(Parser& parser, Entry& entry, TimestampMs now
     }
   }
   return {};
+}
+
+base::Result<bool> Ingest::relabel(LabelSet& labels) const {
+  if (!options_.metric_rules.empty()) {
+    model::LabelBuilder builder(labels);
+    if (!options_.metric_rules.apply(builder)) return false;
+    labels = builder.build();
+    if (labels.empty()) return false;
+    if (labels.name().empty())
+      return base::fail(ErrorCode::kInvalid, "metric_relabel_configs leave " + labels.to_string() + " without a name");
+  }
+  if (options_.name_scheme == model::NameScheme::kUtf8) return true;
+  bool legacy = model::valid_metric_name(labels.name());
+  for (const Label& label : labels) legacy = legacy && model::valid_label_name(label.name);
+  if (legacy) return true;
+  return base::fail(ErrorCode::kInvalid, labels.to_string().substr(0, kShownBytes) +
+                                             " has a name that metric_name_validation_scheme legacy does not allow");
 }
 
 base::Status Ingest::check_labels(const LabelSet& labels) const {
@@ -324,7 +398,8 @@ void Ingest::compact() {
   texts_ = std::move(kept);
 }
 
-void Ingest::take_metadata(const Parser& parser, Event event, Appender& appender) {
+template <typename SomeParser>
+void Ingest::take_metadata(const SomeParser& parser, Event event, Appender& appender) {
   if (event == Event::kComment) return;
   if (!family_pending_ || parser.family() != family_) {
     flush_metadata(appender);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,11 +16,27 @@
 
 #include "base/result.h"
 #include "model/exposition/parser.h"
+#include "model/exposition/proto_parser.h"
+#include "model/histogram.h"
 #include "model/labels.h"
 #include "model/metadata.h"
+#include "model/relabel.h"
 #include "store/metrics/appender.h"
 
 namespace qd::observe::scrape {
+
+// Stores a native histogram.
+using HistogramAppend = std::function<store::metrics::AppendOutcome(
+    store::metrics::Appender&, store::metrics::SeriesRef, model::TimestampMs, const model::Histogram&)>;
+
+struct HistogramOptions {
+  HistogramAppend append = {};  // null: there are no native histograms, whatever stands below
+  bool native = false;
+  bool keep_classic = false;      // beside the native ones
+  bool convert_classic = false;   // those without a native part
+  std::uint64_t buckets_max = 0;  // of both sides, brought down to; 0 is no limit
+  double bucket_factor_min = 0;   // buckets that grow by less are merged; 0 leaves them
+};
 
 struct IngestOptions {
   bool honor_labels = false;
@@ -28,6 +45,9 @@ struct IngestOptions {
   std::uint64_t label_limit = 0;  // 0 is no limit
   std::uint64_t label_name_length_limit = 0;
   std::uint64_t label_value_length_limit = 0;
+  model::Relabeller metric_rules = {};  // decide once a series
+  model::NameScheme name_scheme = model::NameScheme::kUtf8;
+  HistogramOptions histograms = {};
   // Hold OpenMetrics to what it asks of whole families. They are looked at when a target's lines are not those of its
   // last scrape, so that a page that stays as it is costs nothing more.
   bool check_families = true;
@@ -35,6 +55,7 @@ struct IngestOptions {
 
 struct IngestCounts {
   std::uint64_t samples = 0;
+  std::uint64_t dropped = 0;  // of them, by metric_relabel_configs
   std::uint64_t series_added = 0;
   std::uint64_t out_of_order = 0;
   std::uint64_t duplicate = 0;
@@ -50,8 +71,9 @@ class Ingest {
   Ingest(model::LabelSet target_labels, const IngestOptions& options);
 
   // Puts every sample of `body` into `appender`, and stale markers for the series that vanished. The caller commits,
-  // then calls accept; on an error (kInvalid with the line, kLimit with the name of the limit), or when the commit
-  // fails, it drops the appender's batch and calls reject. `counts` is filled either way. `sample_limit` 0 is none.
+  // then calls accept; on an error (kInvalid with the line or the labels, kLimit with the name of the limit), or when
+  // the commit fails, it drops the appender's batch and calls reject. `counts` is filled either way. `sample_limit` 0
+  // is none.
   base::Status append(std::string_view body, model::exposition::Format format, model::TimestampMs now_ms,
                       std::uint64_t sample_limit, store::metrics::Appender& appender, IngestCounts& counts);
   void accept();
@@ -69,14 +91,23 @@ class Ingest {
     store::metrics::SeriesRef ref = 0;
     bool stale_when_gone = false;  // its last sample had no timestamp of its own
     bool seen = false;             // only while `reordering_`
+    bool dropped = false;          // by the rules: `ref` is 0 for good
   };
 
   std::string_view text(const Entry& entry) const {
     return std::string_view(texts_).substr(entry.text_at, entry.text_size);
   }
-  base::Status append_sample(model::exposition::Parser& parser, Entry& entry, model::TimestampMs now_ms,
+  // Of a text or a protobuf parser, which say the same things.
+  template <typename SomeParser>
+  base::Status append_all(SomeParser& parser, model::TimestampMs now_ms, std::uint64_t sample_limit,
+                          store::metrics::Appender& appender, IngestCounts& counts);
+  base::Status take_histogram(const model::exposition::ProtoParser& parser);
+  template <typename SomeParser>
+  base::Status append_sample(SomeParser& parser, Entry& entry, model::TimestampMs now_ms,
                              store::metrics::Appender& appender, IngestCounts& counts);
   base::Result<Entry*> place(std::string_view series, bool in_order, IngestCounts& counts);
+  // False: the rules drop it.
+  base::Result<bool> relabel(model::LabelSet& labels) const;
   base::Status check_labels(const model::LabelSet& labels) const;
   base::Status check_families(std::string_view body) const;
   void begin_reordering();
@@ -85,8 +116,8 @@ class Ingest {
   void index(std::size_t id);
   void grow_index();
   void mark_vanished(model::TimestampMs now_ms, store::metrics::Appender& appender);
-  void take_metadata(const model::exposition::Parser& parser, model::exposition::Event event,
-                     store::metrics::Appender& appender);
+  template <typename SomeParser>
+  void take_metadata(const SomeParser& parser, model::exposition::Event event, store::metrics::Appender& appender);
   void flush_metadata(store::metrics::Appender& appender);
   void drop_scratch();
   void compact();
@@ -106,6 +137,9 @@ class Ingest {
   std::vector<Entry> next_;
   std::vector<std::uint32_t> slots_;
   std::size_t indexed_ = 0;
+
+  model::Histogram histogram_;  // the one that is being appended,
+  bool is_histogram_ = false;   // where the sample is one
 
   std::string family_;
   model::Metadata family_metadata_;

@@ -6,12 +6,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 #include "base/strings.h"
-#include "model/exposition/format.h"
+#include "observe/scrape/failure_log.h"
+#include "observe/scrape/protocols.h"
 
 namespace qd::observe::scrape {
 
@@ -26,8 +25,6 @@ namespace {
 
 // How late a timer may be for the sample to have the planned time: regular times are stored in next to no space.
 constexpr std::int64_t kToleranceMs = 10;
-// Of a file with a password or a token.
-constexpr std::size_t kSecretLimitBytes = 64 << 10;
 
 IngestOptions ingest_options(const Target& target, const ScrapeOptions& options) {
   const ScrapeConfig& config = *target.config;
@@ -37,61 +34,32 @@ IngestOptions ingest_options(const Target& target, const ScrapeOptions& options)
           .label_limit = config.limits.label_limit,
           .label_name_length_limit = config.limits.label_name_length_limit,
           .label_value_length_limit = config.limits.label_value_length_limit,
+          .metric_rules = target.metric_rules,
+          .name_scheme = config.format.name_scheme,
+          .histograms = {.append =
+                             config.format.scrape_native_histograms || config.format.convert_classic_histograms_to_nhcb
+                                 ? options.append_histogram
+                                 : HistogramAppend(),
+                         .native = config.format.scrape_native_histograms,
+                         .keep_classic = config.format.always_scrape_classic_histograms,
+                         .convert_classic = config.format.convert_classic_histograms_to_nhcb,
+                         .buckets_max = config.native_histogram_bucket_limit,
+                         .bucket_factor_min = config.native_histogram_min_bucket_factor},
           .check_families = options.openmetrics == "strict"};
 }
 
-base::Result<std::string> read_secret(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::string text(kSecretLimitBytes + 1, '\0');
-  if (in) in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!in.is_open() || in.bad()) {
-    return base::fail(ErrorCode::kUnavailable, "reading " + file + " failed; is it there and readable?");
-  }
-  text.resize(static_cast<std::size_t>(in.gcount()));
-  if (text.size() > kSecretLimitBytes) {
-    return base::fail(ErrorCode::kLimit, file + " is longer than 64 KiB, which no password or token is");
-  }
-  return std::string(base::trim(text));
-}
-
-base::Result<std::string> secret_of(const std::string& value, const std::string& file) {
-  if (file.empty()) return value;
-  return read_secret(file);
-}
-
-base::Result<ClientRequest> make_request(const Target& target, const ScrapeOptions& options) {
+ClientRequest make_request(const Target& target, const ScrapeOptions& options) {
   const ScrapeConfig& config = *target.config;
   ClientRequest request;
   request.url = target.url;
   request.deadline_ms = target.timeout_ms;
   request.body_bytes_max =
       config.limits.body_size_limit_bytes > 0 ? config.limits.body_size_limit_bytes : options.body_bytes_max;
-  request.follow_redirects = config.follow_redirects;
   request.accept_gzip = config.enable_compression;
-  request.tls = {.ca_file = config.tls.ca_file,
-                 .cert_file = config.tls.cert_file,
-                 .key_file = config.tls.key_file,
-                 .server_name = config.tls.server_name,
-                 .insecure_skip_verify = config.tls.insecure_skip_verify};
-  request.headers.add("Accept", std::string(model::exposition::kAcceptHeader));
+  request.headers.add("Accept", accept_header(config.format));
   request.headers.add("User-Agent", options.user_agent);
   request.headers.add("X-Prometheus-Scrape-Timeout-Seconds",
                       base::format_float(static_cast<double>(target.timeout_ms) / 1000));
-  if (config.basic_auth) {
-    connect::http::BasicAuth auth;
-    QD_ASSIGN(auth.user, secret_of(config.basic_auth->username, config.basic_auth->username_file));
-    QD_ASSIGN(auth.password, secret_of(config.basic_auth->password, config.basic_auth->password_file));
-    request.basic_auth = std::move(auth);
-  }
-  if (config.authorization) {
-    QD_ASSIGN(std::string credentials,
-              secret_of(config.authorization->credentials, config.authorization->credentials_file));
-    if (config.authorization->type == "Bearer") {
-      request.bearer_token = std::move(credentials);
-    } else {
-      request.headers.add("Authorization", config.authorization->type + " " + credentials);
-    }
-  }
   return request;
 }
 
@@ -178,12 +146,11 @@ void Loop::tick() {
     scrape.started_ns = clock.monotonic_ns();
   }
   environment_->counters.scrapes.add();
-  auto request = make_request(scrape.target, environment_->options);
-  if (!request) {
-    fetched(scrape, base::fail(std::move(request).error()));
+  if (!scrape.target.fault.empty()) {
+    fetched(scrape, base::fail(ErrorCode::kLimit, scrape.target.fault));
     return;
   }
-  auto cancel = environment_->fetch(std::move(*request),
+  auto cancel = environment_->fetch(scrape.target.config->http, make_request(scrape.target, environment_->options),
                                     [self = shared_from_this(), scrape](base::Result<ClientResponse> response) {
                                       self->fetched(scrape, std::move(response));
                                     });
@@ -235,6 +202,7 @@ void Loop::process(const Scrape& scrape, base::Result<ClientResponse> response) 
     const Report report = {.up = outcome.has_value(),
                            .duration_s = duration_s,
                            .samples = counts.samples,
+                           .kept = counts.samples - counts.dropped,
                            .series_added = counts.series_added,
                            .body_bytes = response ? response->body.size() : 0};
     base::Status stored = append_report(scrape, report, *appender);
@@ -255,6 +223,7 @@ void Loop::process(const Scrape& scrape, base::Result<ClientResponse> response) 
 
 base::Status Loop::ingest(const Scrape& scrape, const base::Result<ClientResponse>& response, Appender& appender,
                           IngestCounts& counts) {
+  if (!scrape.target.fault.empty()) return base::fail(ErrorCode::kLimit, scrape.target.fault);
   if (!response) {
     if (response.error().code() == ErrorCode::kLimit && scrape.target.config->limits.body_size_limit_bytes > 0) {
       return base::fail(ErrorCode::kLimit, "body_size_limit is exceeded: " + response.error().message());
@@ -273,7 +242,8 @@ base::Status Loop::ingest(const Scrape& scrape, const base::Result<ClientRespons
                                                    std::to_string(response->status) + " " +
                                                    std::string(connect::http::reason_phrase(response->status)));
   }
-  QD_ASSIGN(const auto format, model::exposition::format_of(header_of(*response, "Content-Type")));
+  QD_ASSIGN(const auto format,
+            format_of(header_of(*response, "Content-Type"), scrape.target.config->fallback_protocol));
   return ingest_.append(response->body, format, scrape.time_ms, scrape.target.config->limits.sample_limit, appender,
                         counts);
 }
@@ -286,9 +256,9 @@ base::Status Loop::append_report(const Scrape& scrape, const Report& report, App
   put(0, "up", report.up ? 1 : 0);
   put(1, "scrape_duration_seconds", report.duration_s);
   put(2, "scrape_samples_scraped", static_cast<double>(report.samples));
-  put(3, "scrape_samples_post_metric_relabeling", static_cast<double>(report.samples));
+  put(3, "scrape_samples_post_metric_relabeling", static_cast<double>(report.kept));
   put(4, "scrape_series_added", static_cast<double>(report.series_added));
-  if (environment_->options.extra_metrics) {
+  if (environment_->options.extra_metrics || scrape.target.config->format.extra_scrape_metrics) {
     put(5, "scrape_timeout_seconds", static_cast<double>(scrape.target.timeout_ms) / 1000);
     put(6, "scrape_sample_limit", static_cast<double>(scrape.target.config->limits.sample_limit));
     put(7, "scrape_body_size_bytes", static_cast<double>(report.body_bytes));
@@ -387,9 +357,21 @@ void Loop::finish(const Scrape& scrape, const base::Status& outcome, std::size_t
     return;
   }
   environment_->counters.failures.add();
+  log_failure_of(scrape, outcome.error());
   if (!was_down) {
     environment_->log.warn("scrape failed", {{"target", scrape.target.url}, {"error", outcome.error()}});
   }
+}
+
+void Loop::log_failure_of(const Scrape& scrape, const base::Error& error) {
+  const std::string& file = scrape.target.config->failure_log_file;
+  if (file.empty()) return;
+  const auto logged = log_failure(
+      file,
+      {.time_ms = scrape.time_ms, .pool = scrape.target.job, .target = scrape.target.url, .error = error.message()});
+  // Said once, until it can be written again.
+  const bool failed_before = failure_log_failed_.exchange(!logged);
+  if (!logged && !failed_before) environment_->log.warn("a failed scrape was not logged", {{"error", logged.error()}});
 }
 
 void Loop::stop(bool end_series) {

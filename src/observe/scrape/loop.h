@@ -32,8 +32,9 @@ using Submit = std::function<base::Status(std::function<void()>)>;
 
 struct ScrapeOptions {
   std::uint64_t body_bytes_max = 128ULL << 20;  // of a target without body_size_limit
-  bool extra_metrics = false;          // also scrape_timeout_seconds, scrape_sample_limit and scrape_body_size_bytes
-  std::string openmetrics = "strict";  // or "lenient": lines alone are judged, as Prometheus does
+  bool extra_metrics = false;             // also scrape_timeout_seconds, scrape_sample_limit and scrape_body_size_bytes
+  std::string openmetrics = "strict";     // or "lenient": lines alone are judged, as Prometheus does
+  HistogramAppend append_histogram = {};  // how native histograms are stored; without it they are passed over
   std::string user_agent = "Quarterdeck";
   std::string host_name;  // stands for loopback addresses in TargetStatus::global_url; empty leaves them
 };
@@ -86,6 +87,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
     bool up = false;
     double duration_s = 0;
     std::uint64_t samples = 0;
+    std::uint64_t kept = 0;  // after metric_relabel_configs
     std::uint64_t series_added = 0;
     std::uint64_t body_bytes = 0;
   };
@@ -104,6 +106,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
   void finish(const Scrape& scrape, const base::Status& outcome, std::size_t samples, double duration_s)
       QD_EXCLUDES(mutex_);
   void count(const Scrape& scrape, const IngestCounts& counts);
+  void log_failure_of(const Scrape& scrape, const base::Error& error);
 
   static constexpr std::size_t kReportSeries = 8;
 
@@ -125,6 +128,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
   bool reported_ = false;
   bool samples_refused_ = false;  // by the last scrape
   bool series_refused_ = false;
+  std::atomic<bool> failure_log_failed_ = false;
   model::TimestampMs newest_ms_ = 0;
 };
 

@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/temp_directory.h"
 #include "observe/scrape/fakes_for_test.h"
+#include "observe/scrape/protocols.h"
 
 namespace qd::observe::scrape {
 namespace {
@@ -266,7 +268,7 @@ TEST_F(ManagerTest, sends_credentials_and_reads_them_from_files_each_time) {
   const auto secret = std::filesystem::path(testing::TempDir()) / "qd_scrape_secret";
   std::ofstream(secret) << "first\n";
   PrometheusFile config = file({"h:1"});
-  config.scrape_configs[0].authorization = AuthorizationConfig{.credentials_file = secret.string()};
+  config.scrape_configs[0].http.authorization = AuthorizationConfig{.credentials_file = secret.string()};
   network.body = "a 1\n";
   apply(config);
   scheduler.advance_ms(10'000);
@@ -279,12 +281,12 @@ TEST_F(ManagerTest, sends_credentials_and_reads_them_from_files_each_time) {
   EXPECT_EQ(network.requests.size(), 2U);
   EXPECT_THAT(manager->targets().front().last_error, HasSubstr(secret.string()));
 
-  config.scrape_configs[0].authorization = AuthorizationConfig{.type = "Token", .credentials = "x"};
+  config.scrape_configs[0].http.authorization = AuthorizationConfig{.type = "Token", .credentials = "x"};
   apply(config);
   scheduler.advance_ms(10'000);
   EXPECT_EQ(network.requests.back().headers.get("authorization"), "Token x");
-  config.scrape_configs[0].authorization.reset();
-  config.scrape_configs[0].basic_auth = BasicAuthConfig{.username = "u", .password = "p"};
+  config.scrape_configs[0].http.authorization.reset();
+  config.scrape_configs[0].http.basic_auth = BasicAuthConfig{.username = "u", .password = "p"};
   apply(config);
   scheduler.advance_ms(10'000);
   EXPECT_EQ(network.requests.back().basic_auth->password, "p");
@@ -298,6 +300,136 @@ TEST_F(ManagerTest, gives_the_extra_report_series_when_asked) {
   EXPECT_THAT(store.take(), AllOf(HasSubstr("scrape_timeout_seconds{instance=\"h:1\", job=\"j\"} 5"),
                                   HasSubstr("scrape_sample_limit{instance=\"h:1\", job=\"j\"} 0"),
                                   HasSubstr("scrape_body_size_bytes{instance=\"h:1\", job=\"j\"} 4")));
+}
+
+TEST_F(ManagerTest, drops_what_metric_relabel_configs_say_and_counts_it) {
+  PrometheusFile config = file({"h:1"});
+  ScrapeConfig& job = config.scrape_configs[0];
+  job.metric_relabel_configs = {
+      {.source_labels = {"__name__"}, .regex = "b.*", .action = model::RelabelAction::kDrop},
+      {.source_labels = {"x"}, .regex = "(.+)", .target_label = "y", .replacement = "<$1>"},
+      {.regex = "x", .action = model::RelabelAction::kLabelDrop},
+  };
+  job.limits.sample_limit = 2;
+  network.body = "a{x=\"1\"} 1\nb 2\nbb 3\nc 4\n";
+  apply(config);
+  scheduler.advance_ms(10'000);
+  const std::string first = store.take();
+  EXPECT_THAT(first, AllOf(HasSubstr("a{instance=\"h:1\", job=\"j\", y=\"<1>\"} 1"), Not(HasSubstr("b{")),
+                           HasSubstr("scrape_samples_scraped{instance=\"h:1\", job=\"j\"} 4"),
+                           HasSubstr("scrape_samples_post_metric_relabeling{instance=\"h:1\", job=\"j\"} 2"),
+                           HasSubstr("scrape_series_added{instance=\"h:1\", job=\"j\"} 2")));
+  // The verdict is remembered.
+  const std::size_t resolved = store.resolved();
+  scheduler.advance_ms(10'000);
+  EXPECT_THAT(store.take(),
+              AllOf(Not(HasSubstr("b{")), HasSubstr("scrape_series_added{instance=\"h:1\", job=\"j\"} 0")));
+  EXPECT_EQ(store.resolved(), resolved);
+  network.body += "d 5\n";
+  scheduler.advance_ms(10'000);
+  EXPECT_THAT(manager->targets().front().last_error, HasSubstr("the target has 3 samples"));
+  // Other rules are another set of series: those of before end.
+  job.metric_relabel_configs.pop_back();
+  job.limits.sample_limit = 0;
+  apply(config);
+  EXPECT_THAT(store.take(), HasSubstr("up{instance=\"h:1\", job=\"j\"} stale"));
+  scheduler.advance_ms(10'000);
+  EXPECT_THAT(store.take(), HasSubstr("a{instance=\"h:1\", job=\"j\", x=\"1\", y=\"<1>\"} 1"));
+}
+
+TEST_F(ManagerTest, holds_names_to_the_legacy_scheme_where_asked) {
+  PrometheusFile config = file({"h:1"});
+  config.scrape_configs[0].format.name_scheme = model::NameScheme::kLegacy;
+  network.body = "a 1\n{\"b.c\"} 2\n";
+  apply(config);
+  scheduler.advance_ms(10'000);
+  EXPECT_THAT(manager->targets().front().last_error, HasSubstr("metric_name_validation_scheme"));
+}
+
+TEST_F(ManagerTest, scrapes_what_discoveries_find) {
+  PrometheusFile config = file({"static:1"});
+  ScrapeConfig& job = config.scrape_configs[0];
+  job.sd_configs = {sd::FileSdConfig{.files = {"t.json"}}};
+  job.relabel_configs = {{.source_labels = {"__meta_role"}, .regex = "no", .action = model::RelabelAction::kDrop},
+                         {.source_labels = {"__meta_role"}, .regex = "(.+)", .target_label = "role"}};
+  network.body = "a 1\n";
+  apply(config);
+  const auto group = [](const std::string& address, const std::string& role) {
+    return sd::TargetGroup{
+        .source = address, .targets = {model::LabelSet{{"__address__", address}}}, .labels = {{"__meta_role", role}}};
+  };
+  manager->set_groups("j", {group("a:1", "x"), group("b:1", "no")});
+  ASSERT_EQ(manager->targets().size(), 2U);
+  EXPECT_EQ(manager->dropped().at(0).count, 1U);
+  EXPECT_EQ(manager->dropped().at(0).discovered_labels.at(0).get("__address__"), "b:1");
+  scheduler.advance_ms(10'000);
+  EXPECT_THAT(store.take(), HasSubstr("up{instance=\"a:1\", job=\"j\", role=\"x\"} 1"));
+  EXPECT_EQ(network.requests.size(), 2U);
+
+  // A reload keeps what was found, and a target that stays keeps its loop.
+  const auto before = manager->targets();
+  apply(config);
+  EXPECT_EQ(manager->targets().size(), 2U);
+  EXPECT_EQ(manager->targets().front().last_scrape_ms, before.front().last_scrape_ms);
+  manager->set_groups("other", {});
+  EXPECT_EQ(manager->targets().size(), 2U);
+  store.take();
+  manager->set_groups("j", {group("a:1", "no")});
+  EXPECT_THAT(store.take(), HasSubstr("up{instance=\"a:1\", job=\"j\", role=\"x\"} stale"));
+  ASSERT_EQ(manager->targets().size(), 1U);
+  EXPECT_EQ(manager->targets()[0].labels.get("instance"), "static:1");
+  EXPECT_EQ(manager->pools(), std::vector<std::string>{"j"});
+  EXPECT_TRUE(manager->job("j"));
+  EXPECT_FALSE(manager->job("k"));
+}
+
+TEST_F(ManagerTest, a_job_past_its_target_limit_is_down) {
+  PrometheusFile config = file({"a:1", "b:1"});
+  config.scrape_configs[0].limits.target_limit = 1;
+  apply(config);
+  scheduler.advance_ms(10'000);
+  EXPECT_TRUE(network.requests.empty());
+  for (const auto& status : manager->targets()) {
+    EXPECT_EQ(status.health, Health::kDown);
+    EXPECT_THAT(status.last_error, HasSubstr("target_limit is exceeded"));
+  }
+  config.scrape_configs[0].limits.target_limit = 2;
+  network.body = "a 1\n";
+  apply(config);
+  scheduler.advance_ms(10'000);
+  EXPECT_EQ(manager->targets().front().health, Health::kUp);
+}
+
+TEST_F(ManagerTest, logs_failures_where_asked) {
+  const base::TempDirectory dir;
+  const auto log = dir.path() / "failures.log";
+  PrometheusFile config = file({"h:1"});
+  config.scrape_configs[0].failure_log_file = log.string();
+  network.error = base::Error(base::ErrorCode::kUnavailable, "a \"quoted\" reason");
+  apply(config);
+  scheduler.advance_ms(20'000);
+  std::ifstream in(log);
+  std::string line;
+  ASSERT_TRUE(std::getline(in, line));
+  EXPECT_THAT(line, AllOf(HasSubstr("\"scrape_pool\":\"j\""), HasSubstr("\"target\":\"http://h:1/metrics\""),
+                          HasSubstr("a \\\"quoted\\\" reason")));
+  EXPECT_TRUE(std::getline(in, line));
+}
+
+TEST(Protocols, asks_for_what_the_job_wants) {
+  FormatConfig format;
+  EXPECT_EQ(accept_header(format),
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+            "application/openmetrics-text;version=0.0.1;q=0.5,"
+            "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2");
+  format.scrape_native_histograms = true;
+  EXPECT_TRUE(accept_header(format).starts_with("application/vnd.google.protobuf;proto="));
+  format.scrape_protocols = {ScrapeProtocol::kPrometheusText0_0_4};
+  EXPECT_EQ(accept_header(format), "text/plain;version=0.0.4;q=0.6,*/*;q=0.5");
+  using model::exposition::Format;
+  EXPECT_EQ(format_of("text/html", ScrapeProtocol::kOpenMetricsText1_0_0), Format::kOpenMetrics);
+  EXPECT_EQ(format_of("text/plain", ScrapeProtocol::kOpenMetricsText1_0_0), Format::kPrometheusText);
+  EXPECT_EQ(format_of("text/html", std::nullopt), Format::kPrometheusText);
 }
 
 }  // namespace

@@ -58,15 +58,16 @@ class NullStore final : public store::metrics::Appendable {
   std::unordered_map<model::LabelSet, store::metrics::SeriesRef> refs;
 };
 
-void scrape(benchmark::State& state, store::metrics::Appendable& store, bool fresh_target) {
+void scrape(benchmark::State& state, store::metrics::Appendable& store, bool fresh_target,
+            const IngestOptions& options = {}) {
   std::vector<std::string> pages;
   for (int round = 0; round < 16; ++round) pages.push_back(page(round));
   const model::LabelSet labels{{"instance", "host-1:9100"}, {"job", "cadvisor"}};
-  auto target = std::make_unique<Ingest>(labels, IngestOptions{});
+  auto target = std::make_unique<Ingest>(labels, options);
   model::TimestampMs now_ms = 1'700'000'000'000;
   std::size_t round = 0;
   for (auto _ : state) {
-    if (fresh_target) target = std::make_unique<Ingest>(labels, IngestOptions{});
+    if (fresh_target) target = std::make_unique<Ingest>(labels, options);
     auto appender = store.appender();
     IngestCounts counts;
     const auto status = target->append(pages[round++ % pages.size()], model::exposition::Format::kPrometheusText,
@@ -89,6 +90,32 @@ void to_nothing_first_time(benchmark::State& state) {
   scrape(state, store, true);
 }
 BENCHMARK(to_nothing_first_time);
+
+// Rules as people have them: some families dropped, a label rewritten, one removed.
+IngestOptions relabelled() {
+  const model::RelabelConfig rules[] = {
+      {.source_labels = {"__name__"},
+       .regex = "container_network_transmit_bytes_.*[05]",
+       .action = model::RelabelAction::kDrop},
+      {.source_labels = {"pod"}, .regex = "(.+)-[^-]+-[^-]+", .target_label = "workload"},
+      {.regex = "cluster", .action = model::RelabelAction::kLabelDrop},
+  };
+  IngestOptions options;
+  if (auto compiled = model::Relabeller::compile(rules, model::NameScheme::kUtf8)) options.metric_rules = *compiled;
+  return options;
+}
+
+void to_nothing_relabelled(benchmark::State& state) {
+  NullStore store;
+  scrape(state, store, false, relabelled());
+}
+BENCHMARK(to_nothing_relabelled);
+
+void to_nothing_relabelled_first_time(benchmark::State& state) {
+  NullStore store;
+  scrape(state, store, true, relabelled());
+}
+BENCHMARK(to_nothing_relabelled_first_time);
 
 void to_the_log(benchmark::State& state) {
   const auto dir = std::filesystem::temp_directory_path() / ("qd_scrape_bench_" + std::to_string(::getpid()));

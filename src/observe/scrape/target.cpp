@@ -1,5 +1,8 @@
 #include "observe/scrape/target.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include <algorithm>
 #include <unordered_set>
 
@@ -40,42 +43,55 @@ std::string make_url(const model::LabelSet& labels, const ScrapeConfig& config) 
   return url;
 }
 
-base::Result<Target> make_target(const std::shared_ptr<const ScrapeConfig>& config, const StaticGroup& group,
-                                 const std::string& address) {
+base::Result<Target> make_target(const Job& job, model::LabelSet discovered, const LabelBuilder& relabelled) {
+  const ScrapeConfig& config = *job.config;
+  LabelBuilder builder = relabelled;
+  const std::string address(builder.get("__address__"));
+  if (address.empty())
+    return base::fail(ErrorCode::kInvalid, "a target of " + discovered.to_string() + " has no address");
   QD_TRY(check_address(address));
-  LabelBuilder builder;
-  builder.set("job", config->job_name);
-  builder.set("__scheme__", config->scheme);
-  builder.set("__metrics_path__", config->metrics_path);
-  builder.set("__scrape_interval__", base::format_duration_ms(config->interval_ms));
-  builder.set("__scrape_timeout__", base::format_duration_ms(config->timeout_ms));
-  for (const auto& [name, values] : config->params) {
-    if (!values.empty()) builder.set("__param_" + name, values.front());
-  }
-  for (const auto& [name, value] : group.labels) builder.set(name, value);
-  builder.set("__address__", address);
-
-  Target target;
-  target.job = config->job_name;
-  target.config = config;
-  target.discovered = builder.build();
-  const std::string_view scheme = target.discovered.get("__scheme__");
+  const model::LabelSet where = builder.build();
+  const std::string_view scheme = where.get("__scheme__");
   if (scheme != "http" && scheme != "https") {
     return base::fail(ErrorCode::kInvalid, "scheme \"" + std::string(scheme) + "\" is neither http nor https");
   }
-  QD_ASSIGN(target.interval_ms, base::parse_duration_ms(target.discovered.get("__scrape_interval__")));
-  QD_ASSIGN(target.timeout_ms, base::parse_duration_ms(target.discovered.get("__scrape_timeout__")));
+  Target target;
+  QD_ASSIGN(target.interval_ms, base::parse_duration_ms(where.get("__scrape_interval__")));
+  QD_ASSIGN(target.timeout_ms, base::parse_duration_ms(where.get("__scrape_timeout__")));
   if (target.interval_ms <= 0 || target.timeout_ms <= 0 || target.timeout_ms > target.interval_ms) {
     return base::fail(ErrorCode::kInvalid,
                       "scrape interval and timeout are above zero, and the timeout is not the longer one");
   }
-  target.url = make_url(target.discovered, *config);
-  for (const model::Label& label : target.discovered) {
+  target.job = config.job_name;
+  target.config = job.config;
+  target.metric_rules = job.metric_rules;
+  target.metric_rules_hash = job.metric_rules_hash;
+  target.discovered = std::move(discovered);
+  target.url = make_url(where, config);
+  for (const model::Label& label : where) {
     if (label.name.starts_with("__")) builder.remove(label.name);
+    if (!base::valid_utf8(label.value)) {
+      return base::fail(ErrorCode::kInvalid, "the label " + std::string(label.name) + " of a target is not UTF-8");
+    }
   }
   if (builder.get("instance").empty()) builder.set("instance", address);
   target.labels = builder.build();
   return target;
+}
+
+std::uint64_t hash_of(const std::vector<model::RelabelConfig>& rules) {
+  if (rules.empty()) return 0;
+  std::string text;
+  const auto add = [&](std::string_view part) { text.append(std::to_string(part.size())).append(1, ':').append(part); };
+  for (const model::RelabelConfig& rule : rules) {
+    for (const std::string& label : rule.source_labels) add(label);
+    text.push_back('|');
+    for (const std::string_view part : {std::string_view(rule.separator), std::string_view(rule.regex),
+                                        std::string_view(rule.target_label), std::string_view(rule.replacement)})
+      add(part);
+    text.append(std::to_string(rule.modulus)).append(to_string(rule.action));
+  }
+  return XXH3_64bits(text.data(), text.size());
 }
 
 }  // namespace
@@ -93,31 +109,90 @@ std::string Target::identity() const {
        {limits.label_limit, limits.label_name_length_limit, limits.label_value_length_limit}) {
     out.append(std::to_string(limit)).push_back(' ');
   }
+  out.append(std::to_string(metric_rules_hash));
+  out.push_back(config->format.name_scheme == model::NameScheme::kLegacy ? 'l' : 'u');
   return out;
 }
 
 bool Target::operator==(const Target& other) const {
   return discovered == other.discovered && labels == other.labels && url == other.url &&
-         interval_ms == other.interval_ms && timeout_ms == other.timeout_ms && *config == *other.config;
+         interval_ms == other.interval_ms && timeout_ms == other.timeout_ms && fault == other.fault &&
+         (config == other.config || *config == *other.config);
 }
 
-base::Result<std::vector<Target>> make_targets(const std::shared_ptr<const ScrapeConfig>& config) {
+base::Result<Job> Job::compile(std::shared_ptr<const ScrapeConfig> config) {
   const auto within = [&](const base::Error& error) { return error.within("scrape job \"" + config->job_name + "\""); };
-  std::vector<Target> targets;
-  std::unordered_set<std::string> seen;
+  auto target_rules = model::Relabeller::compile(config->relabel_configs, config->format.name_scheme);
+  if (!target_rules) return base::fail(within(target_rules.error()));
+  auto metric_rules = model::Relabeller::compile(config->metric_relabel_configs, config->format.name_scheme);
+  if (!metric_rules) return base::fail(within(metric_rules.error()));
+  Job job;
+  job.metric_rules_hash = hash_of(config->metric_relabel_configs);
+  job.target_rules = std::move(*target_rules);
+  job.metric_rules = std::move(*metric_rules);
+  job.config = std::move(config);
+  return job;
+}
+
+sd::TargetGroups Job::static_groups() const {
+  sd::TargetGroups groups;
   for (const StaticGroup& group : config->static_configs) {
-    for (const std::string& address : group.targets) {
-      auto target = make_target(config, group, address);
-      if (!target) return base::fail(within(target.error()));
-      if (seen.insert(target->identity()).second) targets.push_back(std::move(*target));
+    sd::TargetGroup& out = groups.emplace_back();
+    LabelBuilder labels;
+    for (const auto& [name, value] : group.labels) labels.set(name, value);
+    out.labels = labels.build();
+    for (const std::string& address : group.targets) out.targets.push_back(model::LabelSet{{"__address__", address}});
+  }
+  return groups;
+}
+
+model::LabelSet discovered_labels(const ScrapeConfig& config, const model::LabelSet& target,
+                                  const model::LabelSet& group) {
+  LabelBuilder builder(group);
+  for (const model::Label& label : target) builder.set(label.name, label.value);
+  const auto otherwise = [&](std::string_view name, std::string_view value) {
+    if (builder.get(name).empty()) builder.set(name, value);
+  };
+  otherwise("job", config.job_name);
+  otherwise("__scheme__", config.scheme);
+  otherwise("__metrics_path__", config.metrics_path);
+  otherwise("__scrape_interval__", base::format_duration_ms(config.interval_ms));
+  otherwise("__scrape_timeout__", base::format_duration_ms(config.timeout_ms));
+  for (const auto& [name, values] : config.params) {
+    if (!values.empty()) otherwise("__param_" + name, values.front());
+  }
+  return builder.build();
+}
+
+Targets make_targets(const Job& job, const sd::TargetGroups& groups) {
+  Targets out;
+  std::unordered_set<std::string> seen;
+  const ScrapeLimits& limits = job.config->limits;
+  const std::uint64_t kept_max = limits.keep_dropped_targets > 0 ? limits.keep_dropped_targets : kDroppedTargetsMax;
+  for (const sd::TargetGroup& group : groups) {
+    for (const model::LabelSet& one : group.targets) {
+      model::LabelSet discovered = discovered_labels(*job.config, one, group.labels);
+      LabelBuilder builder(discovered);
+      if (!job.target_rules.apply(builder)) {
+        ++out.dropped_count;
+        if (out.dropped.size() < kept_max) out.dropped.push_back(std::move(discovered));
+        continue;
+      }
+      auto target = make_target(job, std::move(discovered), builder);
+      if (!target) {
+        if (out.faults.size() < kFaultsMax)
+          out.faults.push_back(target.error().within("scrape job \"" + job.config->job_name + "\""));
+        continue;
+      }
+      if (seen.insert(target->identity()).second) out.active.push_back(std::move(*target));
     }
   }
-  const std::uint64_t limit = config->limits.target_limit;
-  if (limit > 0 && targets.size() > limit) {
-    return base::fail(within({ErrorCode::kLimit, std::to_string(targets.size()) +
-                                                     " targets are more than target_limit " + std::to_string(limit)}));
+  if (limits.target_limit > 0 && out.active.size() > limits.target_limit) {
+    const std::string fault = "target_limit is exceeded: the job has " + std::to_string(out.active.size()) +
+                              " targets, and " + std::to_string(limits.target_limit) + " are allowed";
+    for (Target& target : out.active) target.fault = fault;
   }
-  return targets;
+  return out;
 }
 
 std::string global_url(const Target& target, std::string_view host_name) {

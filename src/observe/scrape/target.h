@@ -1,8 +1,8 @@
 // One address to scrape, with everything that says how.
 //
 // Built from a scrape_config as Prometheus does: what discovery said becomes labels (`__address__`, `__scheme__`,
-// `__metrics_path__`, `__param_…`, `__scrape_interval__`, `__scrape_timeout__`, `job`, and those of the group), these
-// say where to go, and those without leading `__` are put on every sample.
+// `__metrics_path__`, `__param_…`, `__scrape_interval__`, `__scrape_timeout__`, `job`, and those of the group),
+// relabel_configs change them, what is left says where to go, and those without leading `__` are put on every sample.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +12,24 @@
 
 #include "base/result.h"
 #include "model/labels.h"
+#include "model/relabel.h"
 #include "observe/scrape/config.h"
+#include "observe/sd/target_group.h"
 
 namespace qd::observe::scrape {
+
+// A scrape config with its rules compiled. Cheap to copy.
+struct Job {
+  std::shared_ptr<const ScrapeConfig> config;
+  model::Relabeller target_rules;
+  model::Relabeller metric_rules;
+  std::uint64_t metric_rules_hash = 0;
+
+  // kInvalid for a rule that is none; files that were read have none such.
+  static base::Result<Job> compile(std::shared_ptr<const ScrapeConfig> config);
+  // Of static_configs.
+  sd::TargetGroups static_groups() const;
+};
 
 struct Target {
   std::string job;
@@ -24,14 +39,32 @@ struct Target {
   std::int64_t interval_ms = 0;
   std::int64_t timeout_ms = 0;
   std::shared_ptr<const ScrapeConfig> config;
+  model::Relabeller metric_rules;
+  std::uint64_t metric_rules_hash = 0;
+  std::string fault;  // why it is not scraped and always down; empty when it is
 
   // Two targets of the same identity give the same series: one may take the other's place without a gap.
   std::string identity() const;
   bool operator==(const Target& other) const;
 };
 
-// Of all static groups, each once. kInvalid names the job and what is wrong with the target; kLimit for target_limit.
-base::Result<std::vector<Target>> make_targets(const std::shared_ptr<const ScrapeConfig>& config);
+// What a job's groups come to.
+struct Targets {
+  std::vector<Target> active;            // each once
+  std::vector<model::LabelSet> dropped;  // as discovered; no more than keep_dropped_targets
+  std::size_t dropped_count = 0;         // all of them
+  std::vector<base::Error> faults;       // targets that cannot be, kFaultsMax at most
+};
+inline constexpr std::size_t kFaultsMax = 20;
+// Of targets that relabelling dropped, what is remembered of a job without keep_dropped_targets.
+inline constexpr std::size_t kDroppedTargetsMax = 10'000;
+
+// More than target_limit of them are all there, each with `fault`.
+Targets make_targets(const Job& job, const sd::TargetGroups& groups);
+
+// The labels that a target is known by before relabelling, for the API that shows what each rule does.
+model::LabelSet discovered_labels(const ScrapeConfig& config, const model::LabelSet& target,
+                                  const model::LabelSet& group);
 
 // The URL with `host_name` for an address of loopback, which means something else to whoever reads it elsewhere.
 std::string global_url(const Target& target, std::string_view host_name);

@@ -18,8 +18,15 @@ ScrapeConfig job(std::vector<StaticGroup> groups) {
   return config;
 }
 
+Targets make_all(ScrapeConfig config) {
+  const auto compiled = Job::compile(std::make_shared<const ScrapeConfig>(std::move(config)));
+  return make_targets(*compiled, compiled->static_groups());
+}
+
 base::Result<std::vector<Target>> make(ScrapeConfig config) {
-  return make_targets(std::make_shared<const ScrapeConfig>(std::move(config)));
+  Targets targets = make_all(std::move(config));
+  if (!targets.faults.empty()) return base::fail(targets.faults.front());
+  return std::move(targets.active);
 }
 
 TEST(MakeTargets, builds_url_and_labels_as_prometheus_does) {
@@ -71,19 +78,67 @@ TEST(MakeTargets, refuses_what_is_no_target) {
   EXPECT_FALSE(make(job({{.targets = {"h"}, .labels = {{"__scrape_timeout__", "16s"}}}})));
   ScrapeConfig limited = job({{.targets = {"a", "b"}}});
   limited.limits.target_limit = 1;
-  EXPECT_THAT(make(limited).error().message(), HasSubstr("target_limit 1"));
+  const auto targets = make(limited);
+  ASSERT_EQ(targets->size(), 2U);
+  for (const Target& target : *targets) EXPECT_THAT(target.fault, HasSubstr("target_limit"));
 }
 
 TEST(Target, keeps_its_identity_when_only_the_way_to_it_changes) {
   ScrapeConfig config = job({{.targets = {"h:1"}}});
   const Target before = make(config)->front();
   config.interval_ms = 30'000;
-  config.basic_auth = BasicAuthConfig{.username = "u"};
+  config.http.basic_auth = BasicAuthConfig{.username = "u"};
   const Target after = make(config)->front();
   EXPECT_EQ(before.identity(), after.identity());
   EXPECT_FALSE(before == after);
   config.honor_labels = true;
   EXPECT_NE(before.identity(), make(config)->front().identity());
+}
+
+TEST(MakeTargets, relabels_as_prometheus_does) {
+  ScrapeConfig config = job({{.targets = {"http://probed.example/x", "skip"}, .labels = {{"__meta_zone", "eu"}}}});
+  config.metrics_path = "/probe";
+  config.params = {{"module", {"http"}}};
+  config.relabel_configs = {
+      {.source_labels = {"__address__"}, .regex = "skip", .action = model::RelabelAction::kDrop},
+      {.source_labels = {"__address__"}, .target_label = "__param_target"},
+      {.source_labels = {"__param_target"}, .target_label = "instance"},
+      {.regex = "__meta_(.+)", .action = model::RelabelAction::kLabelMap},
+      {.target_label = "__address__", .replacement = "blackbox:9115"},
+      {.target_label = "__scrape_interval__", .replacement = "30s"},
+      {.target_label = "__tmp_x", .replacement = "gone"},
+      {.target_label = "__scheme__", .replacement = "https"},
+  };
+  const Targets targets = make_all(config);
+  ASSERT_TRUE(targets.faults.empty()) << targets.faults.front().message();
+  ASSERT_EQ(targets.active.size(), 1U);
+  const Target& target = targets.active.front();
+  EXPECT_EQ(target.url, "https://blackbox:9115/probe?module=http&target=http%3A%2F%2Fprobed.example%2Fx");
+  EXPECT_EQ(target.labels, (LabelSet{{"instance", "http://probed.example/x"}, {"job", "j"}, {"zone", "eu"}}));
+  EXPECT_EQ(target.interval_ms, 30'000);
+  EXPECT_EQ(target.discovered.get("__address__"), "http://probed.example/x");
+  EXPECT_EQ(targets.dropped_count, 1U);
+  EXPECT_EQ(targets.dropped.at(0).get("__address__"), "skip");
+}
+
+TEST(MakeTargets, a_target_that_cannot_be_does_not_spoil_the_others) {
+  ScrapeConfig config = job({{.targets = {"good:1", "bad"}, .labels = {}}});
+  config.relabel_configs = {
+      {.source_labels = {"__address__"}, .regex = "bad", .target_label = "__address__", .replacement = "a/b"},
+      {.source_labels = {"__address__"}, .regex = "none", .target_label = "x"}};
+  const Targets targets = make_all(config);
+  EXPECT_EQ(targets.active.size(), 1U);
+  ASSERT_EQ(targets.faults.size(), 1U);
+  EXPECT_THAT(targets.faults[0].message(), HasSubstr("scrape job \"j\""));
+}
+
+TEST(MakeTargets, remembers_no_more_dropped_targets_than_asked) {
+  ScrapeConfig config = job({{.targets = {"a", "b", "c"}, .labels = {}}});
+  config.relabel_configs = {{.source_labels = {"__address__"}, .action = model::RelabelAction::kDrop}};
+  EXPECT_EQ(make_all(config).dropped.size(), 3U);
+  config.limits.keep_dropped_targets = 2;
+  EXPECT_EQ(make_all(config).dropped.size(), 2U);
+  EXPECT_EQ(make_all(config).dropped_count, 3U);
 }
 
 TEST(GlobalUrl, names_the_host_where_a_target_is_on_loopback) {

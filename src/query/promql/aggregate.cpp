@@ -6,7 +6,9 @@
 #include <limits>
 #include <numeric>
 
+#include "query/promql/histogram_fold.h"
 #include "query/promql/kahan.h"
+#include "query/promql/remarks.h"
 
 namespace qd::query::promql {
 
@@ -25,6 +27,7 @@ struct Fold {
   RowValues a;  // sum, least, largest, mean
   RowValues b;  // compensation of the sum, sum of squared differences from the mean
   bool drop_name = false;
+  HistogramFold histograms;  // of sum and avg; the others count them
 
   explicit Fold(std::size_t steps) : count(steps, 0), a(steps, 0), b(steps, 0) {}
 };
@@ -168,6 +171,7 @@ class Folder {
   Folder(Context& context, const AggregateExpr& expr, const Source& source, const Grid& grid)
       : context_(context),
         op_(expr.op),
+        span_(expr.inner == nullptr ? Span() : expr.inner->span),
         source_(source),
         steps_(grid.count),
         grouping_(group_series(context, expr, source)),
@@ -176,17 +180,20 @@ class Folder {
   base::Result<Rows> run() {
     if (source_.size() == 0) return Rows{};
     QD_TRY(groups_ <= kGroupsAddedUp ? fold_blocks() : fold_whole_groups());
-    if (op_ == AggregateOp::kAvg && overflow_.load()) QD_TRY(running_means());
+    if (op_ == AggregateOp::kAvg && (overflow_.load() || histograms_overflowed())) QD_TRY(running_means());
     Rows out;
     for (std::size_t g = 0; g < groups_; ++g) {
-      RowValues values(steps_);
+      Row row{std::move(grouping_.labels[g]), folds_[g].drop_name, RowValues(steps_)};
       bool any = false;
       for (std::size_t k = 0; k < steps_; ++k) {
-        values[k] = finished(op_, folds_[g], k);
-        any = any || !is_absent(values[k]);
+        if (folds_[g].histograms.has(k)) {
+          finish_histogram(g, k, row);
+        } else {
+          row.values[k] = finished(op_, folds_[g], k);
+        }
+        any = any || row.has(k);
       }
-      if (!any) continue;
-      out.rows.push_back({std::move(grouping_.labels[g]), folds_[g].drop_name, std::move(values)});
+      if (any) out.rows.push_back(std::move(row));
     }
     out.charge = std::move(charge_);
     return out;
@@ -199,8 +206,47 @@ class Folder {
     QD_ASSIGN(const bool any, source_.compute(i, row, scratch));
     if (!any) return {};
     if (fold_row(op_, fold, row.data(), steps_)) overflow_.store(true);
+    if (!scratch.histograms.empty()) QD_TRY(fold_histograms(i, fold, scratch.histograms));
     if (source_.drops_name(i) && context_.options().delayed_name_removal) fold.drop_name = true;
     return {};
+  }
+
+  base::Status fold_histograms(std::size_t i, Fold& fold, const HistogramColumn& column) {
+    if (op_ == AggregateOp::kSum || op_ == AggregateOp::kAvg) {
+      const bool nameless = source_.drops_name(i) && !context_.options().delayed_name_removal;
+      return fold.histograms.add(context_, column, nameless ? std::string_view() : source_.labels(i).name(), span_);
+    }
+    const bool counts = op_ == AggregateOp::kCount || op_ == AggregateOp::kGroup;
+    for (std::size_t k = 0; k < steps_; ++k) {
+      if (column[k] == nullptr) continue;
+      if (!counts) {
+        context_.annotations().info(remarks::ignored_in_aggregation(op_), span_);
+        return {};
+      }
+      fold.count[k] += 1;
+    }
+    return {};
+  }
+
+  // Numbers and histograms do not add up.
+  void finish_histogram(std::size_t g, std::size_t k, Row& row) {
+    const Fold& fold = folds_[g];
+    row.values[k] = kAbsent;
+    if (fold.count[k] > 0) {
+      context_.annotations().warn(remarks::mixed_floats_and_histograms_in_aggregation(), span_);
+      return;
+    }
+    const bool average = op_ == AggregateOp::kAvg;
+    model::HistogramPtr result =
+        fold.histograms.divided(context_, k, average ? static_cast<double>(fold.histograms.size(k)) : 1, span_);
+    if (result != nullptr && average && !means_.empty()) result = means_[g].value(k);
+    if (result == nullptr) return;
+    if (row.histograms.empty()) row.histograms.resize(steps_);
+    row.histograms[k] = std::move(result);
+  }
+
+  bool histograms_overflowed() const {
+    return std::any_of(folds_.begin(), folds_.end(), [](const Fold& fold) { return fold.histograms.overflowed(); });
   }
 
   base::Status charge(std::size_t rows) {
@@ -229,6 +275,7 @@ class Folder {
     for (std::size_t block = 1; block < blocks; ++block) {
       for (std::size_t g = 0; g < groups_; ++g) {
         if (add_up(op_, folds_[g], partial[block][g], steps_)) overflow_.store(true);
+        folds_[g].histograms.absorb(context_, std::move(partial[block][g].histograms), span_);
       }
     }
     return {};
@@ -266,12 +313,14 @@ class Folder {
   base::Status running_means() {
     QD_TRY(charge(groups_ * 2));
     std::vector<std::vector<KahanMean>> means(groups_, std::vector<KahanMean>(steps_));
+    means_.resize(groups_);
     Scratch scratch(context_);
     std::vector<double> row(steps_);
     for (std::size_t i = 0; i < source_.size(); ++i) {
       QD_TRY(context_.check());
       QD_ASSIGN(const bool any, source_.compute(i, row, scratch));
       if (!any) continue;
+      if (!scratch.histograms.empty()) means_[grouping_.group_of[i]].add(scratch.histograms);
       std::vector<KahanMean>& group = means[grouping_.group_of[i]];
       for (std::size_t k = 0; k < steps_; ++k) {
         if (!is_absent(row[k])) group[k].add(row[k]);
@@ -291,6 +340,7 @@ class Folder {
 
   Context& context_;
   const AggregateOp op_;
+  const Span span_;  // of what is aggregated
   const Source& source_;
   const std::size_t steps_;
   Grouping grouping_;
@@ -298,6 +348,7 @@ class Folder {
   std::vector<Fold> folds_;
   std::vector<std::size_t> by_group_;
   std::atomic<bool> overflow_{false};
+  std::vector<HistogramMeans> means_;  // one a group, if a sum of histograms overflowed
   Charge charge_;
 };
 

@@ -36,6 +36,8 @@ enum class BinaryOp : std::uint8_t {
   kMod,
   kPow,
   kAtan2,
+  kTrimUpper,  // </
+  kTrimLower,  // >/
   kEql,
   kNeq,
   kGtr,
@@ -49,6 +51,9 @@ enum class BinaryOp : std::uint8_t {
 std::string_view to_string(BinaryOp op);
 inline bool is_comparison(BinaryOp op) {
   return op >= BinaryOp::kEql && op <= BinaryOp::kLte;
+}
+inline bool is_trim(BinaryOp op) {
+  return op == BinaryOp::kTrimUpper || op == BinaryOp::kTrimLower;
 }
 inline bool is_set_operator(BinaryOp op) {
   return op >= BinaryOp::kAnd;

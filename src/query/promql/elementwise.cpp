@@ -5,6 +5,7 @@
 #include <limits>
 #include <numbers>
 
+#include "query/promql/histogram_operators.h"
 #include "query/promql/map_source.h"
 
 namespace qd::query::promql {
@@ -211,31 +212,61 @@ base::Result<SourcePtr> make_function_source(Context& context, FunctionId id, So
 }
 
 base::Result<SourcePtr> make_scalar_operator(Context& context, BinaryOp op, bool return_bool, SourcePtr vector,
-                                             RowValues scalar, bool scalar_first, const Grid& grid) {
+                                             RowValues scalar, bool scalar_first, Span span, const Grid& grid) {
+  const auto whole = std::make_shared<const HistogramOperator>(context, op, return_bool, span);
+  MapHistograms histograms = histograms_by_scalar(whole, scalar, scalar_first);
+  if (is_trim(op)) {
+    // Numbers cannot be trimmed.
+    return map_source(
+        context, std::move(vector), grid, false,
+        [whole](double, std::size_t) {
+          whole->refuse(false, false);
+          return kAbsent;
+        },
+        std::move(histograms));
+  }
   if (is_comparison(op) && !return_bool) {
-    return map_source(context, std::move(vector), grid, false,
-                      [op, scalar_first, s = std::move(scalar)](double v, std::size_t k) {
-                        const bool keep = scalar_first ? compare(op, s[k], v) : compare(op, v, s[k]);
-                        return keep ? v : kAbsent;
-                      });
+    return map_source(
+        context, std::move(vector), grid, false,
+        [op, scalar_first, s = std::move(scalar)](double v, std::size_t k) {
+          const bool keep = scalar_first ? compare(op, s[k], v) : compare(op, v, s[k]);
+          return keep ? v : kAbsent;
+        },
+        std::move(histograms));
   }
   return with_operator(op, [&](auto f) -> base::Result<SourcePtr> {
     if (scalar_first) {
-      return map_source(context, std::move(vector), grid, true,
-                        [f, s = std::move(scalar)](double v, std::size_t k) { return f(s[k], v); });
+      return map_source(
+          context, std::move(vector), grid, true,
+          [f, s = std::move(scalar)](double v, std::size_t k) { return f(s[k], v); }, std::move(histograms));
     }
-    return map_source(context, std::move(vector), grid, true,
-                      [f, s = std::move(scalar)](double v, std::size_t k) { return f(v, s[k]); });
+    return map_source(
+        context, std::move(vector), grid, true,
+        [f, s = std::move(scalar)](double v, std::size_t k) { return f(v, s[k]); }, std::move(histograms));
   });
 }
 
 base::Result<SourcePtr> make_negation(Context& context, SourcePtr inner, const Grid& grid) {
-  return map_source(context, std::move(inner), grid, true, [](double v, std::size_t) { return -v; });
+  return map_source(
+      context, std::move(inner), grid, true, [](double v, std::size_t) { return -v; },
+      histograms_by_scalar(std::make_shared<const HistogramOperator>(context, BinaryOp::kMul, false, Span()),
+                           RowValues(grid.count, -1), false));
 }
 
 base::Result<SourcePtr> make_step_timestamps(Context& context, SourcePtr inner, const Grid& grid) {
-  return map_source(context, std::move(inner), grid, true,
-                    [grid](double, std::size_t k) { return static_cast<double>(grid.at(k)) / 1000; });
+  const auto at = [grid](std::size_t k) { return static_cast<double>(grid.at(k)) / 1000; };
+  return map_source(
+      context, std::move(inner), grid, true, [at](double, std::size_t k) { return at(k); },
+      [at](HistogramColumn& histograms, std::span<double> out) {
+        bool any = false;
+        for (std::size_t k = 0; k < histograms.size(); ++k) {
+          if (histograms[k] == nullptr) continue;
+          out[k] = at(k);
+          any = true;
+        }
+        histograms.clear();
+        return any;
+      });
 }
 
 }  // namespace qd::query::promql

@@ -13,13 +13,13 @@ namespace qd::query::promql {
 double arithmetic(BinaryOp op, double a, double b);
 bool compare(BinaryOp op, double a, double b);
 
-// abs() up to year(): functions of FunctionId's first group except timestamp. `parameters`: the scalar arguments.
+// abs() up to year(): functions of FunctionId's first group except the timestamps. `parameters`: the scalar arguments.
 base::Result<SourcePtr> make_function_source(Context& context, FunctionId id, SourcePtr inner, const Grid& grid,
                                              std::vector<RowValues> parameters);
 
-// vector op scalar, or with `scalar_first` scalar op vector.
+// vector op scalar, or with `scalar_first` scalar op vector; `span` is where that stands.
 base::Result<SourcePtr> make_scalar_operator(Context& context, BinaryOp op, bool return_bool, SourcePtr vector,
-                                             RowValues scalar, bool scalar_first, const Grid& grid);
+                                             RowValues scalar, bool scalar_first, Span span, const Grid& grid);
 
 base::Result<SourcePtr> make_negation(Context& context, SourcePtr inner, const Grid& grid);
 

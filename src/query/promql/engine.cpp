@@ -33,13 +33,15 @@ Matrix to_matrix(Rows rows, const Grid& grid) {
   Matrix out;
   out.reserve(rows.rows.size());
   for (Row& row : rows.rows) {
-    MatrixSeries series{std::move(row.labels), {}};
+    MatrixSeries series{std::move(row.labels)};
     series.samples.reserve(row.values.size());
     for (std::size_t k = 0; k < row.values.size(); ++k) {
       if (!is_absent(row.values[k])) series.samples.push_back({grid.at(k), row.values[k]});
+      if (has_histogram(row.histograms, k)) series.histograms.push_back({grid.at(k), std::move(row.histograms[k])});
     }
     row.values = {};
-    if (!series.samples.empty()) out.push_back(std::move(series));
+    row.histograms = {};
+    if (!series.samples.empty() || !series.histograms.empty()) out.push_back(std::move(series));
   }
   return out;
 }
@@ -48,7 +50,11 @@ Vector to_vector(Rows rows, TimestampMs time_ms) {
   Vector out;
   out.reserve(rows.rows.size());
   for (Row& row : rows.rows) {
-    if (!is_absent(row.values[0])) out.push_back({std::move(row.labels), time_ms, row.values[0]});
+    if (has_histogram(row.histograms, 0)) {
+      out.push_back({std::move(row.labels), time_ms, 0, std::move(row.histograms[0])});
+    } else if (!is_absent(row.values[0])) {
+      out.push_back({std::move(row.labels), time_ms, row.values[0]});
+    }
   }
   return out;
 }
@@ -66,10 +72,15 @@ Result<Matrix> raw_samples(Context& context, Evaluator& evaluator, const Expr& e
     MatrixSeries series;
     for (std::size_t s = 0; s < scratch.columns.size(); ++s) {
       const TimestampMs time = scratch.columns.times[s];
-      if (time > end - windows.range_ms && time <= end) series.samples.push_back({time, scratch.columns.values[s]});
+      if (time <= end - windows.range_ms || time > end) continue;
+      if (has_histogram(scratch.columns.histograms, s)) {
+        series.histograms.push_back({time, scratch.columns.histograms[s]});
+      } else {
+        series.samples.push_back({time, scratch.columns.values[s]});
+      }
     }
-    if (series.samples.empty()) continue;
-    QD_ASSIGN(Charge charge, context.charge(series.samples.size()));
+    if (series.samples.empty() && series.histograms.empty()) continue;
+    QD_ASSIGN(Charge charge, context.charge(series.samples.size() + samples_of(scratch.columns.histograms)));
     held.absorb(std::move(charge));
     series.labels = windows.input->drops_name(i) ? without_name(windows.input->labels(i)) : windows.input->labels(i);
     out.push_back(std::move(series));

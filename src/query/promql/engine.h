@@ -3,7 +3,7 @@
 // A range query is evaluated series by series: each one is decoded once into columns, a window slides over the steps,
 // aggregations fold the row into its group's and forget it, and the series are dealt to all cores. An instant query is
 // a range of one step. Semantics are those of Prometheus 3: ranges and lookback are open on the left, stale markers end
-// a series, and so on. Native histograms are not in this release.
+// a series, and so on.
 //
 // Thread-safe: any number of queries may run at once; they share the pool's threads.
 #pragma once

@@ -1,5 +1,6 @@
 // The queries of the design's table over series in memory: 20,000 counters or buckets with 420 samples each, one a
-// second, at 81 steps. What a querier costs to decode is not in here beyond a copy.
+// second, at 81 steps; and a hundred series of native histograms with as many. What a querier costs to decode is not in
+// here beyond a copy.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
@@ -31,6 +32,26 @@ void add_series(MemoryQuerier& querier, const model::LabelSet& labels, std::size
   }
 }
 
+// A native histogram with 60 buckets a second.
+void add_histograms(MemoryQuerier& querier, std::size_t seed) {
+  model::Histogram histogram;
+  histogram.schema = 3;
+  histogram.positive_spans = {{0, 40}, {5, 20}};
+  histogram.positive.assign(60, 0);
+  const model::LabelSet labels{
+      {"__name__", "app_sizes"}, {"instance", fmt::format("10.0.0.{}:9100", seed)}, {"job", "app"}};
+  std::uint64_t state = seed * 2654435761U + 1;
+  for (std::int64_t s = 0; s < kSamples; ++s) {
+    for (int i = 0; i < 10; ++i) {
+      state = state * 6364136223846793005U + 1442695040888963407U;
+      histogram.positive[(state >> 40) % 60] += 1;
+      histogram.count += 1;
+      histogram.sum += static_cast<double>(state >> 60);
+    }
+    querier.add(labels, s * 1000, std::make_shared<const model::Histogram>(histogram));
+  }
+}
+
 const MemoryQuerier& data() {
   static const MemoryQuerier querier = [] {
     MemoryQuerier made;
@@ -52,6 +73,7 @@ const MemoryQuerier& data() {
           {"__name__", "app_latency_seconds_bucket"}, {"instance", instance}, {"job", "app"}, {"le", kBounds[i % 10]}};
       add_series(made, labels, i % 10, true);
     }
+    for (std::size_t i = 0; i < 100; ++i) add_histograms(made, i);
     for (std::size_t i = 0; i < 1'000; ++i) {
       const std::string instance = fmt::format("10.0.{}.{}:9100", i / 255, i % 255);
       add_series(made, {{"__name__", "app_queue_depth_6"}, {"instance", instance}, {"job", "app"}}, i, false);
@@ -85,6 +107,9 @@ void sum_of_rates_20000_series(benchmark::State& state) {
 void quantile_10000_bucket_series(benchmark::State& state) {
   run(state, "histogram_quantile(0.99, sum by (le) (rate(app_latency_seconds_bucket[1m])))");
 }
+void quantile_100_native_histograms(benchmark::State& state) {
+  run(state, "histogram_quantile(0.99, sum(rate(app_sizes[1m])))");
+}
 void grouped_rate_2000_series(benchmark::State& state) {
   run(state, "sum by (instance) (rate(app_http_requests_total_3[1m]))");
 }
@@ -97,6 +122,7 @@ void avg_over_time_1000_series(benchmark::State& state) {
 
 BENCHMARK(sum_of_rates_20000_series)->Unit(benchmark::kMillisecond)->UseRealTime()->MeasureProcessCPUTime();
 BENCHMARK(quantile_10000_bucket_series)->Unit(benchmark::kMillisecond)->UseRealTime()->MeasureProcessCPUTime();
+BENCHMARK(quantile_100_native_histograms)->Unit(benchmark::kMillisecond)->UseRealTime()->MeasureProcessCPUTime();
 BENCHMARK(grouped_rate_2000_series)->Unit(benchmark::kMillisecond)->UseRealTime()->MeasureProcessCPUTime();
 BENCHMARK(max_over_time_1000_series)->Unit(benchmark::kMillisecond)->UseRealTime()->MeasureProcessCPUTime();
 BENCHMARK(avg_over_time_1000_series)->Unit(benchmark::kMillisecond)->UseRealTime()->MeasureProcessCPUTime();

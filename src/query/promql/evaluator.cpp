@@ -9,11 +9,13 @@
 #include <optional>
 
 #include "query/promql/aggregate.h"
-#include "query/promql/classic_histogram.h"
 #include "query/promql/elementwise.h"
 #include "query/promql/functions.h"
+#include "query/promql/histogram_functions.h"
+#include "query/promql/histogram_operators.h"
 #include "query/promql/info.h"
 #include "query/promql/label_functions.h"
+#include "query/promql/map_source.h"
 #include "query/promql/matching.h"
 #include "query/promql/window_functions.h"
 
@@ -118,7 +120,7 @@ Result<SourcePtr> Evaluator::vector(const Expr& expr, const Grid& grid) {
 Result<SourcePtr> Evaluator::vector_each_step(const Expr& expr, const Grid& grid) {
   switch (expr.kind) {
     case Expr::Kind::kVectorSelector:
-      return select_instant(context_, as<VectorSelector>(expr), grid, false);
+      return select_instant(context_, as<VectorSelector>(expr), grid, Reading::kValue);
     case Expr::Kind::kParen:
       return vector(*as<ParenExpr>(expr).inner, grid);
     case Expr::Kind::kUnary:
@@ -151,7 +153,7 @@ Result<SourcePtr> Evaluator::binary(const BinaryExpr& expr, const Grid& grid) {
     QD_ASSIGN(RowValues number, scalar(left_scalar ? *expr.left : *expr.right, grid));
     QD_ASSIGN(SourcePtr source, vector(left_scalar ? *expr.right : *expr.left, grid));
     return make_scalar_operator(context_, expr.op, expr.return_bool, std::move(source), std::move(number), left_scalar,
-                                grid);
+                                expr.span, grid);
   }
   QD_ASSIGN(Rows left, rows(*expr.left, grid));
   QD_ASSIGN(Rows right, rows(*expr.right, grid));
@@ -182,8 +184,13 @@ Result<SourcePtr> Evaluator::call(const Call& expr, const Grid& grid) {
   const FunctionId id = expr.function->id;
   const auto& args = expr.args;
   if (takes_window(id)) return window_call(expr, grid);
+  if (of_histogram(id)) {
+    QD_ASSIGN(SourcePtr source, vector(*args[0], grid));
+    return make_histogram_function(context_, id, std::move(source), grid);
+  }
   switch (id) {
     case FunctionId::kTimestamp:
+    case FunctionId::kStartTimestamp:
       return timestamp(expr, grid);
     case FunctionId::kVector: {
       QD_ASSIGN(RowValues values, scalar(*args[0], grid));
@@ -193,9 +200,6 @@ Result<SourcePtr> Evaluator::call(const Call& expr, const Grid& grid) {
       QD_ASSIGN(SourcePtr source, vector(*args[0], grid));
       return absent(expr, std::move(source), grid);
     }
-    case FunctionId::kHistogramOfFloats:
-      QD_TRY(rows(*args[0], grid));
-      return make_rows_source({});
     case FunctionId::kHistogramQuantile: {
       QD_ASSIGN(const RowValues q, scalar(*args[0], grid));
       QD_ASSIGN(Rows buckets, rows(*args[1], grid));
@@ -264,11 +268,15 @@ Result<SourcePtr> Evaluator::elementwise(const Call& expr, const Grid& grid) {
 
 Result<SourcePtr> Evaluator::timestamp(const Call& expr, const Grid& grid) {
   const Expr& arg = without_parens(*expr.args[0]);
+  const bool start = expr.function->id == FunctionId::kStartTimestamp;
   if (arg.kind == Expr::Kind::kVectorSelector) {
-    QD_ASSIGN(SourcePtr source, select_instant(context_, as<VectorSelector>(arg), grid, true));
+    QD_ASSIGN(SourcePtr source,
+              select_instant(context_, as<VectorSelector>(arg), grid, start ? Reading::kStartTime : Reading::kTime));
     return settle_names(context_, std::move(source), grid, false);
   }
   QD_ASSIGN(SourcePtr source, vector(arg, grid));
+  // What is computed began to be counted at no time.
+  if (start) return make_rows_source({});
   return make_step_timestamps(context_, std::move(source), grid);
 }
 
@@ -340,7 +348,10 @@ Result<SourcePtr> Evaluator::sorted(const Call& expr, const Grid& grid) {
   if (grid.count > 1) {
     context_.annotations().warn("sort is ineffective for range queries since results are always ordered by labels",
                                 expr.span);
-    return vector(*expr.args[0], grid);
+    QD_ASSIGN(SourcePtr source, vector(*expr.args[0], grid));
+    const bool by_value = expr.function->id == FunctionId::kSort || expr.function->id == FunctionId::kSortDesc;
+    if (!by_value) return source;
+    return map_source(context_, std::move(source), grid, false, [](double v, std::size_t) { return v; });
   }
   QD_ASSIGN(Rows out, rows(*expr.args[0], grid));
   const FunctionId id = expr.function->id;

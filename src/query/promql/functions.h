@@ -1,7 +1,6 @@
 // The functions of PromQL: names, argument types, and what each is to the engine.
 //
-// Source: the Prometheus documentation and the function list of Prometheus 3. A name that Prometheus knows and this
-// release does not evaluate stands in the table as well, so that it is refused by its name.
+// Source: the Prometheus documentation and the function list of Prometheus 3.14.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +14,6 @@
 namespace qd::query::promql {
 
 enum class FunctionId : std::uint8_t {
-  kUnsupported,
   // One sample in, one out.
   kAbs,
   kAcos,
@@ -53,6 +51,7 @@ enum class FunctionId : std::uint8_t {
   kMonth,
   kYear,
   kTimestamp,
+  kStartTimestamp,
   // A window in, one sample out.
   kAbsentOverTime,
   kAvgOverTime,
@@ -81,10 +80,15 @@ enum class FunctionId : std::uint8_t {
   kTsOfLastOverTime,
   kTsOfMaxOverTime,
   kTsOfMinOverTime,
+  // A histogram in, a number out.
+  kHistogramAvg,
+  kHistogramCount,
+  kHistogramStddev,
+  kHistogramStdvar,
+  kHistogramSum,
   // The whole vector at once.
   kAbsentAtStep,
   kHistogramFraction,
-  kHistogramOfFloats,  // histogram_count and the like: float samples give nothing
   kHistogramQuantile,
   kHistogramQuantiles,
   kInfo,
@@ -122,6 +126,9 @@ std::span<const Function> all_functions();
 // The result keeps the metric name.
 inline bool keeps_name(FunctionId id) {
   return id == FunctionId::kFirstOverTime || id == FunctionId::kLastOverTime;
+}
+inline bool of_histogram(FunctionId id) {
+  return id >= FunctionId::kHistogramAvg && id <= FunctionId::kHistogramSum;
 }
 inline bool takes_window(FunctionId id) {
   return id >= FunctionId::kAbsentOverTime && id <= FunctionId::kTsOfMinOverTime;

@@ -1,4 +1,4 @@
-// The steps a query is evaluated at, and a row: one value a step.
+// The steps a query is evaluated at, and a row: one value a step, a number or a histogram.
 #pragma once
 
 #include <bit>
@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "model/histogram.h"
 #include "model/sample.h"
 
 namespace qd::query::promql {
@@ -26,5 +27,12 @@ inline bool is_absent(double value) {
 }
 
 using RowValues = std::vector<double>;
+
+// The histograms of a row: empty where it has none, else one a step, null where there is none. The value of a step with
+// a histogram is kAbsent, so that whoever looks at numbers alone passes over it, as PromQL does.
+using HistogramColumn = std::vector<model::HistogramPtr>;
+inline bool has_histogram(const HistogramColumn& column, std::size_t k) {
+  return !column.empty() && column[k] != nullptr;
+}
 
 }  // namespace qd::query::promql

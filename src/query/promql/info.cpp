@@ -61,7 +61,7 @@ class InfoJoin {
       selector.at = series.at;
       QD_ASSIGN(selector.offset.ms, resolve(context_, series.offset, false));
     }
-    QD_ASSIGN(const SourcePtr source, select_instant(context_, selector, grid_, true));
+    QD_ASSIGN(const SourcePtr source, select_instant(context_, selector, grid_, Reading::kTime));
     Scratch scratch(context_);
     for (std::size_t i = 0; i < source->size(); ++i) {
       QD_TRY(context_.check());
@@ -89,7 +89,7 @@ class InfoJoin {
     const auto found = index_.find(identity(row.labels));
     std::unordered_map<model::LabelSet, std::size_t> made;
     for (std::size_t k = 0; k < grid_.count; ++k) {
-      if (is_absent(row.values[k])) continue;
+      if (!row.has(k)) continue;
       model::LabelBuilder builder(row.labels);
       bool matched = false;
       if (found != index_.end()) {
@@ -103,7 +103,7 @@ class InfoJoin {
         out.charge.absorb(std::move(charge));
         out.rows.push_back({std::move(labels), row.drop_name, RowValues(grid_.count, kAbsent)});
       }
-      out.rows[entry->second].values[k] = row.values[k];
+      out.rows[entry->second].take(k, row);
     }
     return {};
   }

@@ -5,25 +5,11 @@
 #include <cstddef>
 #include <limits>
 
+#include "base/kahan.h"
+
 namespace qd::query::promql {
 
-struct KahanSum {
-  double sum = 0;
-  double compensation = 0;
-
-  void add(double value) {
-    const double total = sum + value;
-    if (std::isinf(total)) {
-      compensation = 0;
-    } else if (std::fabs(sum) >= std::fabs(value)) {
-      compensation += (sum - total) + value;
-    } else {
-      compensation += (value - total) + sum;
-    }
-    sum = total;
-  }
-  double value() const { return std::isinf(sum) ? sum : sum + compensation; }
-};
+using base::KahanSum;
 
 // The sum of [first, last). Four sums side by side, which the CPU adds at the same time, then added up.
 inline KahanSum kahan_sum(const double* first, const double* last) {

@@ -170,6 +170,8 @@ base::Status label_join(Context& context, Rows& rows, const std::string& target,
 
 void sort_by_value(Rows& rows, bool descending) {
   const double sign = descending ? -1 : 1;
+  // Histograms have no order.
+  std::erase_if(rows.rows, [](const Row& row) { return is_absent(row.values[0]); });
   std::sort(rows.rows.begin(), rows.rows.end(), [sign](const Row& a, const Row& b) {
     const double x = a.values[0];
     const double y = b.values[0];

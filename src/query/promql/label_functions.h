@@ -16,7 +16,8 @@ base::Status label_replace(Context& context, Rows& rows, const std::string& targ
 base::Status label_join(Context& context, Rows& rows, const std::string& target, const std::string& separator,
                         std::span<const std::string> sources);
 
-// Sorts rows of one step by value, NaN last, or by labels with numbers in them compared as numbers.
+// Sorts rows of one step by value, NaN last and histograms left out, or by labels with numbers in them compared as
+// numbers.
 void sort_by_value(Rows& rows, bool descending);
 void sort_by_labels(Rows& rows, std::span<const std::string> names, bool descending);
 

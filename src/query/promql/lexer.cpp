@@ -190,21 +190,22 @@ class Lexer {
         take(TokenKind::kNotEqual, 2);
         return {};
       case '>':
-        if (peek(1) == '/') return trim_operator();
-        take(peek(1) == '=' ? TokenKind::kGreaterEqual : TokenKind::kGreater, peek(1) == '=' ? 2 : 1);
+        if (peek(1) == '/') {
+          take(TokenKind::kTrimLower, 2);
+        } else {
+          take(peek(1) == '=' ? TokenKind::kGreaterEqual : TokenKind::kGreater, peek(1) == '=' ? 2 : 1);
+        }
         return {};
       case '<':
-        if (peek(1) == '/') return trim_operator();
-        take(peek(1) == '=' ? TokenKind::kLessEqual : TokenKind::kLess, peek(1) == '=' ? 2 : 1);
+        if (peek(1) == '/') {
+          take(TokenKind::kTrimUpper, 2);
+        } else {
+          take(peek(1) == '=' ? TokenKind::kLessEqual : TokenKind::kLess, peek(1) == '=' ? 2 : 1);
+        }
         return {};
       default:
         return unexpected(c, "");
     }
-  }
-
-  base::Status trim_operator() const {
-    return fail(fmt::format("operator \"{}\" trims native histograms and is not supported in this release",
-                            text_.substr(at_, 2)));
   }
 
   base::Status inside_braces(char c) {

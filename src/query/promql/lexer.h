@@ -37,6 +37,8 @@ enum class TokenKind : std::uint8_t {
   kGreater,
   kLessEqual,
   kLess,
+  kTrimUpper,
+  kTrimLower,
   kAdd,
   kSub,
   kMul,

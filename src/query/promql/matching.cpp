@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "query/promql/elementwise.h"
+#include "query/promql/histogram_operators.h"
 
 namespace qd::query::promql {
 
@@ -30,14 +31,15 @@ LabelSet signature(const LabelSet& labels, const VectorMatching& matching) {
 
 using Present = std::vector<bool>;
 
-void mark(Present& present, const RowValues& values) {
-  for (std::size_t k = 0; k < values.size(); ++k) {
-    if (!is_absent(values[k])) present[k] = true;
+void mark(Present& present, const Row& row) {
+  for (std::size_t k = 0; k < row.values.size(); ++k) {
+    if (row.has(k)) present[k] = true;
   }
 }
 
-bool any_value(const RowValues& values) {
-  return std::any_of(values.begin(), values.end(), [](double v) { return !is_absent(v); });
+bool any_value(const Row& row) {
+  return std::any_of(row.values.begin(), row.values.end(), [](double v) { return !is_absent(v); }) ||
+         std::any_of(row.histograms.begin(), row.histograms.end(), [](const auto& h) { return h != nullptr; });
 }
 
 using PresentBySignature = std::unordered_map<LabelSet, Present>;
@@ -45,7 +47,7 @@ using PresentBySignature = std::unordered_map<LabelSet, Present>;
 PresentBySignature present_by_signature(const Rows& rows, const VectorMatching& matching, std::size_t steps) {
   PresentBySignature out;
   for (const Row& row : rows.rows) {
-    mark(out.try_emplace(signature(row.labels, matching), Present(steps)).first->second, row.values);
+    mark(out.try_emplace(signature(row.labels, matching), Present(steps)).first->second, row);
   }
   return out;
 }
@@ -56,10 +58,10 @@ void keep_where(Rows& rows, const VectorMatching& matching, const PresentBySigna
     const auto found = other.find(signature(row.labels, matching));
     for (std::size_t k = 0; k < row.values.size(); ++k) {
       const bool there = found != other.end() && found->second[k];
-      if (there != wanted) row.values[k] = kAbsent;
+      if (there != wanted) row.drop(k);
     }
   }
-  std::erase_if(rows.rows, [](const Row& row) { return !any_value(row.values); });
+  std::erase_if(rows.rows, [](const Row& row) { return !any_value(row); });
 }
 
 // The series of one signature on both sides. `many` may have several matches a step, `one` must not.
@@ -74,6 +76,7 @@ class Matcher {
   Matcher(Context& context, const BinaryExpr& expr, const Rows& left, const Rows& right, const Grid& grid)
       : context_(context),
         expr_(expr),
+        operator_(context, expr.op, expr.return_bool, expr.span),
         matching_(expr.matching),
         swapped_(matching_.cardinality == Cardinality::kOneToMany),
         many_(swapped_ ? right : left),
@@ -84,7 +87,7 @@ class Matcher {
         many_any_(steps_) {}
 
   base::Result<Rows> run() {
-    for (const Row& row : many_.rows) mark(many_any_, row.values);
+    for (const Row& row : many_.rows) mark(many_any_, row);
     for (const Row& row : one_.rows) group(row).one.push_back(&row);
     for (const Row& row : many_.rows) group(row).many.push_back(&row);
     for (const Group& g : groups_) {
@@ -124,7 +127,7 @@ class Matcher {
     std::vector<const Row*> holder(steps_, nullptr);
     for (const Row* row : g.one) {
       for (std::size_t k = 0; k < steps_; ++k) {
-        if (is_absent(row->values[k]) || (!many_any_[k] && !fill_many_)) continue;
+        if (!row->has(k) || (!many_any_[k] && !fill_many_)) continue;
         if (holder[k] != nullptr) {
           return base::fail(
               base::ErrorCode::kInvalid,
@@ -140,7 +143,7 @@ class Matcher {
   }
 
   static bool any_at(const std::vector<const Row*>& rows, std::size_t k) {
-    return std::any_of(rows.begin(), rows.end(), [k](const Row* row) { return !is_absent(row->values[k]); });
+    return std::any_of(rows.begin(), rows.end(), [k](const Row* row) { return row->has(k); });
   }
 
   // The values of one pair; null stands for a side that is filled in where the whole group has nothing there.
@@ -151,8 +154,8 @@ class Matcher {
     Present* taken = nullptr;
     bool any = false;
     for (std::size_t k = 0; k < steps_; ++k) {
-      if (many == nullptr ? any_at(g.many, k) : is_absent(many->values[k])) continue;
-      if (one == nullptr ? any_at(g.one, k) : is_absent(one->values[k])) continue;
+      if (many == nullptr ? any_at(g.many, k) : !many->has(k)) continue;
+      if (one == nullptr ? any_at(g.one, k) : !one->has(k)) continue;
       if (taken == nullptr) {
         result_labels(g, many, one, row);
         taken = matching_.cardinality == Cardinality::kOneToOne
@@ -168,26 +171,50 @@ class Matcher {
                                       g.signature.to_string()));
       }
       (*taken)[k] = true;
-      const double a = many == nullptr ? *fill_many_ : many->values[k];
-      const double b = one == nullptr ? *fill_one_ : one->values[k];
-      row.values[k] = value(swapped_ ? b : a, swapped_ ? a : b);
-      any = any || !is_absent(row.values[k]);
+      if ((many != nullptr && has_histogram(many->histograms, k)) ||
+          (one != nullptr && has_histogram(one->histograms, k))) {
+        with_histograms(many, one, k, row);
+      } else {
+        const double a = many == nullptr ? *fill_many_ : many->values[k];
+        const double b = one == nullptr ? *fill_one_ : one->values[k];
+        row.values[k] = value(swapped_ ? b : a, swapped_ ? a : b);
+      }
+      any = any || row.has(k);
     }
     if (!any) return {};
-    QD_ASSIGN(Charge charge, context_.charge(steps_, row.labels.bytes().size()));
+    QD_ASSIGN(Charge charge, context_.charge(steps_ + samples_of(row.histograms), row.labels.bytes().size()));
     out_.charge.absorb(std::move(charge));
     out_.rows.push_back(std::move(row));
     return {};
   }
 
+  void with_histograms(const Row* many, const Row* one, std::size_t k, Row& out) const {
+    const auto sample = [k](const Row* row, const std::optional<double>& fill) -> SampleValue {
+      if (row == nullptr) return {*fill};
+      if (has_histogram(row->histograms, k)) return {kAbsent, row->histograms[k]};
+      return {row->values[k]};
+    };
+    const SampleValue a = sample(many, fill_many_);
+    const SampleValue b = sample(one, fill_one_);
+    SampleValue result = operator_.apply(swapped_ ? b : a, swapped_ ? a : b);
+    out.values[k] = result.number;
+    if (result.histogram == nullptr) return;
+    if (out.histograms.empty()) out.histograms.resize(steps_);
+    out.histograms[k] = std::move(result.histogram);
+  }
+
   double value(double left, double right) const {
+    if (is_trim(expr_.op)) {
+      operator_.refuse(false, false);
+      return kAbsent;
+    }
     if (is_comparison(expr_.op) && !expr_.return_bool) return compare(expr_.op, left, right) ? left : kAbsent;
     return arithmetic(expr_.op, left, right);
   }
 
   void result_labels(const Group& g, const Row* many, const Row* one, Row& out) const {
     const LabelSet& base = many == nullptr ? g.signature : many->labels;
-    const bool drops = !is_comparison(expr_.op) || expr_.return_bool;
+    const bool drops = (!is_comparison(expr_.op) && !is_trim(expr_.op)) || expr_.return_bool;
     const bool delayed = context_.options().delayed_name_removal;
     model::LabelBuilder builder(base);
     if (drops && !delayed) builder.reset(without_name(base));
@@ -209,6 +236,7 @@ class Matcher {
 
   Context& context_;
   const BinaryExpr& expr_;
+  const HistogramOperator operator_;
   const VectorMatching& matching_;
   const bool swapped_;
   const Rows& many_;

@@ -15,7 +15,11 @@ namespace qd::query::promql {
 class MemoryQuerier final : public store::metrics::Querier {
  public:
   // A sample at a time that the series has already replaces the old one.
-  void add(const model::LabelSet& labels, model::TimestampMs time_ms, double value);
+  // `start_ms`: when it began to be counted, 0 if that is not known.
+  void add(const model::LabelSet& labels, model::TimestampMs time_ms, double value, model::TimestampMs start_ms = 0);
+  // As a store keeps it: with what is known of the sample before it, unless it is a gauge or says so itself.
+  void add(const model::LabelSet& labels, model::TimestampMs time_ms, model::HistogramPtr histogram,
+           model::TimestampMs start_ms = 0);
   void clear() { series_.clear(); }
   std::size_t series_count() const { return series_.size(); }
 

@@ -388,9 +388,6 @@ class Parser : public DurationParser {
     auto node = std::make_unique<Call>();
     node->function = find_function(name);
     if (node->function == nullptr) return fail(token, fmt::format("unknown function with name \"{}\"", name));
-    if (node->function->id == FunctionId::kUnsupported) {
-      return fail(token, fmt::format("function \"{}\" is not supported in this release", name));
-    }
     if (node->function->experimental) {
       QD_TRY(need_experimental(token, fmt::format("function \"{}\"", name)));
     }

@@ -168,8 +168,9 @@ TEST(parser, errors_point_at_line_and_column) {
       {"sum by (a:b) (foo)", "1:9: parse error: unexpected \"a:b\" in grouping opts, expected label"},
       {"abs(foo,)", "1:9: parse error: trailing commas not allowed in function call args"},
       {"a and fill(1) b", "1:7: parse error: filling in missing series not allowed for set operators"},
-      {"integral(foo[5m])", "1:1: parse error: function \"integral\" is not supported in this release"},
-      {"a </ 1", "1:3: parse error: operator \"</\" trims native histograms and is not supported in this release"},
+      {"integral(foo[5m])", "1:1: parse error: unknown function with name \"integral\""},
+      {"1 </ 2", "1:3: parse error: operator \"</\" not allowed between scalars: it trims native histograms"},
+      {"a >/ bool 1", "1:3: parse error: bool modifier can only be used on comparison operators"},
       {"max_over_time(foo[5m] anchored)",
        "1:1: parse error: anchored modifier can only be used with: changes, delta, increase, rate, resets - not with "
        "max_over_time"},

@@ -183,8 +183,8 @@ std::string_view to_string(ValueType type) {
 }
 
 std::string_view to_string(BinaryOp op) {
-  constexpr std::string_view kNames[] = {
-      "+", "-", "*", "/", "%", "^", "atan2", "==", "!=", ">", "<", ">=", "<=", "and", "or", "unless"};
+  constexpr std::string_view kNames[] = {"+",  "-",  "*", "/", "%",  "^",  "atan2", "</", ">/",
+                                         "==", "!=", ">", "<", ">=", "<=", "and",   "or", "unless"};
   return kNames[static_cast<std::size_t>(op)];
 }
 

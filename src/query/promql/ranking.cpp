@@ -1,5 +1,7 @@
 // topk, bottomk, limitk, limit_ratio, quantile and count_values.
 #include <fmt/format.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +9,9 @@
 #include <map>
 
 #include "base/strings.h"
+#include "model/histogram_estimates.h"
 #include "query/promql/aggregate.h"
+#include "query/promql/remarks.h"
 #include "query/promql/statistics.h"
 
 namespace qd::query::promql {
@@ -16,6 +20,13 @@ namespace {
 
 std::string shown(double value) {
   return std::isnan(value) ? "NaN" : fmt::format("{:g}", value);
+}
+
+std::unexpected<base::Error> too_long(const std::string& label) {
+  return base::fail(base::ErrorCode::kLimit,
+                    fmt::format("count_values() would set label {} to a histogram of more than {} bytes, the most that "
+                                "a query may make: count with fewer buckets",
+                                base::quote(label), kLabelValueBytesMax));
 }
 
 base::Status check_parameter(Context& context, const AggregateExpr& expr, const RowValues& parameter) {
@@ -50,9 +61,38 @@ base::Status check_parameter(Context& context, const AggregateExpr& expr, const 
   return {};
 }
 
-// Where in [0, 1) the series falls, always the same place: limit_ratio(0.1) and limit_ratio(-0.9) share nothing.
+// What ranks values has no place for histograms.
+void ignore_histograms(Context& context, const AggregateExpr& expr, Rows& rows) {
+  for (Row& row : rows.rows) {
+    if (row.histograms.empty()) continue;
+    context.annotations().info(remarks::ignored_in_aggregation(expr.op), expr.inner->span);
+    row.histograms.clear();
+  }
+  std::erase_if(rows.rows, [](const Row& row) {
+    return std::all_of(row.values.begin(), row.values.end(), [](double v) { return is_absent(v); });
+  });
+}
+
+// Where in [0, 1) the series falls: always the same place, so that limit_ratio(0.1) and limit_ratio(-0.9) share
+// nothing, and the place that Prometheus gives it, so that it is the same series there. That hashes names and values
+// with their lengths before them: a byte, or from 255 on a byte 255 and three of the length, the lowest first.
 double place_of(const model::LabelSet& labels) {
-  return static_cast<double>(labels.hash() >> 11) / static_cast<double>(std::uint64_t{1} << 53);
+  std::string bytes;
+  const auto append = [&](std::string_view text) {
+    if (text.size() < 255) {
+      bytes += static_cast<char>(text.size());
+    } else {
+      bytes += '\xff';
+      for (int shift = 0; shift < 24; shift += 8) bytes += static_cast<char>((text.size() >> shift) & 0xff);
+    }
+    bytes.append(text);
+  };
+  for (const model::Label& label : labels) {
+    append(label.name);
+    append(label.value);
+  }
+  constexpr double kHashes = 18446744073709551616.0;  // 2^64
+  return static_cast<double>(XXH64(bytes.data(), bytes.size(), 0)) / kHashes;
 }
 
 class Ranker {
@@ -88,7 +128,7 @@ class Ranker {
 
   // Keeps the chosen values of the input series. At a single step they come in the order of their rank.
   Rows chosen() {
-    std::vector<RowValues> kept(rows_.rows.size());
+    std::vector<std::vector<bool>> kept(rows_.rows.size());
     std::vector<std::size_t> order;
     std::vector<std::size_t> candidates;
     for (const auto& members : members_) {
@@ -96,16 +136,20 @@ class Ranker {
         choose(members, k, candidates);
         for (const std::size_t i : candidates) {
           if (kept[i].empty()) {
-            kept[i].assign(steps_, kAbsent);
+            kept[i].assign(steps_, false);
             order.push_back(i);
           }
-          kept[i][k] = rows_.rows[i].values[k];
+          kept[i][k] = true;
         }
       }
     }
     Rows out;
     for (const std::size_t i : order) {
-      out.rows.push_back({std::move(rows_.rows[i].labels), rows_.rows[i].drop_name, std::move(kept[i])});
+      Row& row = rows_.rows[i];
+      for (std::size_t k = 0; k < steps_; ++k) {
+        if (!kept[i][k]) row.drop(k);
+      }
+      out.rows.push_back(std::move(row));
     }
     out.charge = std::move(rows_.charge);
     return out;
@@ -117,7 +161,7 @@ class Ranker {
     const double p = parameter_[k];
     const auto value = [&](std::size_t i) { return rows_.rows[i].values[k]; };
     for (const std::size_t i : members) {
-      if (is_absent(value(i))) continue;
+      if (!rows_.rows[i].has(k)) continue;
       if (op_ == AggregateOp::kLimitRatio) {
         const double place = place_of(rows_.rows[i].labels);
         const bool in = p >= 0 ? place < p : place >= 1 + p;
@@ -154,6 +198,7 @@ base::Result<Rows> rank_groups(Context& context, const AggregateExpr& expr, cons
                                const RowValues& parameter) {
   QD_TRY(check_parameter(context, expr, parameter));
   QD_ASSIGN(Rows rows, materialize(context, source, grid));
+  if (expr.op != AggregateOp::kLimitk && expr.op != AggregateOp::kLimitRatio) ignore_histograms(context, expr, rows);
   if (rows.rows.empty()) return rows;
   Grouping grouping = group_rows(expr, rows);
   Ranker ranker(expr, std::move(rows), grid, parameter, std::move(grouping));
@@ -171,13 +216,14 @@ base::Result<Rows> count_values(Context& context, const AggregateExpr& expr, con
   Rows out;
   for (std::size_t i = 0; i < rows.rows.size(); ++i) {
     QD_TRY(context.check());
-    const RowValues& values = rows.rows[i].values;
+    const Row& from = rows.rows[i];
     for (std::size_t k = 0; k < grid.count; ++k) {
-      if (is_absent(values[k])) continue;
-      const auto [found, fresh] =
-          index.try_emplace({grouping.group_of[i], base::format_float(values[k])}, out.rows.size());
+      if (!from.has(k)) continue;
+      std::string text = has_histogram(from.histograms, k) ? model::to_string(*from.histograms[k])
+                                                           : base::format_float(from.values[k]);
+      if (text.size() > kLabelValueBytesMax) return too_long(label);
+      const auto [found, fresh] = index.try_emplace({grouping.group_of[i], std::move(text)}, out.rows.size());
       if (fresh) {
-        // At most a group's labels, a name from the query and a number: charged, but short enough by itself.
         model::LabelBuilder builder(grouping.labels[found->first.first]);
         builder.set(label, found->first.second);
         model::LabelSet labels = builder.build();

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "model/histogram_arithmetic.h"
+#include "query/promql/remarks.h"
 #include "query/promql/window_functions.h"
 
 namespace qd::query::promql {
@@ -45,18 +47,24 @@ bool has_reset(const WindowView& view) {
 
 double extrapolated(const WindowView& view, std::size_t low, std::size_t high, std::size_t k, Rate rate,
                     double change) {
-  const double sampled = seconds(view.times[high - 1] - view.times[low]);
-  const double interval = sampled / static_cast<double>(high - 1 - low);
-  double to_start = seconds(view.times[low] - view.begin(k));
-  double to_end = seconds(view.end(k) - view.times[high - 1]);
-  if (to_start >= interval * kNearEdge) to_start = interval / 2;
-  if (rate.counter && change > 0 && view.values[low] >= 0) {
-    to_start = std::min(to_start, sampled * (view.values[low] / change));
-  }
-  if (to_end >= interval * kNearEdge) to_end = interval / 2;
-  double factor = (sampled + to_start + to_end) / sampled;
-  if (rate.per_second) factor /= seconds(view.range_ms);
-  return change * factor;
+  return change * extrapolation_factor(view, low, high, k, {rate.counter, rate.per_second, view.values[low], change});
+}
+
+// With start times: a sample that began to be counted inside the window grew from zero since then, so nothing is
+// extrapolated before it, and one such sample is enough.
+void rate_since_start(FunctionId id, const WindowView& view, std::span<double> out, const Remarker& remarker) {
+  const Rate rate = rate_of(id);
+  slide(view, out, [&](std::size_t low, std::size_t high, std::size_t k) {
+    double change = view.values[high - 1] - view.values[low];
+    for (std::size_t i = low + 1; rate.counter && i < high; ++i) {
+      check_overlap(view, i, remarker);
+      if (view.values[i] < view.values[i - 1] || started_anew(view, i)) change += view.values[i - 1];
+    }
+    const auto start = rate.counter ? start_inside(view, low, k) : std::nullopt;
+    if (!start) return high - low < 2 ? kAbsent : extrapolated(view, low, high, k, rate, change);
+    change += view.values[low];
+    return change * factor_since(view, low, high, k, *start, rate.per_second);
+  });
 }
 
 void rate(FunctionId id, const WindowView& view, std::span<double> out) {
@@ -70,14 +78,15 @@ void rate(FunctionId id, const WindowView& view, std::span<double> out) {
   });
 }
 
-void instant(FunctionId id, const WindowView& view, std::span<double> out) {
+void instant_rate(FunctionId id, const WindowView& view, std::span<double> out) {
   const bool per_second = id == FunctionId::kIrate;
   slide(view, out, [&](std::size_t low, std::size_t high, std::size_t) {
     if (high - low < 2) return kAbsent;
     const double last = view.values[high - 1];
     const double before = view.values[high - 2];
     if (!per_second) return last - before;
-    const double change = last < before ? last : last - before;
+    const bool reset = last < before || (view.starts != nullptr && started_anew(view, high - 1));
+    const double change = reset ? last : last - before;
     return change / seconds(view.times[high - 1] - view.times[high - 2]);
   });
 }
@@ -89,7 +98,7 @@ void count_pairs(const WindowView& view, std::span<double> out, Scratch& scratch
   before.resize(view.n);
   std::size_t seen = 0;
   for (std::size_t i = 0; i < view.n; ++i) {
-    if (i > 0 && happens(view.values[i - 1], view.values[i])) ++seen;
+    if (i > 0 && happens(i)) ++seen;
     before[i] = seen;
   }
   slide(view, out, [&](std::size_t low, std::size_t high, std::size_t) {
@@ -97,11 +106,27 @@ void count_pairs(const WindowView& view, std::span<double> out, Scratch& scratch
   });
 }
 
-bool changed(double before, double after) {
+// Between samples i - 1 and i.
+bool changed(const WindowView& view, std::size_t i) {
+  if (view.histograms != nullptr) {
+    const model::HistogramPtr& before = view.histograms[i - 1];
+    const model::HistogramPtr& after = view.histograms[i];
+    if (before != nullptr && after != nullptr) return !model::same_value(*before, *after);
+    if (before != after) return true;
+  }
+  const double before = view.values[i - 1];
+  const double after = view.values[i];
   return before != after && !(std::isnan(before) && std::isnan(after));
 }
-bool was_reset(double before, double after) {
-  return after < before;
+bool was_reset(const WindowView& view, std::size_t i) {
+  if (view.starts != nullptr && started_anew(view, i)) return true;
+  if (view.histograms != nullptr) {
+    const model::HistogramPtr& before = view.histograms[i - 1];
+    const model::HistogramPtr& after = view.histograms[i];
+    if (before != nullptr && after != nullptr) return model::was_reset(*before, *after);
+    if (before != after) return true;
+  }
+  return view.values[i] < view.values[i - 1];
 }
 
 // The value at `time` on the line from sample i to i + 1.
@@ -136,54 +161,93 @@ double extended_change(const WindowView& view, std::size_t low, std::size_t high
 
 }  // namespace
 
-void rate_windows(FunctionId id, const WindowView& view, std::span<double> out, Scratch& scratch) {
+bool started_anew(const WindowView& view, std::size_t i) {
+  const model::TimestampMs start = view.starts[i];
+  const model::TimestampMs before = view.times[i - 1];
+  // Not known, or known as the sample's own time, which is another way to say that.
+  if (start == 0 || start >= view.times[i] || start < before) return false;
+  if (start > before) return true;
+  // It begins at the sample before it: a delta, unless that one's start is unknown.
+  const model::TimestampMs before_start = view.starts[i - 1];
+  return before_start != 0 && before_start < before;
+}
+
+void check_overlap(const WindowView& view, std::size_t i, const Remarker& remarker) {
+  const model::TimestampMs start = view.starts[i];
+  if (start == 0 || start >= view.times[i - 1] || start == view.starts[i - 1]) return;
+  remarker.warn(remarks::start_time_overlap(remarker.metric));
+}
+
+std::optional<model::TimestampMs> start_inside(const WindowView& view, std::size_t low, std::size_t k) {
+  const model::TimestampMs start = view.starts == nullptr ? 0 : view.starts[low];
+  if (start == 0 || start <= view.begin(k) || start >= view.times[low]) return std::nullopt;
+  return start;
+}
+
+double factor_since(const WindowView& view, std::size_t low, std::size_t high, std::size_t k, model::TimestampMs start,
+                    bool per_second) {
+  const double sampled = seconds(view.times[high - 1] - start);
+  const double interval =
+      high - low < 2 ? 0 : seconds(view.times[high - 1] - view.times[low]) / static_cast<double>(high - 1 - low);
+  double to_end = seconds(view.end(k) - view.times[high - 1]);
+  if (to_end >= interval * kNearEdge) to_end = interval / 2;
+  const double factor = (sampled + to_end) / sampled;
+  return per_second ? factor / seconds(view.range_ms) : factor;
+}
+
+double extrapolation_factor(const WindowView& view, std::size_t low, std::size_t high, std::size_t k,
+                            const Extrapolation& rate) {
+  const double sampled = seconds(view.times[high - 1] - view.times[low]);
+  const double interval = sampled / static_cast<double>(high - 1 - low);
+  double to_start = seconds(view.times[low] - view.begin(k));
+  double to_end = seconds(view.end(k) - view.times[high - 1]);
+  if (to_start >= interval * kNearEdge) to_start = interval / 2;
+  if (rate.counter && rate.change > 0 && rate.first >= 0) {
+    to_start = std::min(to_start, sampled * (rate.first / rate.change));
+  }
+  if (to_end >= interval * kNearEdge) to_end = interval / 2;
+  const double factor = (sampled + to_start + to_end) / sampled;
+  return rate.per_second ? factor / seconds(view.range_ms) : factor;
+}
+
+void rate_windows(FunctionId id, const WindowView& view, std::span<double> out, Scratch& scratch,
+                  const Remarker& remarker) {
   switch (id) {
     case FunctionId::kIrate:
     case FunctionId::kIdelta:
-      instant(id, view, out);
+      instant_rate(id, view, out);
       return;
     case FunctionId::kChanges:
-      count_pairs(view, out, scratch, changed);
+      count_pairs(view, out, scratch, [&](std::size_t i) { return changed(view, i); });
       return;
     case FunctionId::kResets:
-      count_pairs(view, out, scratch, was_reset);
+      count_pairs(view, out, scratch, [&](std::size_t i) { return was_reset(view, i); });
       return;
     default:
-      rate(id, view, out);
+      if (view.starts != nullptr) {
+        rate_since_start(id, view, out, remarker);
+      } else {
+        rate(id, view, out);
+      }
       return;
   }
 }
 
-void extended_windows(FunctionId id, bool smoothed, std::int64_t lookback_ms, const WindowView& view,
-                      std::span<double> out) {
+void extended_windows(FunctionId id, const Extension& extension, const WindowView& view, std::span<double> out) {
   const Rate rate = rate_of(id);
-  std::size_t low = 0;
-  std::size_t high = 0;
-  for (std::size_t k = 0; k < view.grid.count; ++k) {
-    out[k] = kAbsent;
-    const model::TimestampMs end = view.end(k);
-    const model::TimestampMs begin = view.begin(k);
-    while (high < view.n && view.times[high] <= end) ++high;
-    while (low < view.n && view.times[low] <= begin) ++low;
-    // [from, to): the window's own samples, then their neighbours as far as they count.
-    std::size_t from = low;
-    std::size_t to = high;
-    if (from > 0 && view.times[from - 1] > begin - lookback_ms) --from;
-    if (smoothed && (to == 0 || view.times[to - 1] < end) && to < view.n && view.times[to] <= end + lookback_ms) ++to;
-    if (from >= to || view.times[to - 1] <= begin || view.times[from] > end) continue;
+  std::fill(out.begin(), out.end(), kAbsent);
+  for_extended_windows(view, extension, [&](std::size_t from, std::size_t to, std::size_t k) {
     if (id == FunctionId::kChanges || id == FunctionId::kResets) {
       double seen = 0;
       for (std::size_t i = from + 1; i < to; ++i) {
-        const bool hit = id == FunctionId::kChanges ? changed(view.values[i - 1], view.values[i])
-                                                    : was_reset(view.values[i - 1], view.values[i]);
-        if (hit) ++seen;
+        if (id == FunctionId::kChanges ? changed(view, i) : was_reset(view, i)) ++seen;
       }
       out[k] = seen;
-      continue;
+      return;
     }
-    const double change = extended_change(view, from, to, k, smoothed, rate.counter);
+    const double change = extended_change(view, from, to, k, extension.smoothed, rate.counter);
     out[k] = rate.per_second ? change / seconds(view.range_ms) : change;
-  }
+  });
 }
 
 }  // namespace qd::query::promql

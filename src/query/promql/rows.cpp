@@ -31,14 +31,14 @@ base::Status join_same_labels(Rows& rows, bool strict) {
     }
     Row& target = kept[found->second];
     for (std::size_t k = 0; k < row.values.size(); ++k) {
-      if (is_absent(row.values[k])) continue;
-      if (strict || !is_absent(target.values[k])) {
+      if (!row.has(k)) continue;
+      if (strict || target.has(k)) {
         return base::fail(base::ErrorCode::kInvalid,
                           fmt::format("vector cannot contain metrics with the same labelset: {} stands for more than "
                                       "one series here",
                                       row.labels.to_string()));
       }
-      target.values[k] = row.values[k];
+      target.take(k, row);
     }
     target.drop_name = target.drop_name || row.drop_name;
   }

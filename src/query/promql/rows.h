@@ -1,4 +1,4 @@
-// Series in memory: labels and one value a step.
+// Series in memory: labels and one value a step, a number or a histogram.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +18,20 @@ struct Row {
   // already.
   bool drop_name = false;
   RowValues values;
+  HistogramColumn histograms = {};
+
+  bool has(std::size_t k) const { return !is_absent(values[k]) || has_histogram(histograms, k); }
+  void drop(std::size_t k) {
+    values[k] = kAbsent;
+    if (!histograms.empty()) histograms[k] = nullptr;
+  }
+  // Takes over what `other` has at step k.
+  void take(std::size_t k, const Row& other) {
+    values[k] = other.values[k];
+    if (!has_histogram(other.histograms, k)) return;
+    if (histograms.empty()) histograms.resize(values.size());
+    histograms[k] = other.histograms[k];
+  }
 };
 
 // Rows in the order of what they were made from; none is empty of values.

@@ -12,6 +12,9 @@
 
 #include "base/clock.h"
 #include "base/strings.h"
+#include "model/histogram_arithmetic.h"
+#include "model/histogram_estimates.h"
+#include "query/promql/classic_conversion.h"
 #include "query/promql/engine.h"
 #include "query/promql/grid.h"
 #include "query/promql/memory_querier.h"
@@ -36,6 +39,34 @@ bool nearly(double a, double b) {
   return difference / std::min(sum, std::numeric_limits<double>::max()) < kTolerance;
 }
 
+bool nearly(const std::vector<double>& a, const std::vector<double>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](double x, double y) { return nearly(x, y); });
+}
+
+bool nearly(model::Histogram a, model::Histogram b) {
+  model::compact(a);
+  model::compact(b);
+  return a.schema == b.schema && a.zero_threshold == b.zero_threshold && a.custom_bounds == b.custom_bounds &&
+         a.positive_spans == b.positive_spans && a.negative_spans == b.negative_spans && nearly(a.count, b.count) &&
+         nearly(a.sum, b.sum) && nearly(a.zero_count, b.zero_count) && nearly(a.positive, b.positive) &&
+         nearly(a.negative, b.negative);
+}
+
+// Whether value i of `series` is the number, or the histogram if that is not null.
+bool nearly(const NotatedSeries& series, std::size_t i, double number, const model::Histogram* histogram) {
+  const model::Histogram* expected = series.histogram(i);
+  if ((expected == nullptr) != (histogram == nullptr)) return false;
+  if (expected == nullptr) return nearly(series.values[i], number);
+  return nearly(*expected, *histogram) && (!series.hints[i] || expected->reset == histogram->reset);
+}
+
+template <typename Sample>
+const Sample* at_time(const std::vector<Sample>& samples, std::int64_t time_ms) {
+  const auto found = std::lower_bound(samples.begin(), samples.end(), time_ms,
+                                      [](const Sample& sample, std::int64_t time) { return sample.time_ms < time; });
+  return found != samples.end() && found->time_ms == time_ms ? &*found : nullptr;
+}
+
 QueryOptions script_options() {
   QueryOptions options;
   options.experimental = true;
@@ -51,10 +82,20 @@ std::string without_position(const std::string& remark) {
   return is_position ? remark.substr(0, at) : remark;
 }
 
+std::string_view name_of(model::CounterReset hint) {
+  constexpr std::string_view kNames[] = {"unknown", "reset", "not_reset", "gauge"};
+  return kNames[static_cast<std::size_t>(hint)];
+}
+
+std::string print(const model::Histogram& histogram) {
+  return fmt::format("{} schema {} {}", model::to_string(histogram), histogram.schema, name_of(histogram.reset));
+}
+
 std::string print(const Vector& vector) {
   std::string out;
   for (const VectorSample& sample : vector) {
-    out += fmt::format("{} {}\n", sample.labels.to_string(), base::format_float(sample.value));
+    out += fmt::format("{} {}\n", sample.labels.to_string(),
+                       sample.histogram == nullptr ? base::format_float(sample.value) : print(*sample.histogram));
   }
   return out;
 }
@@ -65,6 +106,9 @@ std::string print(const Matrix& matrix) {
     out += series.labels.to_string();
     for (const model::Sample& sample : series.samples) {
       out += fmt::format(" {}@{}", base::format_float(sample.value), sample.time_ms);
+    }
+    for (const HistogramSample& sample : series.histograms) {
+      out += fmt::format(" {}@{}", print(*sample.histogram), sample.time_ms);
     }
     out += "\n";
   }
@@ -78,35 +122,6 @@ std::string print(const QueryResult& result) {
                                                                  : print(std::get<Matrix>(result.value));
   if (!out.empty()) out.pop_back();
   return out.empty() ? "no results" : out;
-}
-
-void collect_selectors(const Expr& expr, std::vector<const VectorSelector*>& out) {
-  switch (expr.kind) {
-    case Expr::Kind::kVectorSelector:
-      out.push_back(&as<VectorSelector>(expr));
-      return;
-    case Expr::Kind::kMatrixSelector:
-      out.push_back(as<MatrixSelector>(expr).selector.get());
-      return;
-    case Expr::Kind::kSubquery:
-      return collect_selectors(*as<Subquery>(expr).inner, out);
-    case Expr::Kind::kParen:
-      return collect_selectors(*as<ParenExpr>(expr).inner, out);
-    case Expr::Kind::kUnary:
-      return collect_selectors(*as<UnaryExpr>(expr).inner, out);
-    case Expr::Kind::kBinary:
-      collect_selectors(*as<BinaryExpr>(expr).left, out);
-      return collect_selectors(*as<BinaryExpr>(expr).right, out);
-    case Expr::Kind::kCall:
-      for (const ExprPtr& arg : as<Call>(expr).args) collect_selectors(*arg, out);
-      return;
-    case Expr::Kind::kAggregate:
-      collect_selectors(*as<AggregateExpr>(expr).inner, out);
-      if (as<AggregateExpr>(expr).parameter != nullptr) collect_selectors(*as<AggregateExpr>(expr).parameter, out);
-      return;
-    default:
-      return;
-  }
 }
 
 class Runner {
@@ -123,7 +138,6 @@ class Runner {
       switch (command.kind) {
         case ScriptCommand::Kind::kClear:
           querier_.clear();
-          incomplete_.clear();
           break;
         case ScriptCommand::Kind::kLoad:
           load(command.load);
@@ -137,70 +151,44 @@ class Runner {
   }
 
  private:
-  // Series that a full implementation would hold more of than we do.
-  struct Incomplete {
-    model::LabelSet labels;
-    std::string_view reason;
-  };
-  static constexpr std::string_view kNeedsHistograms = "native histograms are not supported in this release";
-  static constexpr std::string_view kNeedsStartTimes = "start timestamps are not supported in this release";
-
   void load(const LoadCommand& command) {
+    std::map<model::LabelSet, const NotatedSeries*> start_times;
     for (const NotatedSeries& series : command.series) {
-      if (series.has_histograms) incomplete_.push_back({series.labels, kNeedsHistograms});
-      if (series.start_timestamps) incomplete_.push_back({series.labels, kNeedsStartTimes});
-      if (command.with_histograms) add_incomplete_histogram(series.labels);
+      if (series.start_times) start_times[series.labels] = &series;
+    }
+    ClassicHistograms classic;
+    for (const NotatedSeries& series : command.series) {
+      if (series.start_times) continue;
+      const auto starts = start_times.find(series.labels);
       for (std::size_t i = 0; i < series.values.size(); ++i) {
         const std::int64_t time = static_cast<std::int64_t>(i) * command.gap_ms;
-        if (series.stale[i]) {
-          querier_.add(series.labels, time, model::stale_nan());
-        } else if (!is_absent(series.values[i])) {
-          querier_.add(series.labels, time, series.values[i]);
-        }
+        const std::int64_t start = starts == start_times.end() ? 0 : start_time(*starts->second, i, time);
+        add(series, i, time, start);
+        if (command.with_histograms && !is_absent(series.values[i])) classic.add(series.labels, time, series.values[i]);
       }
+    }
+    for (ClassicHistograms::Native& native : classic.natives()) {
+      querier_.add(native.labels, native.time_ms, std::move(native.histogram));
     }
   }
 
-  // load_with_nhcb also stores each classic histogram as a native one, under the name without _bucket, _sum or _count.
-  void add_incomplete_histogram(const model::LabelSet& labels) {
-    std::string_view name = labels.name();
-    for (const std::string_view suffix : {"_bucket", "_sum", "_count"}) {
-      if (!name.ends_with(suffix)) continue;
-      model::LabelBuilder builder(labels);
-      builder.set(model::kMetricName, name.substr(0, name.size() - suffix.size()));
-      builder.remove("le");
-      incomplete_.push_back({builder.build(), kNeedsHistograms});
-      return;
+  void add(const NotatedSeries& series, std::size_t i, std::int64_t time, std::int64_t start) {
+    if (series.histogram(i) != nullptr) {
+      querier_.add(series.labels, time, series.histograms[i], start);
+    } else if (series.stale[i]) {
+      querier_.add(series.labels, time, model::stale_nan());
+    } else if (!is_absent(series.values[i])) {
+      querier_.add(series.labels, time, series.values[i], start);
     }
   }
 
-  // Why the case cannot be decided by what is stored here, if so.
-  std::optional<std::string> unsupported(const EvalCommand& command) const {
-    for (const NotatedSeries& series : command.series) {
-      if (series.has_histograms) return std::string(kNeedsHistograms);
-    }
-    const auto expr = parse(command.expression, {true});
-    if (!expr) {
-      // The parser refuses by name what is left for later.
-      const std::string& message = expr.error().message();
-      return message.ends_with("is not supported in this release") ? std::optional(message) : std::nullopt;
-    }
-    std::vector<const VectorSelector*> selectors;
-    collect_selectors(**expr, selectors);
-    for (const VectorSelector* selector : selectors) {
-      for (const Incomplete& series : incomplete_) {
-        if (model::matches_all(selector->matchers, series.labels)) return std::string(series.reason);
-      }
-    }
-    return std::nullopt;
+  static std::int64_t start_time(const NotatedSeries& offsets, std::size_t i, std::int64_t time) {
+    if (i >= offsets.values.size() || is_absent(offsets.values[i])) return 0;
+    return time + static_cast<std::int64_t>(offsets.values[i]);
   }
 
   void eval(const ScriptCommand& script) {
     const EvalCommand& command = script.eval;
-    if (const auto reason = unsupported(command)) {
-      report_.unsupported.push_back({script.line, command.expression, *reason});
-      return;
-    }
     const std::optional<std::string> got = command.range ? eval_range(command) : eval_instant(command);
     if (!got) {
       ++report_.passed;
@@ -256,9 +244,14 @@ class Runner {
       for (const model::Sample& sample : series.samples) {
         if (sample.time_ms == command.start_ms) middle.push_back({series.labels, sample.time_ms, sample.value});
       }
+      for (const HistogramSample& sample : series.histograms) {
+        if (sample.time_ms == command.start_ms) middle.push_back({series.labels, sample.time_ms, 0, sample.histogram});
+      }
     }
     if (command.scalar) {
-      if (middle.size() == 1 && nearly(middle[0].value, *command.scalar)) return std::nullopt;
+      if (middle.size() == 1 && middle[0].histogram == nullptr && nearly(middle[0].value, *command.scalar)) {
+        return std::nullopt;
+      }
       return "as a range query: " + print(middle);
     }
     if (const auto wrong = check_vector(command, middle)) return "as a range query: " + *wrong;
@@ -312,7 +305,8 @@ class Runner {
       const NotatedSeries& series = command.series[i];
       const auto found = places.find(series.labels);
       if (found == places.end() || (command.ordered && found->second != i)) return wrong();
-      if (series.values.size() != 1 || !nearly(series.values[0], got[found->second].value)) return wrong();
+      const VectorSample& sample = got[found->second];
+      if (series.values.size() != 1 || !nearly(series, 0, sample.value, sample.histogram.get())) return wrong();
     }
     return std::nullopt;
   }
@@ -325,19 +319,24 @@ class Runner {
     if (places.size() != got.size() || command.scalar) return wrong();
     std::size_t expected = 0;
     for (const NotatedSeries& series : command.series) {
-      std::vector<model::Sample> samples;
-      for (std::size_t i = 0; i < series.values.size(); ++i) {
-        if (is_absent(series.values[i])) continue;
-        samples.push_back({start_ms + static_cast<std::int64_t>(i) * step_ms, series.values[i]});
-      }
-      if (samples.empty()) continue;
-      ++expected;
       const auto found = places.find(series.labels);
-      if (found == places.end() || found->second->samples.size() != samples.size()) return wrong();
-      for (std::size_t i = 0; i < samples.size(); ++i) {
-        const model::Sample& sample = found->second->samples[i];
-        if (sample.time_ms != samples[i].time_ms || !nearly(sample.value, samples[i].value)) return wrong();
+      std::size_t samples = 0;
+      for (std::size_t i = 0; i < series.values.size(); ++i) {
+        if (is_absent(series.values[i]) && series.histogram(i) == nullptr) continue;
+        ++samples;
+        if (found == places.end()) return wrong();
+        const std::int64_t time = start_ms + static_cast<std::int64_t>(i) * step_ms;
+        const model::Sample* number = at_time(found->second->samples, time);
+        const HistogramSample* histogram = at_time(found->second->histograms, time);
+        if (number == nullptr && histogram == nullptr) return wrong();
+        if (!nearly(series, i, number == nullptr ? 0 : number->value,
+                    histogram == nullptr ? nullptr : histogram->histogram.get())) {
+          return wrong();
+        }
       }
+      if (samples == 0) continue;
+      ++expected;
+      if (found->second->samples.size() + found->second->histograms.size() != samples) return wrong();
     }
     return expected == got.size() ? std::nullopt : wrong();
   }
@@ -347,7 +346,6 @@ class Runner {
   const Engine engine_;
   const QueryOptions options_;
   MemoryQuerier querier_;
-  std::vector<Incomplete> incomplete_;
   ScriptReport report_;
 };
 

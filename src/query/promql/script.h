@@ -15,9 +15,6 @@
 // The language is that of Prometheus's promqltest; eval_ordered, eval_fail, eval_warn and eval_info stand for `expect`
 // lines. An instant query is also run as a range query around its time, which must give the same. Experimental features
 // and delayed name removal are on.
-//
-// A case that needs what this release does not store (native histograms, start timestamps) is neither passed nor
-// failed: it is counted as unsupported, decided by what its selectors match and what it expects, never by its outcome.
 #pragma once
 
 #include <cstddef>
@@ -35,16 +32,9 @@ struct ScriptFailure {
   std::string got;
 };
 
-struct ScriptUnsupported {
-  std::size_t line = 0;
-  std::string expression;
-  std::string reason;
-};
-
 struct ScriptReport {
   std::size_t passed = 0;
   std::vector<ScriptFailure> failures;
-  std::vector<ScriptUnsupported> unsupported;
 };
 
 // A line that is no script is a failure too.

@@ -6,7 +6,9 @@
 #include <cmath>
 #include <limits>
 
+#include "query/promql/histogram_rates.h"
 #include "query/promql/lexer.h"
+#include "query/promql/remarks.h"
 
 namespace qd::query::promql {
 
@@ -49,10 +51,14 @@ void drop_stale(Columns& columns) {
     if (is_stale(columns.values[i])) continue;
     columns.times[kept] = columns.times[i];
     columns.values[kept] = columns.values[i];
+    if (!columns.histograms.empty()) columns.histograms[kept] = std::move(columns.histograms[i]);
+    if (!columns.start_times.empty()) columns.start_times[kept] = columns.start_times[i];
     ++kept;
   }
   columns.times.resize(kept);
   columns.values.resize(kept);
+  if (!columns.histograms.empty()) columns.histograms.resize(kept);
+  if (!columns.start_times.empty()) columns.start_times.resize(kept);
 }
 
 class InstantSource : public Source {
@@ -83,10 +89,10 @@ class InstantSource : public Source {
 class LatestSource final : public InstantSource {
  public:
   LatestSource(Context& context, std::unique_ptr<SeriesSet> set, const Grid& grid, const Moment& moment,
-               bool one_metric, bool timestamps)
-      : InstantSource(context, std::move(set), grid, moment, one_metric), timestamps_(timestamps) {}
+               bool one_metric, Reading reading)
+      : InstantSource(context, std::move(set), grid, moment, one_metric), reading_(reading) {}
 
-  bool drops_name(std::size_t) const override { return timestamps_; }
+  bool drops_name(std::size_t) const override { return reading_ != Reading::kValue; }
 
   base::Result<bool> compute(std::size_t i, std::span<double> out, Scratch& scratch) const override {
     Columns& columns = scratch.columns;
@@ -95,6 +101,9 @@ class LatestSource final : public InstantSource {
     const std::size_t n = columns.size();
     const TimestampMs* times = columns.times.data();
     const double* values = columns.values.data();
+    const bool has_histograms = !columns.histograms.empty() && reading_ == Reading::kValue;
+    scratch.histograms.clear();
+    if (reading_ == Reading::kStartTime && columns.start_times.empty()) return false;
     std::size_t next = 0;
     bool any = false;
     for (std::size_t k = 0; k < grid_.count; ++k) {
@@ -105,19 +114,31 @@ class LatestSource final : public InstantSource {
         continue;
       }
       any = true;
-      out[k] = timestamps_ ? static_cast<double>(times[next - 1]) / 1000 : values[next - 1];
+      if (has_histograms && columns.histograms[next - 1] != nullptr) [[unlikely]] {
+        if (scratch.histograms.empty()) scratch.histograms.resize(grid_.count);
+        scratch.histograms[k] = columns.histograms[next - 1];
+        out[k] = kAbsent;
+        continue;
+      }
+      out[k] = reading_ == Reading::kValue ? values[next - 1] : seconds_of(columns, next - 1);
     }
     return any;
   }
 
  private:
-  const bool timestamps_;
+  double seconds_of(const Columns& columns, std::size_t i) const {
+    return static_cast<double>(reading_ == Reading::kTime ? columns.times[i] : columns.start_times[i]) / 1000;
+  }
+
+  const Reading reading_;
 };
 
 // foo smoothed: on the line between the sample before the step and the one after it.
 class SmoothedSource final : public InstantSource {
  public:
-  using InstantSource::InstantSource;
+  SmoothedSource(Context& context, std::unique_ptr<SeriesSet> set, const Grid& grid, const Moment& moment,
+                 bool one_metric, Span span)
+      : InstantSource(context, std::move(set), grid, moment, one_metric), span_(span) {}
 
   base::Result<bool> compute(std::size_t i, std::span<double> out, Scratch& scratch) const override {
     Columns& columns = scratch.columns;
@@ -125,6 +146,7 @@ class SmoothedSource final : public InstantSource {
                         columns, scratch));
     drop_stale(columns);
     const std::size_t n = columns.size();
+    scratch.histograms.clear();
     std::size_t next = 0;
     bool any = false;
     for (std::size_t k = 0; k < grid_.count; ++k) {
@@ -135,6 +157,15 @@ class SmoothedSource final : public InstantSource {
       if (!before) {
         out[k] = kAbsent;
         continue;
+      }
+      if (!columns.histograms.empty()) {
+        if (const auto histogram = at_histogram(columns, next, now, after, labels(i).name())) {
+          if (scratch.histograms.empty()) scratch.histograms.resize(grid_.count);
+          scratch.histograms[k] = *histogram;
+          any = any || *histogram != nullptr;
+          out[k] = kAbsent;
+          continue;
+        }
       }
       any = true;
       const double left = columns.values[next - 1];
@@ -148,6 +179,31 @@ class SmoothedSource final : public InstantSource {
     }
     return any;
   }
+
+ private:
+  // What the step between samples `next` - 1 and `next` has where histograms are in it; null for nothing. Without a
+  // histogram in the window, no answer: that is for the numbers.
+  std::optional<model::HistogramPtr> at_histogram(const Columns& columns, std::size_t next, TimestampMs now, bool after,
+                                                  std::string_view metric) const {
+    bool numbers = false;
+    bool histograms = false;
+    const auto look = [&](std::size_t i) { (columns.histograms[i] != nullptr ? histograms : numbers) = true; };
+    for (std::size_t i = next; i-- > 0 && columns.times[i] > now - lookback_ms_;) look(i);
+    for (std::size_t i = next; i < columns.size() && columns.times[i] <= now + lookback_ms_; ++i) look(i);
+    if (!histograms) return std::nullopt;
+    if (numbers) {
+      context_.annotations().warn(remarks::mixed_floats_and_histograms(metric), span_);
+      return nullptr;
+    }
+    const model::HistogramPtr& left = columns.histograms[next - 1];
+    if (!after || columns.times[next - 1] == now) return left;
+    const model::HistogramPtr& right = columns.histograms[next];
+    return interpolate_histograms(
+        {context_, span_, metric}, {left, columns.times[next - 1], right, columns.times[next]}, now,
+        left->reset != model::CounterReset::kGauge && right->reset != model::CounterReset::kGauge);
+  }
+
+  const Span span_;
 };
 
 class SelectedWindows final : public WindowInput {
@@ -174,6 +230,17 @@ class SelectedWindows final : public WindowInput {
   const bool one_metric_;
 };
 
+// Steps pass over samples and come to some twice, so what a sample knew of the one before it is not so of the steps.
+model::HistogramPtr of_unknown_reset(model::HistogramPtr histogram) {
+  if (histogram == nullptr || histogram->reset == model::CounterReset::kUnknown ||
+      histogram->reset == model::CounterReset::kGauge) {
+    return histogram;
+  }
+  auto out = std::make_shared<model::Histogram>(*histogram);
+  out->reset = model::CounterReset::kUnknown;
+  return out;
+}
+
 class SubqueryWindows final : public WindowInput {
  public:
   SubqueryWindows(SourcePtr inner, const Grid& grid) : inner_(std::move(inner)), grid_(grid) {}
@@ -190,9 +257,11 @@ class SubqueryWindows final : public WindowInput {
     QD_ASSIGN(const bool any, inner_->compute(i, inner.row, inner));
     if (!any) return {};
     for (std::size_t k = 0; k < grid_.count; ++k) {
-      if (is_absent(inner.row[k])) continue;
+      const bool histogram = has_histogram(inner.histograms, k);
+      if (is_absent(inner.row[k]) && !histogram) continue;
       out.times.push_back(grid_.at(k));
-      out.values.push_back(inner.row[k]);
+      out.values.push_back(histogram ? std::numeric_limits<double>::quiet_NaN() : inner.row[k]);
+      if (!inner.histograms.empty()) out.histograms.push_back(of_unknown_reset(inner.histograms[k]));
     }
     return scratch.charge_columns();
   }
@@ -237,15 +306,17 @@ base::Result<Moment> resolve(const Context& context, const AtModifier& at, const
 }
 
 base::Result<SourcePtr> select_instant(Context& context, const VectorSelector& selector, const Grid& grid,
-                                       bool timestamps) {
+                                       Reading reading) {
   QD_ASSIGN(const Moment moment, resolve(context, selector.at, selector.offset));
   const std::int64_t lookback = context.options().lookback_ms;
-  const bool smoothed = selector.smoothed && !timestamps;
+  const bool smoothed = selector.smoothed && reading == Reading::kValue;
   QD_ASSIGN(auto set, select(context, selector, moment.first(grid) - lookback + 1,
                              moment.last(grid) + (smoothed ? lookback : 0)));
   const bool one_metric = names_one_metric(selector);
-  if (smoothed) return std::make_unique<SmoothedSource>(context, std::move(set), grid, moment, one_metric);
-  return std::make_unique<LatestSource>(context, std::move(set), grid, moment, one_metric, timestamps);
+  if (smoothed) {
+    return std::make_unique<SmoothedSource>(context, std::move(set), grid, moment, one_metric, selector.span);
+  }
+  return std::make_unique<LatestSource>(context, std::move(set), grid, moment, one_metric, reading);
 }
 
 base::Result<Windows> select_windows(Context& context, const MatrixSelector& selector, const Grid& grid) {

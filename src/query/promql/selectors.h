@@ -1,6 +1,7 @@
 // Where samples come from: series of the store at each step, their windows, and the windows of a subquery.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,9 +30,12 @@ struct Moment {
 base::Result<std::int64_t> resolve(const Context& context, const Duration& duration, bool positive);
 base::Result<Moment> resolve(const Context& context, const AtModifier& at, const Duration& offset);
 
-// The newest sample of each series at each step: its value, or with `timestamps` when it was taken, in seconds.
+// What is read of the newest sample of a series: its value, when it was taken, or when it began to be counted (0 where
+// that is not known, nothing where it is not known of any sample). Times are in seconds.
+enum class Reading : std::uint8_t { kValue, kTime, kStartTime };
+// That at each step.
 base::Result<SourcePtr> select_instant(Context& context, const VectorSelector& selector, const Grid& grid,
-                                       bool timestamps);
+                                       Reading reading);
 
 // Series whose samples in a stretch of time a window function reads. Stale markers are left out.
 class WindowInput {

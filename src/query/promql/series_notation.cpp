@@ -8,7 +8,9 @@
 #include <string>
 
 #include "base/strings.h"
+#include "model/histogram_arithmetic.h"
 #include "query/promql/grid.h"
+#include "query/promql/histogram_notation.h"
 #include "query/promql/lexer.h"
 #include "query/promql/unquote.h"
 
@@ -69,6 +71,14 @@ std::optional<std::size_t> count_of(std::string_view text) {
   return count;
 }
 
+// The sign of the step in 1+2 or -1m-30s: the last one that is neither first nor of an exponent.
+std::size_t step_begin(std::string_view value) {
+  for (std::size_t i = value.size(); i-- > 1;) {
+    if ((value[i] == '+' || value[i] == '-') && value[i - 1] != 'e' && value[i - 1] != 'E') return i;
+  }
+  return value.size();
+}
+
 class Values {
  public:
   Values(NotatedSeries& out, std::string_view line) : out_(out), line_(line) {}
@@ -80,7 +90,7 @@ class Values {
     const std::size_t times = word.rfind('x');
     // 0x10 is a number repeated, not one in hexadecimal.
     if (times == std::string_view::npos) {
-      const auto value = base::parse_float(word);
+      const auto value = number(word);
       if (!value) return bad(fmt::format("bad value \"{}\"", word), line_);
       return push(*value, false, 1);
     }
@@ -90,28 +100,49 @@ class Values {
   }
 
  private:
+  std::optional<double> number(std::string_view text) const {
+    if (!out_.start_times) return base::parse_float(text);
+    if (text == "0") return 0;
+    const bool negative = text.starts_with('-');
+    if (negative || text.starts_with('+')) text.remove_prefix(1);
+    const auto ms = base::parse_duration_ms(text);
+    if (!ms) return std::nullopt;
+    return static_cast<double>(negative ? -*ms : *ms);
+  }
+
+  base::Status make_room(std::size_t count) const {
+    // The sum cannot wrap: the count is one size_t, the rest is small.
+    if (count <= kNotationValuesMax && out_.values.size() + count <= kNotationValuesMax) return {};
+    return base::fail(ErrorCode::kLimit, fmt::format("more than {} values in one series", kNotationValuesMax));
+  }
+
   base::Status push(double value, bool stale, std::size_t count) {
-    if (out_.values.size() + count > kNotationValuesMax) {
-      return base::fail(ErrorCode::kLimit, fmt::format("more than {} values in one series", kNotationValuesMax));
-    }
+    QD_TRY(make_room(count));
     out_.values.insert(out_.values.end(), count, value);
     out_.stale.insert(out_.stale.end(), count, stale);
+    if (!out_.histograms.empty()) {
+      out_.histograms.resize(out_.values.size());
+      out_.hints.resize(out_.values.size());
+    }
+    return {};
+  }
+
+  base::Status push(model::HistogramPtr histogram, bool hint) {
+    QD_TRY(push(kAbsent, false, 1));
+    out_.histograms.resize(out_.values.size());
+    out_.hints.resize(out_.values.size());
+    out_.histograms.back() = std::move(histogram);
+    out_.hints.back() = hint;
     return {};
   }
 
   base::Status repeated(std::string_view value, std::size_t count) {
     if (value == "_") return push(kAbsent, false, count);
+    QD_TRY(make_room(count));
     if (value == "stale") return push(kAbsent, true, count + 1);
-    // The sign of the step is the last one that is neither first nor of an exponent.
-    std::size_t split = value.size();
-    for (std::size_t i = value.size(); i-- > 1;) {
-      if ((value[i] == '+' || value[i] == '-') && value[i - 1] != 'e' && value[i - 1] != 'E') {
-        split = i;
-        break;
-      }
-    }
-    const auto first = base::parse_float(value.substr(0, split));
-    const auto step = split == value.size() ? std::optional<double>(0) : base::parse_float(value.substr(split));
+    const std::size_t split = step_begin(value);
+    const auto first = number(value.substr(0, split));
+    const auto step = split == value.size() ? std::optional<double>(0) : number(value.substr(split));
     if (!first || !step) return bad(fmt::format("bad value \"{}\"", value), line_);
     double at = *first;
     for (std::size_t i = 0; i <= count; ++i) {
@@ -121,16 +152,45 @@ class Values {
     return {};
   }
 
+  // {{a}}, {{a}}x3, {{a}}+{{b}}x3, {{a}}-{{b}}x3
   base::Status histograms(std::string_view word) {
-    out_.has_histograms = true;
-    const std::size_t end = word.rfind("}}");
-    std::size_t count = 1;
-    if (end != std::string_view::npos && word.substr(end + 2).starts_with("x")) {
-      const auto given = count_of(word.substr(end + 3));
-      if (!given) return bad(fmt::format("bad repetition \"{}\"", word), line_);
-      count = *given + 1;
+    const std::string_view whole = word;
+    QD_ASSIGN(NotatedHistogram at, take_histogram(word));
+    std::optional<NotatedHistogram> step;
+    const bool adds = word.starts_with('+');
+    if (adds || word.starts_with('-')) {
+      word.remove_prefix(1);
+      QD_ASSIGN(step, take_histogram(word));
     }
-    return push(kAbsent, false, count);
+    std::size_t count = 0;
+    if (word.starts_with('x')) {
+      const auto given = count_of(word.substr(1));
+      if (!given) return bad(fmt::format("bad repetition \"{}\"", whole), line_);
+      count = *given;
+    } else if (!word.empty() || step) {
+      return bad(fmt::format("bad histogram \"{}\"", whole), line_);
+    }
+    QD_TRY(make_room(count));
+    for (std::size_t i = 0; i <= count; ++i) {
+      QD_TRY(push(std::make_shared<const model::Histogram>(at.histogram), at.hint_given));
+      if (!step) continue;
+      const model::CounterReset hint = at.histogram.reset;
+      const model::Joined joined =
+          adds ? model::add(at.histogram, step->histogram) : model::subtract(at.histogram, step->histogram);
+      if (!joined.compatible) return bad("exponential and custom buckets do not add up", line_);
+      at.histogram.reset = hint;
+    }
+    return {};
+  }
+
+  base::Result<NotatedHistogram> take_histogram(std::string_view& word) const {
+    const std::size_t end = word.find("}}");
+    if (!word.starts_with("{{") || end == std::string_view::npos) {
+      return bad(fmt::format("expected {{{{...}}}} instead of \"{}\"", word), line_);
+    }
+    const std::string_view inside = word.substr(2, end - 2);
+    word.remove_prefix(end + 2);
+    return parse_histogram(inside);
   }
 
   NotatedSeries& out_;
@@ -190,8 +250,8 @@ base::Result<NotatedSeries> parse_series(std::string_view line) {
   QD_ASSIGN(out.labels, parse_metric(line.substr(0, length)));
   std::string_view rest = line.substr(length);
   if (rest.starts_with("@st")) {
-    out.start_timestamps = true;
-    return out;
+    out.start_times = true;
+    rest.remove_prefix(3);
   }
   Values values(out, line);
   for (const std::string_view word : words(rest)) QD_TRY(values.add(word));

@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <functional>
 #include <string_view>
+#include <utility>
+
+#include "model/histogram_arithmetic.h"
 
 namespace qd::query::promql {
 
@@ -34,8 +37,9 @@ class RowsSource final : public Source {
   const model::LabelSet& labels(std::size_t i) const override { return rows_.rows[i].labels; }
   bool drops_name(std::size_t i) const override { return rows_.rows[i].drop_name; }
   bool unique_without_name() const override { return rows_.rows.size() < 2; }
-  base::Result<bool> compute(std::size_t i, std::span<double> out, Scratch&) const override {
+  base::Result<bool> compute(std::size_t i, std::span<double> out, Scratch& scratch) const override {
     std::copy(rows_.rows[i].values.begin(), rows_.rows[i].values.end(), out.begin());
+    scratch.histograms = rows_.rows[i].histograms;
     return true;
   }
 
@@ -54,6 +58,10 @@ class BroadcastSource final : public Source {
   base::Result<bool> compute(std::size_t i, std::span<double> out, Scratch& scratch) const override {
     QD_ASSIGN(const bool any, inner_->compute(i, out.first(1), scratch));
     std::fill(out.begin() + 1, out.end(), out[0]);
+    if (!scratch.histograms.empty()) {
+      const model::HistogramPtr only = scratch.histograms[0];
+      scratch.histograms.assign(out.size(), only);
+    }
     return any;
   }
 
@@ -62,6 +70,15 @@ class BroadcastSource final : public Source {
 };
 
 }  // namespace
+
+std::uint64_t samples_of(const HistogramColumn& column) {
+  constexpr std::size_t kBytesPerSample = 16;
+  std::uint64_t out = 0;
+  for (const model::HistogramPtr& histogram : column) {
+    if (histogram != nullptr) out += model::memory_bytes(*histogram) / kBytesPerSample;
+  }
+  return out;
+}
 
 SourcePtr make_rows_source(Rows rows) {
   return std::make_unique<RowsSource>(std::move(rows));
@@ -93,6 +110,11 @@ base::Result<Rows> materialize(Context& context, const Source& source, const Gri
       slots[i].labels = labels_after(context, source, i);
       slots[i].drop_name = delayed && source.drops_name(i);
       slots[i].values = row;
+      slots[i].histograms = std::exchange(scratch.histograms, {});
+      if (const std::uint64_t more = samples_of(slots[i].histograms); more > 0) {
+        QD_ASSIGN(Charge histograms, context.charge(more));
+        charge.absorb(std::move(histograms));
+      }
       QD_ASSIGN(Charge labels, context.charge(0, slots[i].labels.bytes().size()));
       charge.absorb(std::move(labels));
       charges[block].absorb(std::move(charge));

@@ -18,20 +18,28 @@
 
 namespace qd::query::promql {
 
+// What histograms are charged as: their bytes in samples. One that stands in a column several times counts each time.
+std::uint64_t samples_of(const HistogramColumn& column);
+
 // Buffers of one thread, reused from series to series.
 class Scratch {
  public:
   explicit Scratch(Context& context) : context_(context) {}
 
   store::metrics::Columns columns;
+  // Of the row that compute() has just filled.
+  HistogramColumn histograms;
+  // Those of the columns' samples that are numbers, where that has to be told apart.
+  store::metrics::Columns numbers;
   std::vector<double> row;
   std::vector<std::size_t> indices;
   std::vector<double> sorted;
 
   // Charges the query for what the columns have grown to.
   base::Status charge_columns() {
-    if (columns.size() <= charge_.samples()) return {};
-    QD_ASSIGN(Charge more, context_.charge(columns.size() - charge_.samples()));
+    const std::uint64_t samples = columns.size() + samples_of(columns.histograms);
+    if (samples <= charge_.samples()) return {};
+    QD_ASSIGN(Charge more, context_.charge(samples - charge_.samples()));
     charge_.absorb(std::move(more));
     return {};
   }
@@ -57,7 +65,7 @@ class Source {
   virtual bool drops_name(std::size_t i) const = 0;
   // No two series differ in their name alone.
   virtual bool unique_without_name() const = 0;
-  // Fills `out`, one value a step. True when there is any.
+  // Fills `out`, one value a step, and scratch.histograms. True when there is any value.
   virtual base::Result<bool> compute(std::size_t i, std::span<double> out, Scratch& scratch) const = 0;
 };
 using SourcePtr = std::unique_ptr<Source>;

@@ -40,6 +40,10 @@ std::optional<BinaryOp> binary_op(const Token& token) {
       return BinaryOp::kGte;
     case TokenKind::kLessEqual:
       return BinaryOp::kLte;
+    case TokenKind::kTrimUpper:
+      return BinaryOp::kTrimUpper;
+    case TokenKind::kTrimLower:
+      return BinaryOp::kTrimLower;
     default:
       break;
   }
@@ -75,7 +79,7 @@ int precedence(BinaryOp op) {
     case BinaryOp::kPow:
       return 6;
     default:
-      return 3;  // comparisons
+      return 3;  // comparisons and </ >/
   }
 }
 

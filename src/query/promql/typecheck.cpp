@@ -104,6 +104,10 @@ class Checker {
     if (is_comparison(expr.op) && !expr.return_bool && scalars) {
       return fail_operator(expr, "comparisons between scalars must use BOOL modifier");
     }
+    if (is_trim(expr.op) && scalars) {
+      return fail_operator(expr, fmt::format("operator \"{}\" not allowed between scalars: it trims native histograms",
+                                             to_string(expr.op)));
+    }
     const VectorMatching& matching = expr.matching;
     const bool grouped = matching.cardinality == VectorMatching::Cardinality::kManyToOne ||
                          matching.cardinality == VectorMatching::Cardinality::kOneToMany;

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "model/histogram.h"
 #include "model/labels.h"
 #include "model/sample.h"
 
@@ -23,10 +24,17 @@ struct VectorSample {
   model::LabelSet labels;
   model::TimestampMs time_ms = 0;
   double value = 0;
+  model::HistogramPtr histogram = nullptr;  // instead of the value, where it is not null
 };
+struct HistogramSample {
+  model::TimestampMs time_ms = 0;
+  model::HistogramPtr histogram;
+};
+// A time is in one of the two at most; both rise.
 struct MatrixSeries {
   model::LabelSet labels;
-  std::vector<model::Sample> samples;  // rising times
+  std::vector<model::Sample> samples = {};
+  std::vector<HistogramSample> histograms = {};
 };
 using Vector = std::vector<VectorSample>;
 using Matrix = std::vector<MatrixSeries>;

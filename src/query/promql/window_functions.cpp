@@ -28,42 +28,34 @@ class WindowSource final : public Source {
   base::Result<bool> compute(std::size_t i, std::span<double> out, Scratch& scratch) const override {
     store::metrics::Columns& columns = scratch.columns;
     QD_TRY(windows_.input->read(i, columns, scratch));
+    scratch.histograms.clear();
     if (columns.size() == 0) return false;
-    const WindowView view{columns.times.data(), columns.values.data(), columns.size(), grid_,
-                          windows_.moment,      windows_.range_ms};
-    run(view, out, scratch);
+    const WindowView view{.times = columns.times.data(),
+                          .values = columns.values.data(),
+                          .n = columns.size(),
+                          .grid = grid_,
+                          .moment = windows_.moment,
+                          .range_ms = windows_.range_ms,
+                          .histograms = columns.histograms.empty() ? nullptr : columns.histograms.data(),
+                          .starts = columns.start_times.empty() ? nullptr : columns.start_times.data()};
+    std::optional<Extension> extension;
+    if (windows_.anchored || windows_.smoothed) {
+      extension = Extension{windows_.smoothed, context_.options().lookback_ms};
+    }
+    const bool nameless = windows_.input->drops_name(i) && !context_.options().delayed_name_removal;
+    const Remarker remarker{context_, span_, nameless ? std::string_view() : labels(i).name()};
+    if (view.histograms == nullptr) {
+      number_windows(id_, extension, view, parameters_, out, scratch, remarker);
+    } else {
+      mixed_windows(id_, extension, view, parameters_, out, scratch, remarker);
+    }
     const bool any = std::any_of(out.begin(), out.end(), [](double v) { return !is_absent(v); });
     if (any && (id_ == FunctionId::kRate || id_ == FunctionId::kIncrease)) check_counter(labels(i));
-    return any;
+    return any || std::any_of(scratch.histograms.begin(), scratch.histograms.end(),
+                              [](const model::HistogramPtr& h) { return h != nullptr; });
   }
 
  private:
-  void run(const WindowView& view, std::span<double> out, Scratch& scratch) const {
-    if (windows_.anchored || windows_.smoothed) {
-      extended_windows(id_, windows_.smoothed, context_.options().lookback_ms, view, out);
-      return;
-    }
-    switch (id_) {
-      case FunctionId::kRate:
-      case FunctionId::kIncrease:
-      case FunctionId::kDelta:
-      case FunctionId::kIrate:
-      case FunctionId::kIdelta:
-      case FunctionId::kChanges:
-      case FunctionId::kResets:
-        rate_windows(id_, view, out, scratch);
-        return;
-      case FunctionId::kDeriv:
-      case FunctionId::kPredictLinear:
-      case FunctionId::kDoubleExponentialSmoothing:
-        trend_windows(id_, view, parameters_, out);
-        return;
-      default:
-        over_time_windows(id_, view, parameters_, out, scratch);
-        return;
-    }
-  }
-
   void check_counter(const model::LabelSet& labels) const {
     const std::string_view name = labels.name();
     if (name.empty()) return;
@@ -97,6 +89,33 @@ base::Status check_factor(const RowValues& factors, std::string_view what, std::
 }
 
 }  // namespace
+
+void number_windows(FunctionId id, const std::optional<Extension>& extension, const WindowView& view,
+                    const Parameters& parameters, std::span<double> out, Scratch& scratch, const Remarker& remarker) {
+  if (extension) {
+    extended_windows(id, *extension, view, out);
+    return;
+  }
+  switch (id) {
+    case FunctionId::kRate:
+    case FunctionId::kIncrease:
+    case FunctionId::kDelta:
+    case FunctionId::kIrate:
+    case FunctionId::kIdelta:
+    case FunctionId::kChanges:
+    case FunctionId::kResets:
+      rate_windows(id, view, out, scratch, remarker);
+      return;
+    case FunctionId::kDeriv:
+    case FunctionId::kPredictLinear:
+    case FunctionId::kDoubleExponentialSmoothing:
+      trend_windows(id, view, parameters, out);
+      return;
+    default:
+      over_time_windows(id, view, parameters, out, scratch);
+      return;
+  }
+}
 
 base::Result<SourcePtr> make_window_source(Context& context, FunctionId id, Windows windows, const Grid& grid,
                                            Parameters parameters, Span span) {

@@ -13,7 +13,9 @@
 #include "observe/probe/probes.h"
 #include "observe/runner.h"
 #include "observe/scrape/manager.h"
-#include "query/promql/engine.h"
+#include "query/promql/options.h"
+#include "query/running/gate.h"
+#include "query/running/runner.h"
 #include "serve/router.h"
 #include "store/metrics/store.h"
 
@@ -22,7 +24,8 @@ namespace qd::serve::prometheus {
 // What the API shows. Everything outlives the router that it was added to; functions are called from any thread.
 struct Sources {
   store::metrics::Store& store;
-  const query::promql::Engine& engine;
+  query::running::Runner& queries;
+  query::running::Gate& gate;
   const judge::rules::Manager& rules;
   const observe::scrape::Manager& scrapes;
   observe::CollectorRunner& collectors;
@@ -31,10 +34,12 @@ struct Sources {
   std::function<query::promql::QueryOptions()> query_options;
   std::function<std::string()> config_yaml;  // in force, without secrets
   std::vector<std::pair<std::string, std::string>> flags;
-  std::function<std::uint64_t()> damaged_parts;  // of the store, found since the start
-  std::function<std::string()> retention;        // "15d", "15d or 10GiB"
+  std::function<std::uint64_t()> damaged_parts;             // of the store, found since the start
+  std::function<std::string()> retention;                   // "15d", "15d or 10GiB"
+  std::function<std::vector<std::string>()> alertmanagers;  // URLs that alerts are posted to
   std::function<base::Status(const Principal&)> reload;
   std::function<bool()> reload_succeeded;
+  std::function<base::Result<std::string>(bool skip_head)> snapshot;  // returns its name
   std::function<model::TimestampMs()> last_reload_ms;
   std::function<bool()> ready;
   model::TimestampMs started_ms = 0;
@@ -49,6 +54,8 @@ void add_series_routes(Router& router, const Sources& sources);
 void add_rule_routes(Router& router, const Sources& sources);
 void add_target_routes(Router& router, const Sources& sources);
 void add_status_routes(Router& router, const Sources& sources);
+// /api/v1/admin/tsdb/…
+void add_admin_routes(Router& router, const Sources& sources);
 // /-/healthy, /-/ready, /-/reload.
 void add_management_routes(Router& router, const Sources& sources);
 // /metrics, /exporters/<name>/metrics and /exporters/blackbox/probe.

@@ -46,6 +46,7 @@ void add_routes(Router& router, const Sources& sources) {
   add_rule_routes(router, sources);
   add_target_routes(router, sources);
   add_status_routes(router, sources);
+  add_admin_routes(router, sources);
   add_management_routes(router, sources);
   add_exporter_routes(router, sources);
 }

@@ -76,6 +76,73 @@ bool wanted(const std::vector<std::string_view>& names, std::string_view name) {
   return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
 }
 
+// Which groups a page of the answer holds. Source: Prometheus documentation, "HTTP API", rules.
+struct Page {
+  std::size_t limit = 0;  // groups; 0 is no bound
+  std::string from;       // the token of the first one; empty for the very first
+};
+
+base::Result<Page> page_of(const Request& request) {
+  Page page;
+  const auto wrong = [](std::string_view name, std::string_view what) {
+    return base::fail(base::ErrorCode::kInvalid, fmt::format("invalid parameter \"{}\": {}", name, what));
+  };
+  const auto limit = request.param("group_limit").value_or("");
+  if (!limit.empty()) {
+    const auto parsed = std::from_chars(limit.data(), limit.data() + limit.size(), page.limit);
+    if (parsed.ec != std::errc() || parsed.ptr != limit.data() + limit.size() || page.limit == 0)
+      return wrong("group_limit", "it is to be a whole number greater than 0");
+  }
+  page.from = request.param("group_next_token").value_or("");
+  if (!page.from.empty() && page.limit == 0)
+    return wrong("group_limit", "it needs to be there along with group_next_token");
+  return page;
+}
+
+// Names a group for the next page.
+std::string token_of(const GroupStatus& group) {
+  return fmt::format("{:016x}", model::LabelSet{{"file", group.file}, {"group", group.name}}.hash());
+}
+
+// The rules of a group that the request is about.
+class Filter {
+ public:
+  Filter(const Request& request, std::vector<std::vector<model::Matcher>> matchers)
+      : type_(request.param("type").value_or("")),
+        rule_names_(request.params("rule_name[]")),
+        group_names_(request.params("rule_group[]")),
+        files_(request.params("file[]")),
+        matchers_(std::move(matchers)) {}
+
+  bool takes(const GroupStatus& group) const { return wanted(group_names_, group.name) && wanted(files_, group.file); }
+  // A group of which no rule is left is not shown.
+  bool looks_at_rules() const { return !rule_names_.empty() || !type_.empty() || !matchers_.empty(); }
+
+  std::vector<const RuleStatus*> of(const GroupStatus& group) const {
+    std::vector<const RuleStatus*> shown;
+    for (const auto& status : group.rules) {
+      const bool alerting = status.rule.kind == Rule::Kind::kAlerting;
+      if (!wanted(rule_names_, status.rule.name) || (type_ == "alert" && !alerting) || (type_ == "record" && alerting))
+        continue;
+      model::LabelBuilder labels;
+      for (const auto& [name, text] : status.rule.labels) labels.set(name, text);
+      const auto set = labels.build();
+      const bool matched = matchers_.empty() || std::any_of(matchers_.begin(), matchers_.end(), [&](const auto& list) {
+                             return model::matches_all(list, set);
+                           });
+      if (matched) shown.push_back(&status);
+    }
+    return shown;
+  }
+
+ private:
+  const std::string_view type_;
+  const std::vector<std::string_view> rule_names_;
+  const std::vector<std::string_view> group_names_;
+  const std::vector<std::string_view> files_;
+  const std::vector<std::vector<model::Matcher>> matchers_;
+};
+
 void rules(Call call, const Sources& sources) {
   const Request& request = call.request;
   const auto type = request.param("type").value_or("");
@@ -84,40 +151,53 @@ void rules(Call call, const Sources& sources) {
         api_error(400, "bad_data", fmt::format("invalid parameter \"type\": not supported value \"{}\"", type)));
   const auto exclude = request.param("exclude_alerts").value_or("");
   const bool with_alerts = exclude != "true" && exclude != "1";
-  const auto matchers = match_parameters(request);
+  auto matchers = match_parameters(request);
   if (!matchers) return call.reply.send(api_error(matchers.error()));
-  const auto rule_names = request.params("rule_name[]");
-  const auto group_names = request.params("rule_group[]");
-  const auto files = request.params("file[]");
+  const auto page = page_of(request);
+  if (!page) return call.reply.send(api_error(page.error()));
+  const Filter filter(request, std::move(*matchers));
   const auto groups = sources.rules.groups();
+  const auto first =
+      page->from.empty() ? groups.begin() : std::find_if(groups.begin(), groups.end(), [&](const auto& group) {
+        return token_of(group) == page->from;
+      });
+  if (!page->from.empty() && first == groups.end())
+    return call.reply.send(
+        api_error(400, "bad_data",
+                  fmt::format("invalid group_next_token '{}': the group may have been taken away since", page->from)));
   call.reply.send(success([&](std::string& out) {
     JsonWriter json(out);
+    std::size_t written = 0;
+    std::string next;
     json.begin_object().key("groups").begin_array();
-    for (const auto& group : groups) {
-      if (!wanted(group_names, group.name) || !wanted(files, group.file)) continue;
-      std::vector<const RuleStatus*> shown;
-      for (const auto& status : group.rules) {
-        const bool alerting = status.rule.kind == Rule::Kind::kAlerting;
-        if (!wanted(rule_names, status.rule.name) || (type == "alert" && !alerting) || (type == "record" && alerting))
-          continue;
-        model::LabelBuilder labels;
-        for (const auto& [name, text] : status.rule.labels) labels.set(name, text);
-        const auto set = labels.build();
-        const bool matched =
-            matchers->empty() || std::any_of(matchers->begin(), matchers->end(),
-                                             [&](const auto& list) { return model::matches_all(list, set); });
-        if (matched) shown.push_back(&status);
+    for (auto group = first; group != groups.end(); ++group) {
+      if (!filter.takes(*group)) continue;
+      const auto shown = filter.of(*group);
+      if (filter.looks_at_rules() && shown.empty()) continue;
+      if (page->limit != 0 && written == page->limit) {
+        next = token_of(*group);
+        break;
       }
-      const bool filtered = !rule_names.empty() || !type.empty() || !matchers->empty();
-      if (filtered && shown.empty()) continue;
-      json.begin_object().field("name", group.name).field("file", group.file).key("rules").begin_array();
+      ++written;
+      json.begin_object().field("name", group->name).field("file", group->file).key("rules").begin_array();
       for (const auto* status : shown) write_rule(json, *status, with_alerts);
-      json.end_array().key("interval").number(static_cast<double>(group.interval_ms) / 1000);
-      json.key("limit").unsigned_integer(group.limit);
-      json.key("evaluationTime").number(group.evaluation_seconds);
-      json.field("lastEvaluation", rfc3339(group.last_evaluation_ms)).end_object();
+      json.end_array().key("interval").number(static_cast<double>(group->interval_ms) / 1000);
+      json.key("limit").unsigned_integer(group->limit);
+      json.key("evaluationTime").number(group->evaluation_seconds);
+      json.field("lastEvaluation", rfc3339(group->last_evaluation_ms)).end_object();
     }
-    json.end_array().end_object();
+    json.end_array();
+    if (!next.empty()) json.field("groupNextToken", next);
+    json.end_object();
+  }));
+}
+
+void alertmanagers(Call call, const Sources& sources) {
+  call.reply.send(success([&](std::string& out) {
+    JsonWriter json(out);
+    json.begin_object().key("activeAlertmanagers").begin_array();
+    for (const auto& url : sources.alertmanagers()) json.begin_object().field("url", url).end_object();
+    json.end_array().key("droppedAlertmanagers").begin_array().end_array().end_object();
   }));
 }
 
@@ -141,6 +221,9 @@ void add_rule_routes(Router& router, const Sources& sources) {
               }});
   router.add({.methods = {"GET"}, .path = "/api/v1/alerts", .handler = [&sources](Call call) {
                 alerts(std::move(call), sources);
+              }});
+  router.add({.methods = {"GET"}, .path = "/api/v1/alertmanagers", .handler = [&sources](Call call) {
+                alertmanagers(std::move(call), sources);
               }});
 }
 

@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <boost/json.hpp>
+
 #include "base/strings.h"
 #include "serve/prometheus/api.h"
 #include "serve/prometheus/values.h"
@@ -54,13 +57,91 @@ void targets(Call call, const Sources& sources) {
     for (auto& target : sources.scrapes.targets()) active.push_back(std::move(target));
     if (!pool.empty()) std::erase_if(active, [&](const TargetStatus& t) { return t.scrape_pool != pool; });
   }
+  auto dropped = sources.scrapes.dropped();
+  if (!pool.empty())
+    std::erase_if(dropped, [&](const observe::scrape::DroppedTargets& one) { return one.scrape_pool != pool; });
+  const bool wants_dropped = state == "any" || state == "dropped" || state.empty();
   call.reply.send(success([&](std::string& out) {
     JsonWriter json(out);
     json.begin_object().key("activeTargets").begin_array();
     for (const auto& target : active) write_target(json, target);
-    // Without relabelling nothing is dropped.
-    json.end_array().key("droppedTargets").begin_array().end_array();
-    json.key("droppedTargetCounts").begin_object().end_object().end_object();
+    json.end_array().key("droppedTargets").begin_array();
+    for (const auto& one : dropped) {
+      if (!wants_dropped) break;
+      for (const auto& labels : one.discovered_labels) {
+        json.begin_object().key("discoveredLabels");
+        write_labels(json, labels);
+        json.field("scrapePool", one.scrape_pool).end_object();
+      }
+    }
+    json.end_array().key("droppedTargetCounts").begin_object();
+    for (const auto& one : dropped) json.key(one.scrape_pool).unsigned_integer(one.count);
+    json.end_object().end_object();
+  }));
+}
+
+void scrape_pools(Call call, const Sources& sources) {
+  auto pools = sources.scrapes.pools();
+  for (const auto& report : sources.collectors.reports()) pools.push_back(report.name);
+  std::ranges::sort(pools);
+  const auto repeated = std::ranges::unique(pools);
+  pools.erase(repeated.begin(), repeated.end());
+  call.reply.send(success([&](std::string& out) {
+    JsonWriter json(out);
+    json.begin_object().key("scrapePools").begin_array();
+    for (const auto& pool : pools) json.text(pool);
+    json.end_array().end_object();
+  }));
+}
+
+// The labels that a client asks about: a JSON object of texts.
+base::Result<model::LabelSet> labels_parameter(std::string_view text) {
+  boost::system::error_code error;
+  const boost::json::value json = boost::json::parse(text, error);
+  if (error || !json.is_object())
+    return base::fail(base::ErrorCode::kInvalid, "invalid parameter \"labels\": it is no JSON object");
+  model::LabelBuilder builder;
+  for (const auto& [name, value] : json.as_object()) {
+    if (!value.is_string())
+      return base::fail(base::ErrorCode::kInvalid, "invalid parameter \"labels\": a value is no text");
+    builder.set(std::string_view(name), std::string_view(value.as_string()));
+  }
+  return builder.build();
+}
+
+void write_rule(JsonWriter& json, const model::RelabelConfig& rule) {
+  json.begin_object();
+  if (!rule.source_labels.empty()) {
+    json.key("source_labels").begin_array();
+    for (const auto& label : rule.source_labels) json.text(label);
+    json.end_array();
+  }
+  json.field("separator", rule.separator).field("regex", rule.regex);
+  if (rule.modulus > 0) json.key("modulus").unsigned_integer(rule.modulus);
+  if (!rule.target_label.empty()) json.field("target_label", rule.target_label);
+  json.field("replacement", rule.replacement).field("action", model::to_string(rule.action)).end_object();
+}
+
+// What each rule of a job makes of labels, the rules before it applied.
+void relabel_steps(Call call, const Sources& sources) {
+  const auto job = sources.scrapes.job(call.request.param("scrapePool").value_or(""));
+  if (!job) return call.reply.send(api_error(job.error()));
+  const auto labels = labels_parameter(call.request.param("labels").value_or(""));
+  if (!labels) return call.reply.send(api_error(labels.error()));
+  call.reply.send(success([&](std::string& out) {
+    JsonWriter json(out);
+    json.begin_object().key("steps").begin_array();
+    model::LabelBuilder builder(*labels);
+    bool keep = true;
+    for (std::size_t i = 0; i < job->target_rules.size(); ++i) {
+      keep = keep && job->target_rules.apply_one(i, builder);
+      json.begin_object().key("rule");
+      write_rule(json, job->config->relabel_configs[i]);
+      json.key("output");
+      write_labels(json, keep ? builder.build() : model::LabelSet());
+      json.field("keep", keep).end_object();
+    }
+    json.end_array().end_object();
   }));
 }
 
@@ -69,6 +150,12 @@ void targets(Call call, const Sources& sources) {
 void add_target_routes(Router& router, const Sources& sources) {
   router.add({.methods = {"GET"}, .path = "/api/v1/targets", .handler = [&sources](Call call) {
                 targets(std::move(call), sources);
+              }});
+  router.add({.methods = {"GET"}, .path = "/api/v1/scrape_pools", .handler = [&sources](Call call) {
+                scrape_pools(std::move(call), sources);
+              }});
+  router.add({.methods = {"GET"}, .path = "/api/v1/targets/relabel_steps", .handler = [&sources](Call call) {
+                relabel_steps(std::move(call), sources);
               }});
 }
 

@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "base/strings.h"
+#include "model/histogram_estimates.h"
 #include "query/promql/parser.h"
 
 namespace qd::serve::prometheus {
@@ -42,6 +43,32 @@ std::string rfc3339(model::TimestampMs time_ms) {
   return time_ms == 0 ? "0001-01-01T00:00:00Z" : base::format_time(time_ms);
 }
 
+void write_histogram(std::string& out, const model::Histogram& histogram) {
+  const auto text = [&](double value) {
+    out += '"';
+    write_value(out, value);
+    out += '"';
+  };
+  out += "{\"count\":";
+  text(histogram.count);
+  out += ",\"sum\":";
+  text(histogram.sum);
+  bool any = false;
+  for (const model::HistogramBucket& bucket : model::populated_buckets(histogram)) {
+    out += any ? "," : ",\"buckets\":[";
+    any = true;
+    const int rule = bucket.lower_inclusive ? (bucket.upper_inclusive ? 3 : 1) : (bucket.upper_inclusive ? 0 : 2);
+    fmt::format_to(std::back_inserter(out), "[{},", rule);
+    text(bucket.lower);
+    out += ',';
+    text(bucket.upper);
+    out += ',';
+    text(bucket.count);
+    out += ']';
+  }
+  out += any ? "]}" : "}";
+}
+
 void write_labels(JsonWriter& json, const model::LabelSet& labels) {
   json.begin_object();
   for (const auto& label : labels) json.field(label.name, label.value);
@@ -59,6 +86,14 @@ void write_point(std::string& out, model::TimestampMs time_ms, double value) {
   out += "\"]";
 }
 
+void write_point(std::string& out, model::TimestampMs time_ms, const model::Histogram& histogram) {
+  out += '[';
+  write_time(out, time_ms);
+  out += ',';
+  write_histogram(out, histogram);
+  out += ']';
+}
+
 void write_metric(std::string& out, const model::LabelSet& labels) {
   out += "{\"metric\":";
   JsonWriter json(out);
@@ -71,8 +106,13 @@ bool write_vector(std::string& out, const query::promql::Vector& vector, std::si
   for (std::size_t i = 0; i < count; ++i) {
     if (i > 0) out += ',';
     write_metric(out, vector[i].labels);
-    out += ",\"value\":";
-    write_point(out, vector[i].time_ms, vector[i].value);
+    if (vector[i].histogram != nullptr) {
+      out += ",\"histogram\":";
+      write_point(out, vector[i].time_ms, *vector[i].histogram);
+    } else {
+      out += ",\"value\":";
+      write_point(out, vector[i].time_ms, vector[i].value);
+    }
     out += '}';
   }
   out += ']';
@@ -85,14 +125,28 @@ bool write_matrix(std::string& out, const query::promql::Matrix& matrix, std::si
   for (std::size_t i = 0; i < count; ++i) {
     if (i > 0) out += ',';
     write_metric(out, matrix[i].labels);
-    out += ",\"values\":[";
-    bool first = true;
-    for (const auto& sample : matrix[i].samples) {
-      if (!first) out += ',';
-      first = false;
-      write_point(out, sample.time_ms, sample.value);
+    // Which of the two are there tells what a series has; one that has neither is still told as numbers.
+    if (!matrix[i].samples.empty() || matrix[i].histograms.empty()) {
+      out += ",\"values\":[";
+      bool first = true;
+      for (const auto& sample : matrix[i].samples) {
+        if (!first) out += ',';
+        first = false;
+        write_point(out, sample.time_ms, sample.value);
+      }
+      out += ']';
     }
-    out += "]}";
+    if (!matrix[i].histograms.empty()) {
+      out += ",\"histograms\":[";
+      bool first = true;
+      for (const auto& sample : matrix[i].histograms) {
+        if (!first) out += ',';
+        first = false;
+        write_point(out, sample.time_ms, *sample.histogram);
+      }
+      out += ']';
+    }
+    out += '}';
   }
   out += ']';
   return count < matrix.size();

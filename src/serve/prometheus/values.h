@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "connect/http/message.h"
+#include "model/histogram.h"
 #include "model/labels.h"
 #include "model/matcher.h"
 #include "model/sample.h"
@@ -20,6 +21,9 @@ namespace qd::serve::prometheus {
 void write_time(std::string& out, model::TimestampMs time_ms);
 // Shortest digits; exponent form below 1e-6 and from 1e21 on.
 void write_value(std::string& out, double value);
+// {"count":"12","sum":"18.4","buckets":[[0,"1","2","12"]]}: buckets that are not empty, with which of their bounds
+// belong to them: 0 the upper one, 1 the lower one, 2 none, 3 both.
+void write_histogram(std::string& out, const model::Histogram& histogram);
 // 2026-01-02T03:04:05.678Z, and the zero time of Go for 0.
 std::string rfc3339(model::TimestampMs time_ms);
 void write_labels(JsonWriter& json, const model::LabelSet& labels);

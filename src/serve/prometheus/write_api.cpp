@@ -31,12 +31,6 @@ using store::metrics::Appender;
 using store::metrics::AppendOutcome;
 using store::metrics::SeriesRef;
 
-// Of one request, that are looked up once more: whether they are there already.
-constexpr std::size_t kLateSamplesMax = 20'000;
-// Series compared for that, over all of one request: series with further labels match as well, and a sender may send
-// label sets that many have. What comes beyond is told as refused, even where it is there.
-constexpr std::size_t kLateSeriesMax = 10'000;
-constexpr std::size_t kLateComparedMax = 200'000;
 // A batch that another one overtook is tried again so often.
 constexpr int kCommitTriesMax = 3;
 constexpr std::int64_t kLogEveryNs = 60LL * 1'000'000'000;
@@ -59,7 +53,7 @@ constexpr std::array<std::string_view, kReasons> kReasonLabels = {"out_of_order"
 constexpr std::array<std::string_view, kReasons> kReasonWords = {
     "out of order: there is a newer sample of the series",
     "duplicate: there is another value at that time",
-    "too old: its time is sealed already",
+    "too old: it is past the retention",
     "too far ahead of this server's clock",
     "bad series",
     "past the limit of series",
@@ -112,12 +106,6 @@ struct Outcome {
   }
 };
 
-// Samples of one series that the store found late. A sender that had no answer sends again what is stored already.
-struct Late {
-  LabelSet labels;
-  std::vector<std::pair<Sample, Reason>> samples;
-};
-
 std::string shown(const LabelSet& labels, const Sample& sample) {
   return fmt::format("{} at {}", labels.to_string().substr(0, kShownBytes), base::format_time(sample.time_ms));
 }
@@ -149,9 +137,9 @@ class Intake final : public model::remote_write::WriteSink {
         ++(appender_.pending() > before ? outcome_.stored : outcome_.repeated);
         return;
       case AppendOutcome::kOutOfOrder:
-        return late(sample, kOutOfOrder);
+        return outcome_.refuse(kOutOfOrder, 1, shown(labels_, sample));
       case AppendOutcome::kTooOld:
-        return late(sample, kTooOld);
+        return outcome_.refuse(kTooOld, 1, shown(labels_, sample));
       case AppendOutcome::kDuplicate:
         return outcome_.refuse(kDuplicate, 1, shown(labels_, sample));
       case AppendOutcome::kTooFarInFuture:
@@ -172,8 +160,6 @@ class Intake final : public model::remote_write::WriteSink {
     appender_.metadata(family, {.type = type, .help = std::string(help), .unit = std::string(unit)});
   }
 
-  std::vector<Late>& found_late() { return late_; }
-
  private:
   void find() {
     auto ref = appender_.series(labels_);
@@ -192,75 +178,24 @@ class Intake final : public model::remote_write::WriteSink {
   }
   void refuse_sample() { outcome_.refuse(why_, 1, what_); }
 
-  void late(const Sample& sample, Reason reason) {
-    if (late_samples_ == kLateSamplesMax) return outcome_.refuse(reason, 1, shown(labels_, sample));
-    ++late_samples_;
-    if (late_.empty() || late_.back().labels != labels_) late_.push_back({labels_, {}});
-    late_.back().samples.emplace_back(sample, reason);
-  }
-
   Appender& appender_;
   Outcome& outcome_;
   LabelSet labels_;
   std::optional<SeriesRef> ref_;
   Reason why_ = kBadSeries;
   std::string what_;
-  std::vector<Late> late_;
-  std::size_t late_samples_ = 0;
 };
 
-// The samples that the store has of exactly this series between two times. Takes what it compares off `left`.
-store::metrics::Columns stored_between(const store::metrics::Querier& querier, const LabelSet& labels,
-                                       model::TimestampMs from_ms, model::TimestampMs to_ms, std::size_t& left) {
-  store::metrics::Columns columns;
-  if (left == 0) return columns;
-  std::vector<model::Matcher> matchers;
-  for (const auto& label : labels)
-    matchers.push_back(model::Matcher::equal(std::string(label.name), std::string(label.value)));
-  const std::size_t limit = std::min(left, kLateSeriesMax);
-  const auto set = querier.select(matchers, from_ms, to_ms, limit);
-  left -= set ? std::min((*set)->size(), limit) : limit;
-  if (!set) return columns;
-  for (std::size_t i = 0; i < (*set)->size(); ++i) {
-    if ((*set)->labels(i) != labels) continue;
-    if (!(*set)->read(i, from_ms, to_ms, columns)) columns.clear();
-    break;
-  }
-  return columns;
-}
-
-void settle_late(const std::vector<Late>& all, const store::metrics::Querier& querier, Outcome& outcome) {
-  std::size_t left = kLateComparedMax;
-  for (const Late& late : all) {
-    const auto [first, last] = std::ranges::minmax(late.samples, {}, [](const auto& one) { return one.first.time_ms; });
-    const auto columns = stored_between(querier, late.labels, first.first.time_ms, last.first.time_ms, left);
-    for (const auto& [sample, reason] : late.samples) {
-      const auto at = std::ranges::lower_bound(columns.times, sample.time_ms);
-      const auto i = static_cast<std::size_t>(at - columns.times.begin());
-      const bool there = at != columns.times.end() && *at == sample.time_ms &&
-                         std::bit_cast<std::uint64_t>(columns.values[i]) == std::bit_cast<std::uint64_t>(sample.value);
-      if (there) {
-        ++outcome.repeated;
-      } else {
-        outcome.refuse(reason, 1, shown(late.labels, sample));
-      }
-    }
-  }
-}
-
-base::Result<Outcome> take(std::string_view message, WriteForm form, store::metrics::Appendable& store,
-                           const store::metrics::Querier& querier) {
+base::Result<Outcome> take(std::string_view message, WriteForm form, store::metrics::Appendable& store) {
   for (int attempt = 1;; ++attempt) {
     Outcome outcome;
     const auto appender = store.appender();
+    appender->take_late();
     Intake intake(*appender, outcome);
     QD_TRY(form == WriteForm::kV2 ? model::remote_write::read_write_request_v2(message, intake)
                                   : model::remote_write::read_write_request(message, intake));
     const base::Status committed = appender->commit();
-    if (committed) {
-      settle_late(intake.found_late(), querier, outcome);
-      return outcome;
-    }
+    if (committed) return outcome;
     if (committed.error().code() != ErrorCode::kConflict)
       return base::fail(ErrorCode::kUnavailable, committed.error().message());
     if (attempt == kCommitTriesMax) return base::fail(ErrorCode::kUnavailable, committed.error().message());
@@ -284,10 +219,10 @@ std::string says(const Outcome& outcome) {
 
 }  // namespace
 
-void add_write_route(Router& router, store::metrics::Appendable& store, const store::metrics::Querier& querier,
-                     const base::Clock& clock, base::Log& log, base::Registry& registry) {
+void add_write_route(Router& router, store::metrics::Appendable& store, const base::Clock& clock, base::Log& log,
+                     base::Registry& registry) {
   const auto counters = std::make_shared<Counters>(registry);
-  const auto answer = [&store, &querier, &clock, &log, counters](const Call& call) -> Response {
+  const auto answer = [&store, &clock, &log, counters](const Call& call) -> Response {
     counters->requests.add();
     const auto failed = [&](Response response) {
       counters->failed.add();
@@ -298,7 +233,7 @@ void add_write_route(Router& router, store::metrics::Appendable& store, const st
     const auto message = model::remote_write::unpack(call.request.body, kUnpackedBytesMax);
     if (!message)
       return failed(plain(message.error().code() == ErrorCode::kLimit ? 413 : 400, message.error().message()));
-    const auto outcome = take(*message, *form, store, querier);
+    const auto outcome = take(*message, *form, store);
     if (!outcome) {
       const auto code = outcome.error().code();
       const int status = code == ErrorCode::kInvalid ? 400 : code == ErrorCode::kLimit ? 413 : 503;

@@ -33,7 +33,7 @@ class WriteApiTest : public testing::Test {
     options_.seal_interval_ms = 60'000;
     store_ = *store::metrics::Store::open(files_, directory_ / "metrics", options_, base::Log::silent(), registry_);
     secret_ = *tokens_.add("web-1", store::state::Scope::kAll, 1);
-    add_write_route(router_, *store_, *store_, clock_, base::Log::silent(), registry_);
+    add_write_route(router_, *store_, clock_, base::Log::silent(), registry_);
   }
 
   static std::string series(const LabelSet& labels, std::vector<Sample> samples) {
@@ -133,17 +133,18 @@ TEST_F(WriteApiTest, the_same_request_again_is_taken_again) {
 TEST_F(WriteApiTest, stores_the_rest_of_a_request_and_tells_of_what_it_cannot) {
   ASSERT_EQ(write(series(kA, {{kStart + 10, 1}})).status, 204);
   ASSERT_TRUE(store_->maintain(kStart));
-  const auto response = write(series(kA, {{kStart + 5, 7}}) + series(kA, {{kStart + 10, 2}}) +
+  ASSERT_EQ(write(series(kA, {{kStart + 5, 7}})).status, 204) << "late";
+  const auto response = write(series(kA, {{kStart + 10, 2}}) + series(kA, {{kStart - 16LL * 24 * 60 * 60 * 1000, 7}}) +
                               series(LabelSet{{"b", "c"}}, {{kStart, 1}}) + series(kB, {{kStart + 11 * 60 * 1000, 1}}) +
                               series(kB, {{kStart, 3}, {kStart + 1, 4}}));
   EXPECT_EQ(response.status, 400);
   EXPECT_EQ(text(response),
-            "4 of 6 samples were not stored: 1 out_of_order, 1 duplicate, 1 too_far_ahead, 1 bad_series; the first: "
+            "4 of 6 samples were not stored: 1 duplicate, 1 too_old, 1 too_far_ahead, 1 bad_series; the first: "
             "a{job=\"x\"} at 2023-11-14T22:13:20.010Z (duplicate: there is another value at that time)\n");
   EXPECT_EQ(response.headers.get(wire::kWrittenHeader), "2");
-  EXPECT_EQ(stored(kA).size(), 1U);
+  EXPECT_EQ(stored(kA).size(), 2U);
   EXPECT_EQ(stored(kB).size(), 2U);
-  EXPECT_EQ(counted("quarterdeck_write_samples_refused_total", "out_of_order"), 1);
+  EXPECT_EQ(counted("quarterdeck_write_samples_refused_total", "too_old"), 1);
   EXPECT_EQ(counted("quarterdeck_write_samples_refused_total", "bad_series"), 1);
 }
 

@@ -45,6 +45,8 @@ class ForwardingStore::Batch final : public Appender {
     return ref;
   }
 
+  void take_late() override { inner_->take_late(); }
+
   AppendOutcome append(SeriesRef ref, model::TimestampMs time_ms, double value) override {
     auto labels = owner_.labels_of(ref);
     if (!labels) return AppendOutcome::kUnknownSeries;

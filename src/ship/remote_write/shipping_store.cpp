@@ -88,6 +88,8 @@ class ShippingStore::Batch final : public Appender {
     return ref;
   }
 
+  void take_late() override { inner_->take_late(); }
+
   AppendOutcome append(SeriesRef ref, model::TimestampMs time_ms, double value) override {
     auto labels = generation_->labels_of(ref);
     if (!labels) return AppendOutcome::kUnknownSeries;

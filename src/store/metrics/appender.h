@@ -26,9 +26,9 @@ using SeriesRef = std::uint64_t;
 enum class AppendOutcome : std::uint8_t {
   kOk,
   kUnknownSeries,   // the reference has been dropped: ask series() again
-  kOutOfOrder,      // older than the newest sample of the series
+  kOutOfOrder,      // older than the newest sample of the series, and late ones are not taken
   kDuplicate,       // same time, another value (same time and same value is kOk and stores nothing)
-  kTooOld,          // before what has been sealed
+  kTooOld,          // before what has been sealed, or before what is taken of late ones
   kTooFarInFuture,  // further ahead of the clock last given to maintain than the store allows
 };
 
@@ -38,14 +38,18 @@ class Appender {
 
   // Finds or creates. kLimit past the series limit, naming its setting; kInvalid for no or too large labels.
   virtual base::Result<SeriesRef> series(const model::LabelSet& labels) = 0;
+  // From now on the batch takes samples of any age within the retention, whatever their series has already; otherwise
+  // late ones only as far back from the newest of all as store.metrics.out_of_order_window says.
+  virtual void take_late() {}
   // Judged against what is committed and what this batch holds so far.
   virtual AppendOutcome append(SeriesRef ref, model::TimestampMs time_ms, double value) = 0;
   // What the family is; the newest wins. Kept in memory only.
   virtual void metadata(std::string_view family, const model::Metadata& metadata) = 0;
   // Success means acknowledged: in the log, and visible to queries. kUnavailable when the log cannot be written (disk
-  // full and the like); kConflict when, since its samples were judged, another batch brought newer ones of the same
-  // series or their window was sealed (appending them again tells which). Nothing of the batch is stored then. The
-  // appender is empty afterwards either way and may be used for the next batch.
+  // full and the like) or too many late samples wait to be sealed; kConflict when, since its samples were judged,
+  // another batch brought newer ones of the same series or their window was sealed (appending them again tells which).
+  // Nothing of the batch is stored then. The appender is empty afterwards either way and may be used for the next
+  // batch.
   virtual base::Status commit() = 0;
   // How many samples commit would write.
   virtual std::size_t pending() const = 0;

@@ -230,7 +230,7 @@ bool Head::still_fits(const SampleBatch& batch) const {
   return true;
 }
 
-Head::Applied Head::apply(const SampleBatch& batch) {
+Head::Applied Head::apply(const SampleBatch& batch, const std::function<void()>& at_that_moment) {
   constexpr std::size_t kAhead = 12;
   const std::size_t n = batch.size();
   const TimestampMs oldest = accepted_from();
@@ -265,6 +265,7 @@ Head::Applied Head::apply(const SampleBatch& batch) {
   lower(first_ms_, first);
   raise(last_ms_, last);
   samples_.fetch_add(applied.stored, std::memory_order_relaxed);
+  if (at_that_moment) at_that_moment();
   return applied;
 }
 
@@ -476,7 +477,7 @@ bool Head::pinned() {
   return !old_pins_.empty();
 }
 
-std::size_t Head::drop_dead() {
+std::size_t Head::drop_dead(const std::function<bool(Slot)>& kept) {
   WriterLock index_lock(index_mutex_);
   MutexLock lock(state_);
   const TimestampMs oldest = min_ms();
@@ -491,6 +492,7 @@ std::size_t Head::drop_dead() {
       dead.push_back(slot);
     }
   }
+  std::erase_if(dead, kept);
   std::sort(dead.begin(), dead.end());
   for (const Slot slot : dead) {
     HeadSeries& series = record(slot);

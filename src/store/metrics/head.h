@@ -22,6 +22,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/files.h"
@@ -86,13 +87,15 @@ class Head {
   // Whether every sample of the batch would still be taken. Batches that were judged before others were applied may
   // have been overtaken.
   bool still_fits(const SampleBatch& batch) const;
+  bool knows(SeriesRef ref) const { return find_record(ref) != nullptr; }
   struct Applied {
     std::size_t stored = 0;
     std::size_t unknown = 0;  // would be taken, but there is no such series
   };
   // Makes the batch visible. Samples that are not newer than the newest of their series, or older than what the head
   // takes, are passed over.
-  Applied apply(const SampleBatch& batch);
+  // `at_that_moment` as in select.
+  Applied apply(const SampleBatch& batch, const std::function<void()>& at_that_moment = {});
   // Nothing before this is taken any more.
   void accept_from(model::TimestampMs time_ms) { accept_min_ms_.store(time_ms, std::memory_order_release); }
   void accept_until(model::TimestampMs time_ms) { accept_max_ms_.store(time_ms, std::memory_order_relaxed); }
@@ -107,6 +110,14 @@ class Head {
   // Appends to `out`. kCorrupt names file and offset; with `skipped`, damaged chunks are noted there and passed over.
   base::Status read(const HeadSelection& selection, std::size_t i, model::TimestampMs from_ms, model::TimestampMs to_ms,
                     Columns& out, std::vector<base::Error>* skipped = nullptr) const;
+  // Of each series that all of `matchers` accept, its newest sample, where that is not before `from_ms`. REQUIRES: no
+  // batch is being applied.
+  std::vector<std::pair<SeriesRef, model::TimestampMs>> newest(std::span<const model::Matcher> matchers,
+                                                               model::TimestampMs from_ms) const;
+  // What the series in a slot of a selection that is held is called.
+  SeriesRef ref_of(Slot slot) const { return record(slot).ref.load(std::memory_order_relaxed); }
+  // One series, whatever its times; nothing when it is not there.
+  HeadSelection select_one(SeriesRef ref, const std::function<void()>& at_that_moment) const;
   model::LabelSet labels(Slot slot) const;
   // Runs `use` on the index, which stays unchanged meanwhile.
   void with_index(const std::function<void(const LabelIndex&)>& use) const;
@@ -130,8 +141,9 @@ class Head {
   // Whether selections made before the last publish are still held.
   bool pinned();
   // Drops series whose newest sample is before the published minimum, and blocks that hold nothing newer. Series that
-  // have had no sample yet stay for one more time. REQUIRES: !pinned(), and no batch is being applied.
-  std::size_t drop_dead();
+  // have had no sample yet stay for one more time, those that `kept` names as long as it does. REQUIRES: !pinned(), and
+  // no batch is being applied.
+  std::size_t drop_dead(const std::function<bool(Slot)>& kept);
 
   // Labels of series, position by position from `from` on, as series records with their references.
   std::size_t encode_series(std::size_t from, std::size_t count, std::string& out) const;

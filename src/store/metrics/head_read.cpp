@@ -77,6 +77,31 @@ base::Result<HeadSelection> Head::select(std::span<const model::Matcher> matcher
   return selection;
 }
 
+std::vector<std::pair<SeriesRef, TimestampMs>> Head::newest(std::span<const model::Matcher> matchers,
+                                                            TimestampMs from_ms) const {
+  std::vector<std::pair<SeriesRef, TimestampMs>> found;
+  ReaderLock lock(index_mutex_);
+  for (const std::uint32_t position : present(index_, matchers, from_ms)) {
+    const HeadSeries& series = record(index_.slots()[position]);
+    found.emplace_back(series.ref.load(std::memory_order_relaxed), series.last_ms.load(std::memory_order_relaxed));
+  }
+  return found;
+}
+
+HeadSelection Head::select_one(SeriesRef ref, const std::function<void()>& at_that_moment) const {
+  HeadSelection selection;
+  MutexLock state_lock(state_);
+  const HeadSeries* const series = find_record(ref);
+  if (series == nullptr) return selection;
+  selection.slots.push_back(slot_of(ref));
+  selection.last_ms.push_back(series->last_ms.load(std::memory_order_relaxed));
+  selection.min_ms = min_ms();
+  selection.pin = pin_;
+  selection.blocks = blocks();
+  at_that_moment();
+  return selection;
+}
+
 model::LabelSet Head::labels(Slot slot) const {
   ReaderLock lock(index_mutex_);
   return index_.labels(slot);

@@ -13,7 +13,7 @@ namespace {
 
 using base::ErrorCode;
 
-constexpr std::uint64_t kVersion = 1;
+constexpr std::uint64_t kVersion = 2;
 constexpr std::string_view kTitle = "quarterdeck-metrics-manifest";
 constexpr std::size_t kFileBytesMax = 64 << 20;
 
@@ -26,10 +26,11 @@ bool parse_number(std::string_view text, T& value, int base = 10) {
 }  // namespace
 
 std::string Manifest::print() const {
-  std::string out = fmt::format("{} {}\ngeneration {}\nsealed_until_ms {}\nlog {}\n", kTitle, kVersion, generation,
-                                sealed_until_ms, log_first);
+  std::string out = fmt::format("{} {}\ngeneration {}\nsealed_until_ms {}\nlog {}\nlate {}\n", kTitle, kVersion,
+                                generation, sealed_until_ms, log_first, late_first);
   for (const auto n : series_files) out += fmt::format("series {}\n", n);
   for (const auto n : chunk_files) out += fmt::format("chunks {}\n", n);
+  for (const auto n : tombstones) out += fmt::format("tombstone {}\n", n);
   for (const auto n : segments) out += fmt::format("segment {}\n", n);
   out += fmt::format("crc {:08x}\n", base::crc32c(base::as_bytes(out)));
   return out;
@@ -72,10 +73,14 @@ base::Result<Manifest> Manifest::parse(const std::string& text, const std::files
       manifest.generation = number;
     } else if (name == "log") {
       manifest.log_first = number;
+    } else if (name == "late") {
+      manifest.late_first = number;
     } else if (name == "series") {
       manifest.series_files.push_back(number);
     } else if (name == "chunks") {
       manifest.chunk_files.push_back(number);
+    } else if (name == "tombstone") {
+      manifest.tombstones.push_back(number);
     } else if (name == "segment") {
       manifest.segments.push_back(number);
     } else if (name != "sealed_until_ms") {

@@ -21,9 +21,11 @@ struct Manifest {
   std::uint64_t generation = 1;                                 // of series references given from now on
   model::TimestampMs sealed_until_ms = model::kMinTimestampMs;  // the head holds nothing before this
   std::uint64_t log_first = 1;                                  // what the log holds before this segment is elsewhere
-  std::vector<std::uint64_t> series_files;                      // in the order in which they are read
-  std::vector<std::uint64_t> chunk_files;                       // rising
-  std::vector<std::uint64_t> segments;                          // rising
+  std::uint64_t late_first = 1;             // late samples that the log holds before this segment are in segments
+  std::vector<std::uint64_t> series_files;  // in the order in which they are read
+  std::vector<std::uint64_t> chunk_files;   // rising
+  std::vector<std::uint64_t> tombstones;    // rising
+  std::vector<std::uint64_t> segments;      // rising
 
   bool operator==(const Manifest&) const = default;
 

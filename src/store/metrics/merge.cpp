@@ -52,7 +52,7 @@ void merge_columns(Columns& into, const Columns& newer, Columns& scratch) {
 
 base::Result<SegmentInfo> merge_segments(base::Files& files, std::span<const std::shared_ptr<const Segment>> segments,
                                          const std::filesystem::path& path, model::TimestampMs drop_before_ms,
-                                         const SegmentOptions& options) {
+                                         const SegmentOptions& options, const SegmentCut& cut) {
   QD_ASSIGN(auto writer, SegmentWriter::create(files, path, options));
   std::priority_queue<Cursor, std::vector<Cursor>, Later> cursors;
   const auto push = [&](std::size_t segment, std::uint32_t id) {
@@ -73,6 +73,7 @@ base::Result<SegmentInfo> merge_segments(base::Files& files, std::span<const std
       cursors.pop();
       one.clear();
       QD_TRY(segments[segment]->read(id, drop_before_ms, model::kMaxTimestampMs, one));
+      if (cut) cut(segment, labels, one);
       merge_columns(all, one, scratch);
       push(segment, id + 1);
     }

@@ -21,6 +21,12 @@ struct MergeOptions {
 // holds more than one; empty when there is nothing to do.
 std::vector<std::size_t> plan_merge(std::span<const SegmentInfo> segments, const MergeOptions& options);
 
+// Late segments lie over others. Where a window holds one other segment, they wait until they are a part of it worth
+// writing it anew, and are merged among themselves meanwhile.
+
+// How wide the windows are into which late samples over `span_ms` are sealed: the smallest that makes few of them.
+std::int64_t late_window_ms(std::int64_t seal_interval_ms, std::int64_t retention_ms, std::int64_t span_ms);
+
 // Start of the window of `width` that holds `time_ms`.
 model::TimestampMs window_start(model::TimestampMs time_ms, std::int64_t width_ms);
 

@@ -37,6 +37,37 @@ TEST(MergePlan, leaves_alone_what_may_still_grow_or_crosses_windows) {
   EXPECT_TRUE(plan_merge(std::vector<SegmentInfo>{from_to(300, 450), from_to(500, 599)}, small_windows).empty());
 }
 
+SegmentInfo of_samples(SegmentInfo info, std::uint64_t samples, bool late) {
+  info.samples = samples;
+  if (late) info.level = kLateLevel;
+  return info;
+}
+
+TEST(MergePlan, late_segments_wait_until_they_are_worth_it) {
+  const auto below = of_samples(from_to(0, 399), 1000, false);
+  const auto late = [](std::uint64_t samples) { return of_samples(from_to(50, 350), samples, true); };
+  EXPECT_TRUE(plan_merge(std::vector{below, late(10)}, kOptions).empty());
+  EXPECT_TRUE(plan_merge(std::vector{below, late(10), late(10), late(10)}, kOptions).empty());
+  // Among themselves.
+  EXPECT_EQ(plan_merge(std::vector{late(10), below, late(10), late(10), late(10)}, kOptions),
+            (std::vector<std::size_t>{0, 2, 3, 4}));
+  // With what they lie over.
+  EXPECT_EQ(plan_merge(std::vector{late(100), below, late(25)}, kOptions), (std::vector<std::size_t>{0, 1, 2}));
+  // With what is merged anyway, and where there is nothing below.
+  EXPECT_EQ(plan_merge(std::vector{of_samples(from_to(0, 99), 1000, false), of_samples(from_to(100, 199), 1000, false),
+                                   late(1)},
+                       kOptions),
+            (std::vector<std::size_t>{0, 1, 2}));
+  EXPECT_EQ(plan_merge(std::vector{late(1), late(1)}, kOptions), (std::vector<std::size_t>{0, 1}));
+}
+
+TEST(MergePlan, late_samples_are_sealed_into_few_windows) {
+  EXPECT_EQ(late_window_ms(100, 0, 50), 100);
+  EXPECT_EQ(late_window_ms(100, 0, 800), 100);
+  EXPECT_EQ(late_window_ms(100, 0, 900), 400);
+  EXPECT_EQ(late_window_ms(100, 20'000, 1'000'000), 1600);
+}
+
 TEST(MergePlan, windows_before_the_epoch_are_windows_too) {
   EXPECT_EQ(window_start(-1, 100), -100);
   EXPECT_EQ(window_start(-100, 100), -100);

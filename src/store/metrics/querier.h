@@ -30,11 +30,15 @@ struct Columns {
   // Empty where the series has none in this stretch; else one a sample, null where the sample is a number. The value
   // beside a histogram is NaN, and no stale marker: the end of a series of histograms is a number's.
   std::vector<model::HistogramPtr> histograms;
+  // When what the samples count began to be counted; empty where that is not known of any, else one a sample, 0 where
+  // not known.
+  std::vector<TimestampMs> start_times;
 
   void clear() {
     times.clear();
     values.clear();
     histograms.clear();
+    start_times.clear();
   }
   std::size_t size() const { return times.size(); }
 };

@@ -219,6 +219,29 @@ base::Result<std::vector<std::uint32_t>> Segment::find(std::span<const Matcher> 
   return state_->index.overlapping(found, from_ms, to_ms);
 }
 
+std::optional<std::uint32_t> Segment::find_series(const LabelSet& labels) const {
+  std::uint32_t first = 0;
+  auto end = static_cast<std::uint32_t>(info().series);
+  while (first < end) {
+    const std::uint32_t middle = first + (end - first) / 2;
+    const auto order = state_->index.labels(middle) <=> labels;
+    if (order == 0) return middle;
+    if (order < 0) {
+      first = middle + 1;
+    } else {
+      end = middle;
+    }
+  }
+  return std::nullopt;
+}
+
+std::pair<TimestampMs, TimestampMs> Segment::range(std::uint32_t id) const {
+  QD_ASSERT(id < info().series);
+  const auto series = state_->index.series(id);
+  if (!series) return {model::kMaxTimestampMs, model::kMinTimestampMs};
+  return {series->min_ms, series->max_ms};
+}
+
 LabelSet Segment::labels(std::uint32_t id) const {
   QD_ASSERT(id < info().series);
   return state_->index.labels(id);

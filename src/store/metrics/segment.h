@@ -9,9 +9,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/files.h"
@@ -44,6 +46,10 @@ class Segment {
   // to_ms], rising, which is label order.
   base::Result<std::vector<std::uint32_t>> find(std::span<const Matcher> matchers, TimestampMs from_ms,
                                                 TimestampMs to_ms) const;
+  // The series with exactly these labels.
+  std::optional<std::uint32_t> find_series(const LabelSet& labels) const;
+  // Times of its first and last sample; first after last when the index is damaged. REQUIRES: id < info().series.
+  std::pair<TimestampMs, TimestampMs> range(std::uint32_t id) const;
   // REQUIRES: id < info().series. Empty when the index is damaged behind a valid checksum.
   LabelSet labels(std::uint32_t id) const;
   // The value of one label, empty when there is none; valid as long as the segment.

@@ -21,6 +21,9 @@
 
 namespace qd::store::metrics {
 
+// In the level of a segment that holds only samples that came late: it may lie over others in time.
+inline constexpr std::uint32_t kLateLevel = std::uint32_t{1} << 31;
+
 struct SegmentInfo {
   model::TimestampMs min_ms = 0;  // of all samples, both ends inside
   model::TimestampMs max_ms = 0;
@@ -28,10 +31,13 @@ struct SegmentInfo {
   std::uint64_t samples = 0;
   std::uint64_t bytes = 0;  // of the file
   std::uint32_t level = 0;
+
+  bool late() const { return (level & kLateLevel) != 0; }
+  std::uint32_t merges() const { return level & ~kLateLevel; }
 };
 
 struct SegmentOptions {
-  std::uint32_t level = 0;     // how many merges lie behind it; kept in the file, means nothing here
+  std::uint32_t level = 0;     // how many merges lie behind it, and kLateLevel; kept in the file, means nothing here
   bool compress_cold = false;  // zstd where it helps: smaller, and slower to read
 };
 

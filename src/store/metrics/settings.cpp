@@ -16,6 +16,9 @@ void declare(model::config::Schema& schema, StoreOptions& options) {
       .duration_ms("store.metrics.seal_interval", options.seal_interval_ms,
                    "How often the newest samples are sealed into a segment on disk.", 1000, kDayMs)
       .only_at_start();
+  schema.duration_ms("store.metrics.out_of_order_window", options.out_of_order_window_ms,
+                     "How far behind the newest sample of all a scraped or computed one may be that is older than its "
+                     "series' newest. Remote write takes samples as old as `retention` allows.");
   // A choice binds to a text; the enum follows it once all is filled.
   auto sync = std::make_shared<std::string>(options.sync == StoreOptions::Sync::kCommit ? "commit" : "interval");
   schema.choice("store.metrics.wal.sync", *sync, {"interval", "commit"},

@@ -37,11 +37,16 @@ StoreImpl::StoreImpl(base::Files& files, std::filesystem::path dir, const StoreO
       wal_dir_(dir_ / "wal"),
       head_dir_(dir_ / "head"),
       segment_dir_(dir_ / "segments"),
+      tombstone_dir_(dir_ / "tombstones"),
       manifest_path_(dir_ / "MANIFEST"),
       log_(log),
       options_(options),
+      out_of_order_window_ms_(options.out_of_order_window_ms),
       segments_(std::make_shared<const SegmentList>()),
+      tombstones_(std::make_shared<const Tombstones>()),
       samples_appended_(registry.counter("quarterdeck_store_samples_appended_total", "Samples stored.")),
+      late_samples_(registry.counter("quarterdeck_store_late_samples_total",
+                                     "Samples stored that were older than the newest of their series, or sealed.")),
       commits_(registry.counter("quarterdeck_store_commits_total", "Batches acknowledged.")),
       failed_commits_(registry.counter("quarterdeck_store_commits_failed_total", "Batches refused as a whole.")),
       torn_tails_(registry.counter("quarterdeck_store_torn_tails_total", "Torn records cut off the log at start-up.")),
@@ -52,9 +57,13 @@ StoreImpl::StoreImpl(base::Files& files, std::filesystem::path dir, const StoreO
       failed_maintenance_(registry.counter("quarterdeck_store_maintenance_failed_total",
                                            "Steps of maintenance that failed and will be tried again.")),
       series_gauge_(registry.gauge("quarterdeck_store_head_series", "Series in the head.")),
+      late_gauge_(
+          registry.gauge("quarterdeck_store_late_samples_waiting", "Late samples that are not in segments yet.")),
       wal_bytes_gauge_(registry.gauge("quarterdeck_store_log_bytes", "Size of the write-ahead log.")),
       segment_bytes_gauge_(registry.gauge("quarterdeck_store_segment_bytes", "Size of the segments.")),
-      segments_gauge_(registry.gauge("quarterdeck_store_segments", "Segments.")) {}
+      segments_gauge_(registry.gauge("quarterdeck_store_segments", "Segments.")),
+      tombstones_gauge_(
+          registry.gauge("quarterdeck_store_tombstones", "Deletions whose samples still stand in files, hidden.")) {}
 
 StoreImpl::~StoreImpl() {
   // What kInterval has not brought to the device yet. Nothing can be done about a failure, and the log says so.
@@ -75,6 +84,8 @@ void StoreImpl::set_options(const StoreOptions& options) {
   options_.series_limit = options.series_limit;
   options_.labels_limit_bytes = options.labels_limit_bytes;
   options_.future_limit_ms = options.future_limit_ms;
+  options_.out_of_order_window_ms = options.out_of_order_window_ms;
+  out_of_order_window_ms_ = options.out_of_order_window_ms;
   options_.sync = options.sync;
   options_.sync_interval_ms = options.sync_interval_ms;
 }
@@ -85,7 +96,9 @@ void StoreImpl::set_options(const StoreOptions& options) {
 // while the next ones are decoded: start-up is waiting for this.
 class StoreImpl::Replay final : public WalSink {
  public:
-  explicit Replay(Head& head) : head_(head), applier_([this] { work(); }) {}
+  // Late samples of log files before `late_first` are in segments.
+  Replay(Head& head, LateBuffer& late, std::uint64_t late_first)
+      : head_(head), late_(late), late_first_(late_first), applier_([this] { work(); }) {}
   ~Replay() override { finish(); }
 
   // Returns once everything is in the head; nothing may come after it.
@@ -107,7 +120,26 @@ class StoreImpl::Replay final : public WalSink {
     }
   }
 
-  void samples(const SampleBatch& batch) override {
+  void file(std::uint64_t number) override { file_ = number; }
+  void samples(const SampleBatch& batch) override { add(batch, false); }
+  void late(const SampleBatch& batch) override {
+    if (file_ >= late_first_) add(batch, true);
+  }
+
+  std::uint64_t read() const { return read_; }
+  // After finish(): samples that belong to no series, and are not sealed either.
+  std::uint64_t unknown() const { return unknown_; }
+  bool any_renamed() const { return !renamed_.empty(); }
+
+ private:
+  static constexpr std::size_t kBatchesWaiting = 8;
+
+  struct Waiting {
+    SampleBatch batch;
+    bool late;
+  };
+
+  void add(const SampleBatch& batch, bool late) {
     read_ += batch.size();
     SampleBatch own;
     {
@@ -126,36 +158,52 @@ class StoreImpl::Replay final : public WalSink {
     }
     MutexLock lock(mutex_);
     while (waiting_.size() >= kBatchesWaiting) wake_.wait(mutex_);
-    waiting_.push_back(std::move(own));
+    waiting_.push_back({std::move(own), late});
     wake_.notify_all();
   }
 
-  std::uint64_t read() const { return read_; }
-  // After finish(): samples that belong to no series, and are not sealed either.
-  std::uint64_t unknown() const { return unknown_; }
-  bool any_renamed() const { return !renamed_.empty(); }
-
- private:
-  static constexpr std::size_t kBatchesWaiting = 8;
+  void apply_late(SampleBatch& batch) {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      if (!head_.knows(batch.refs[i])) continue;
+      batch.refs[kept] = batch.refs[i];
+      batch.times[kept] = batch.times[i];
+      batch.values[kept++] = batch.values[i];
+    }
+    unknown_ += batch.size() - kept;
+    batch.refs.resize(kept);
+    batch.times.resize(kept);
+    batch.values.resize(kept);
+    late_.apply(batch);
+  }
 
   void work() {
     while (true) {
       SampleBatch batch;
+      bool late = false;
       {
         MutexLock lock(mutex_);
         while (waiting_.empty() && !ended_) wake_.wait(mutex_);
         if (waiting_.empty()) return;
-        batch = std::move(waiting_.front());
+        batch = std::move(waiting_.front().batch);
+        late = waiting_.front().late;
         waiting_.pop_front();
         wake_.notify_all();
       }
-      unknown_ += head_.apply(batch).unknown;
+      if (late) {
+        apply_late(batch);
+      } else {
+        unknown_ += head_.apply(batch).unknown;
+      }
       MutexLock lock(mutex_);
       used_.push_back(std::move(batch));
     }
   }
 
   Head& head_;
+  LateBuffer& late_;
+  const std::uint64_t late_first_;
+  std::uint64_t file_ = 0;
   std::unordered_map<SeriesRef, SeriesRef> renamed_;
   std::uint64_t read_ = 0;
   std::uint64_t unknown_ = 0;  // the applier's, until it has ended
@@ -163,16 +211,18 @@ class StoreImpl::Replay final : public WalSink {
   base::Mutex mutex_;
   base::CondVar wake_;
   bool ended_ QD_GUARDED_BY(mutex_) = false;
-  std::deque<SampleBatch> waiting_ QD_GUARDED_BY(mutex_);
+  std::deque<Waiting> waiting_ QD_GUARDED_BY(mutex_);
   std::vector<SampleBatch> used_ QD_GUARDED_BY(mutex_);
   std::thread applier_;
 };
 
 Status StoreImpl::load() {
-  for (const auto& dir : {dir_, wal_dir_, head_dir_, segment_dir_}) QD_TRY(files_.create_directories(dir));
+  for (const auto& dir : {dir_, wal_dir_, head_dir_, segment_dir_, tombstone_dir_})
+    QD_TRY(files_.create_directories(dir));
   QD_TRY(read_manifest());
   QD_TRY(remove_left_overs());
   QD_TRY(load_segments());
+  QD_TRY(load_tombstones());
   head_ = std::make_unique<Head>(manifest_.generation);
   head_->accept_from(manifest_.sealed_until_ms);
   head_->publish(manifest_.sealed_until_ms, [] {});
@@ -213,9 +263,10 @@ base::Result<Manifest> StoreImpl::rebuilt_manifest() {
   Manifest all;
   QD_ASSIGN(all.series_files, list_numbered(files_, head_dir_, ".series"));
   QD_ASSIGN(all.chunk_files, list_numbered(files_, head_dir_, ".chunks"));
+  QD_ASSIGN(all.tombstones, list_numbered(files_, tombstone_dir_, ".tomb"));
   QD_ASSIGN(const std::vector<std::uint64_t> segments, list_numbered(files_, segment_dir_, ".seg"));
   QD_ASSIGN(const std::vector<std::uint64_t> log, list_numbered(files_, wal_dir_, ".wal"));
-  if (!log.empty()) all.log_first = log.front();
+  if (!log.empty()) all.log_first = all.late_first = log.front();
   struct Found {
     std::uint64_t number;
     SegmentInfo info;
@@ -224,11 +275,13 @@ base::Result<Manifest> StoreImpl::rebuilt_manifest() {
   for (const std::uint64_t number : segments) {
     const auto segment = Segment::open(files_, numbered(segment_dir_, number, ".seg"));
     found.push_back({number, segment ? (*segment)->info() : SegmentInfo{}});
-    if (segment) all.sealed_until_ms = std::max(all.sealed_until_ms, (*segment)->info().max_ms + 1);
+    if (segment && !(*segment)->info().late())
+      all.sealed_until_ms = std::max(all.sealed_until_ms, (*segment)->info().max_ms + 1);
   }
   for (const Found& one : found) {
-    const bool merged = std::any_of(found.begin(), found.end(), [&](const Found& other) {
-      return other.info.level > one.info.level && other.info.min_ms <= one.info.min_ms &&
+    // Late ones may lie inside others without being part of them: they only repeat what was merged into those.
+    const bool merged = !one.info.late() && std::any_of(found.begin(), found.end(), [&](const Found& other) {
+      return !other.info.late() && other.info.level > one.info.level && other.info.min_ms <= one.info.min_ms &&
              other.info.max_ms >= one.info.max_ms;
     });
     if (!merged) all.segments.push_back(one.number);
@@ -248,7 +301,8 @@ Status StoreImpl::remove_left_overs() {
   QD_TRY(remove_unnamed(segment_dir_, ".seg", manifest_.segments));
   QD_TRY(remove_unnamed(head_dir_, ".chunks", manifest_.chunk_files));
   QD_TRY(remove_unnamed(head_dir_, ".series", manifest_.series_files));
-  for (const auto& dir : {dir_, wal_dir_, head_dir_, segment_dir_}) {
+  QD_TRY(remove_unnamed(tombstone_dir_, ".tomb", manifest_.tombstones));
+  for (const auto& dir : {dir_, wal_dir_, head_dir_, segment_dir_, tombstone_dir_}) {
     QD_ASSIGN(const std::vector<std::string> names, files_.list(dir));
     for (const std::string& name : names) {
       if (name.ends_with(".tmp")) QD_TRY(files_.remove(dir / name));
@@ -261,9 +315,6 @@ Status StoreImpl::remove_left_overs() {
   return {};
 }
 
-namespace {
-
-// Moves a file that cannot be read out of the way. Other errors than damage are the caller's to return.
 Status set_aside(base::Files& files, base::Log& log, const std::filesystem::path& path, const base::Error& error) {
   if (error.code() != ErrorCode::kCorrupt && error.code() != ErrorCode::kNotFound) return base::fail(error);
   const std::filesystem::path aside = path.native() + ".damaged";
@@ -271,8 +322,6 @@ Status set_aside(base::Files& files, base::Log& log, const std::filesystem::path
             {{"error", error}, {"copy", aside.native()}});
   return error.code() == ErrorCode::kNotFound ? Status{} : files.rename(path, aside);
 }
-
-}  // namespace
 
 Status StoreImpl::load_segments() {
   auto list = std::make_shared<SegmentList>();
@@ -303,7 +352,7 @@ Status StoreImpl::load_segments() {
 }
 
 Status StoreImpl::load_head() {
-  Replay replay(*head_);
+  Replay replay(*head_, late_, manifest_.late_first);
   std::vector<std::uint64_t> series_files;
   for (const std::uint64_t number : manifest_.series_files) {
     next_series_file_ = std::max(next_series_file_, number + 1);
@@ -374,6 +423,7 @@ StoreStats StoreImpl::stats() const {
   stats.head_series = head_->series_count();
   stats.head_samples = head_->samples();
   stats.head_chunks = head_->chunk_count();
+  stats.late_samples = late_.samples();
   const bool empty = head_->first_ms() > head_->last_ms();
   stats.head_min_ms = empty ? 0 : head_->first_ms();
   stats.head_max_ms = empty ? 0 : head_->last_ms();
@@ -384,6 +434,7 @@ StoreStats StoreImpl::stats() const {
     stats.segment_samples += entry.segment->info().samples;
   }
   stats.wal_bytes = wal_->bytes();
+  stats.tombstones = tombstones()->list().size();
   stats.samples_appended = samples_appended_.value();
   return stats;
 }
@@ -437,11 +488,13 @@ Cardinality StoreImpl::cardinality(std::size_t rows) const {
 
 void StoreImpl::update_gauges() {
   series_gauge_.set(static_cast<double>(head_->series_count()));
+  late_gauge_.set(static_cast<double>(late_.samples()));
   wal_bytes_gauge_.set(static_cast<double>(wal_->bytes()));
   const auto live = segments();
   double bytes = 0;
   for (const LiveSegment& entry : *live) bytes += static_cast<double>(entry.segment->info().bytes);
   segment_bytes_gauge_.set(bytes);
+  tombstones_gauge_.set(static_cast<double>(tombstones()->list().size()));
   segments_gauge_.set(static_cast<double>(live->size()));
 }
 

@@ -1,4 +1,8 @@
 // The metrics store: the head and the segments as one.
+// Samples that come late, older than the newest of their series or than what is sealed, are taken where the appender or
+// store.metrics.out_of_order_window allows it; they go to segments of their own, which may lie over others in time.
+// A time of a series has one value: another one is refused as a duplicate wherever the first stands. Where two stand
+// all the same (the log was damaged), what came in order wins, then what was sealed first.
 //
 // Thread-safe. Owns its data directory (<data>/metrics) from open to destruction; the caller holds the lock of the data
 // directory. The store outlives its appenders and series sets. Time comes in as an argument: maintain() is called about
@@ -9,6 +13,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +25,7 @@
 #include "base/thread_pool.h"
 #include "model/metadata.h"
 #include "store/metrics/appender.h"
+#include "store/metrics/change_log.h"
 #include "store/metrics/querier.h"
 
 namespace qd::store::metrics {
@@ -35,6 +41,7 @@ struct StoreOptions {
   std::uint64_t wal_segment_bytes = 64ULL << 20;
   std::size_t series_limit = 20'000'000;          // store.metrics.series_limit
   std::size_t labels_limit_bytes = 64 << 10;      // of one series' label set
+  std::int64_t out_of_order_window_ms = 0;        // store.metrics.out_of_order_window
   std::int64_t future_limit_ms = 10 * 60 * 1000;  // ahead of the wall clock given to maintain
 };
 
@@ -42,12 +49,14 @@ struct StoreStats {
   std::uint64_t head_series = 0;
   std::uint64_t head_samples = 0;
   std::uint64_t head_chunks = 0;
+  std::uint64_t late_samples = 0;  // that came late and are not in segments yet
   model::TimestampMs head_min_ms = 0;
   model::TimestampMs head_max_ms = 0;
   std::uint64_t segments = 0;
   std::uint64_t segment_bytes = 0;
   std::uint64_t segment_samples = 0;
   std::uint64_t wal_bytes = 0;
+  std::uint64_t tombstones = 0;  // deletions whose samples still stand in files
   std::uint64_t samples_appended = 0;
 };
 
@@ -81,6 +90,19 @@ class Store : public Appendable, public Querier {
   // Options that may change at run time: retention, series limit, sync.
   virtual void set_options(const StoreOptions& options) = 0;
 
+  // Deletes the samples in [from_ms, to_ms], both ends inside, of the series that any of `selectors` accepts: what is
+  // there now, not what comes later. Once this returns success they are gone for every reader, and stay so over a
+  // crash; their bytes go when segments are merged or cleaned. kLimit when too many deletions wait for that.
+  virtual base::Status delete_series(std::span<const std::vector<Matcher>> selectors, TimestampMs from_ms,
+                                     TimestampMs to_ms) = 0;
+  // Writes segments that hold deleted samples anew without them.
+  virtual base::Status clean_tombstones() = 0;
+  // Fills the new directory `into` with what is there now, for another store to open: all that is acknowledged, or,
+  // with `skip_head`, what is sealed. Nothing is left of it on failure.
+  virtual base::Status snapshot(const std::filesystem::path& into, bool skip_head) = 0;
+
+  // From which time on samples changed; told after they are visible and before commit() and the like return.
+  virtual const ChangeLog& change_log() const = 0;
   virtual StoreStats stats() const = 0;
   virtual Cardinality cardinality(std::size_t rows) const = 0;
   virtual std::map<std::string, model::Metadata, std::less<>> metadata() const = 0;

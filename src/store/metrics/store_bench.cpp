@@ -1,5 +1,5 @@
-// Append rate by reference, memory a series, start-up, and reads, on the data shape of run B in docs/performance.md:
-// half counters, a quarter gauges, a quarter histogram buckets, five labels a series.
+// Append rate by reference, memory a series, growth, start-up, and reads, on the data shape of run B in
+// docs/performance.md: half counters, a quarter gauges, a quarter histogram buckets, five labels a series.
 //
 // Memory is what the process itself says, so run one of those at a time:
 //   store_metrics_bench --benchmark_filter=store_memory/25
@@ -166,6 +166,28 @@ void store_memory(benchmark::State& state) {
   }
 }
 BENCHMARK(store_memory)->Args({25, 1'000'000})->Args({420, 1'000'000})->Iterations(1)->Unit(benchmark::kSecond);
+
+// What a sample costs as series become more: all of it, from the batch to the log, and the maintenance between.
+void store_growth(benchmark::State& state) {
+  const auto n = static_cast<std::size_t>(state.range(0));
+  base::PosixFiles files;
+  base::Registry registry;
+  base::TempDirectory dir;
+  auto store = open_store(files, dir.path(), registry);
+  const auto refs = make_series(*store, n);
+  Source source(n);
+  TimestampMs now = kStart;
+  for (auto _ : state) {
+    state.PauseTiming();
+    const auto& values = source.step();
+    now += 15'000;
+    state.ResumeTiming();
+    append_step(*store, refs, values, now);
+    if (!store->maintain(now)) std::abort();
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * n));
+}
+BENCHMARK(store_growth)->Arg(100'000)->Arg(1'000'000)->Arg(10'000'000)->Iterations(40)->Unit(benchmark::kMillisecond);
 
 void store_start_up(benchmark::State& state) {
   const auto steps = static_cast<int>(state.range(0));

@@ -8,8 +8,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <utility>
 
+#include "store/metrics/late_judge.h"
 #include "store/metrics/store_impl.h"
 
 namespace qd::store::metrics {
@@ -20,26 +22,44 @@ using model::TimestampMs;
 namespace {
 
 constexpr std::size_t kGroupBytesMax = 16 << 20;
+// Late samples that may wait for the next maintenance; beyond it batches with such are refused, to be sent again.
+constexpr std::size_t kLateWeightMax = 8'000'000;
 // Families that are remembered; further ones have no metadata.
 constexpr std::size_t kMetadataFamiliesMax = 200'000;
 
 class StoreAppender final : public Appender {
  public:
-  explicit StoreAppender(StoreImpl& store) : store_(store) {}
+  explicit StoreAppender(StoreImpl& store)
+      : store_(store), judge_([&store](SeriesRef ref, TimestampMs from_ms, TimestampMs to_ms, Columns& out) {
+          return store.stored(ref, from_ms, to_ms, out);
+        }) {}
 
   base::Result<SeriesRef> series(const model::LabelSet& labels) override { return store_.series(labels); }
+
+  void take_late() override { take_late_ = true; }
 
   AppendOutcome append(SeriesRef ref, TimestampMs time_ms, double value) override {
     if (batch_.refs.empty()) request_.judged_at = store_.changes();
     bool repeated = false;
-    const AppendOutcome outcome = store_.head().judge(ref, time_ms, value, repeated);
-    if (outcome != AppendOutcome::kOk || repeated) return outcome;
-    if (batch_.refs.empty() || ref > max_ref_) {
-      max_ref_ = ref;
-    } else if (const auto again = judge_again(ref, time_ms, value, repeated); again != AppendOutcome::kOk || repeated) {
-      return again;
+    bool in_batch = false;
+    AppendOutcome outcome = store_.head().judge(ref, time_ms, value, repeated);
+    if (outcome == AppendOutcome::kOk && !repeated) {
+      if (batch_.refs.empty() || ref > max_ref_) {
+        max_ref_ = ref;
+      } else {
+        outcome = judge_again(ref, time_ms, value, repeated);
+        in_batch = true;
+      }
     }
+    // What the head has at that time may have been deleted.
+    const bool there = !in_batch && (repeated || outcome == AppendOutcome::kDuplicate);
+    if (outcome == AppendOutcome::kOutOfOrder || outcome == AppendOutcome::kTooOld ||
+        (there && store_.tombstones()->covers_head(ref, time_ms, time_ms)))
+      return append_late(ref, time_ms, value, outcome, in_batch);
+    if (outcome != AppendOutcome::kOk || repeated) return outcome;
+    if (take_late_ && time_ms < store_.late_from_ms(true)) return AppendOutcome::kTooOld;
     if (!by_ref_.empty()) remember(ref, batch_.size());
+    judge_.note_in_order(ref, time_ms, value);
     batch_.refs.push_back(ref);
     batch_.times.push_back(time_ms);
     batch_.values.push_back(value);
@@ -52,13 +72,24 @@ class StoreAppender final : public Appender {
 
   base::Status commit() override {
     base::Status status;
-    if (!batch_.refs.empty()) {
-      status = append_samples_record(request_.record, batch_);
+    const SampleBatch& late = judge_.late();
+    if (pending() > 0) {
+      status = late.refs.empty() ? append_samples_record(request_.record, batch_)
+                                 : append_late_record(request_.record, late, batch_);
       if (status) {
         request_.batch = &batch_;
-        const auto [min, max] = std::minmax_element(batch_.refs.begin(), batch_.refs.end());
-        request_.min_ref = *min;
-        request_.max_ref = *max;
+        request_.late = &late;
+        request_.min_ref = std::numeric_limits<SeriesRef>::max();
+        request_.max_ref = 0;
+        for (const std::vector<SeriesRef>* const refs : {&std::as_const(batch_).refs, &late.refs}) {
+          if (refs->empty()) continue;
+          const auto [min, max] = std::minmax_element(refs->begin(), refs->end());
+          request_.min_ref = std::min(request_.min_ref, *min);
+          request_.max_ref = std::max(request_.max_ref, *max);
+        }
+        request_.min_ms = std::numeric_limits<TimestampMs>::max();
+        for (const std::vector<TimestampMs>* const times : {&std::as_const(batch_).times, &late.times})
+          for (const TimestampMs time_ms : *times) request_.min_ms = std::min(request_.min_ms, time_ms);
         status = store_.commit(request_);
       }
     }
@@ -66,11 +97,12 @@ class StoreAppender final : public Appender {
     request_.done = false;
     request_.status = {};
     batch_.clear();
+    judge_.clear();
     by_ref_.clear();
     return status;
   }
 
-  std::size_t pending() const override { return batch_.size(); }
+  std::size_t pending() const override { return batch_.size() + judge_.late().size(); }
 
  private:
   // A reference that does not rise may stand in the batch already.
@@ -89,10 +121,21 @@ class StoreAppender final : public Appender {
     return AppendOutcome::kOk;
   }
 
+  // `why` it is late; `in_batch` when only because of what the batch holds.
+  AppendOutcome append_late(SeriesRef ref, TimestampMs time_ms, double value, AppendOutcome why, bool in_batch) {
+    if (!take_late_ && store_.out_of_order_window_ms() == 0) return why;
+    if (time_ms < store_.late_from_ms(take_late_)) return AppendOutcome::kTooOld;
+    if (judge_.late().refs.empty()) request_.late_judged_at = store_.late().commits();
+    bool repeated = false;
+    return judge_.append(ref, time_ms, value, batch_, in_batch, repeated);
+  }
+
   void remember(SeriesRef ref, std::size_t i) { by_ref_[ref] = i; }
 
   StoreImpl& store_;
-  SampleBatch batch_;
+  SampleBatch batch_;  // in order
+  LateJudge judge_;    // the others
+  bool take_late_ = false;
   CommitRequest request_;
   SeriesRef max_ref_ = 0;
   // Where each series stands last; filled once a reference does not rise.
@@ -167,17 +210,41 @@ bool StoreImpl::shares_series(const CommitRequest& request, std::span<CommitRequ
     group_mark_ = 1;
   }
   for (const CommitRequest* const other : earlier) {
-    for (const SeriesRef ref : other->batch->refs) {
-      const std::uint32_t slot = slot_of(ref);
-      if (slot >= group_marks_.size()) group_marks_.resize(slot + slot / 4 + 1);
-      group_marks_[slot] = group_mark_;
+    for (const SampleBatch* const batch : {other->batch, other->late}) {
+      for (const SeriesRef ref : batch->refs) {
+        const std::uint32_t slot = slot_of(ref);
+        if (slot >= group_marks_.size()) group_marks_.resize(slot + slot / 4 + 1);
+        group_marks_[slot] = group_mark_;
+      }
     }
   }
-  for (const SeriesRef ref : request.batch->refs) {
-    const std::uint32_t slot = slot_of(ref);
-    if (slot < group_marks_.size() && group_marks_[slot] == group_mark_) return true;
+  for (const SampleBatch* const batch : {request.batch, request.late}) {
+    for (const SeriesRef ref : batch->refs) {
+      const std::uint32_t slot = slot_of(ref);
+      if (slot < group_marks_.size() && group_marks_[slot] == group_mark_) return true;
+    }
   }
   return false;
+}
+
+// What was judged may have been overtaken since: by other batches, by sealing.
+base::Status StoreImpl::judge_anew(const CommitRequest& request) const {
+  const SampleBatch& late = *request.late;
+  const bool overtaken =
+      (request.judged_at != changes() && !head_->still_fits(*request.batch)) ||
+      (!late.refs.empty() && late_.overtaken(late, request.late_judged_at)) ||
+      !std::all_of(late.refs.begin(), late.refs.end(), [&](SeriesRef ref) { return head_->knows(ref); });
+  if (overtaken) {
+    return base::fail(base::ErrorCode::kConflict,
+                      "another batch or sealing overtook samples of this one while it was gathered: nothing "
+                      "of it was stored; append it again");
+  }
+  if (!late.refs.empty() && late_.weight() + late.size() > kLateWeightMax) {
+    return base::fail(base::ErrorCode::kUnavailable,
+                      "too many late samples wait to be sealed, and nothing of this batch was stored: append it again "
+                      "in a second");
+  }
+  return {};
 }
 
 std::vector<CommitRequest*> StoreImpl::write_group(std::vector<CommitRequest*> group) {
@@ -194,14 +261,8 @@ std::vector<CommitRequest*> StoreImpl::write_group(std::vector<CommitRequest*> g
       continue;
     }
     group[kept++] = request;
-    if (request->judged_at != changes() && !head_->still_fits(*request->batch)) {
-      request->status =
-          base::fail(base::ErrorCode::kConflict,
-                     "another batch or sealing overtook samples of this one while it was gathered: nothing "
-                     "of it was stored; append it again");
-      continue;
-    }
-    any = true;
+    request->status = judge_anew(*request);
+    if (request->status) any = true;
   }
   group.resize(kept);
   // One batch alone is written from where it stands.
@@ -225,10 +286,15 @@ std::vector<CommitRequest*> StoreImpl::write_group(std::vector<CommitRequest*> g
                                                "stored: {}",
                                                written.error().message()));
     } else {
-      const std::size_t stored = head_->apply(*request->batch).stored;
+      const SampleBatch& late = *request->late;
+      std::function<void()> apply_late;
+      if (!late.refs.empty()) apply_late = [&] { late_.apply(late); };
+      const std::size_t stored = head_->apply(*request->batch, apply_late).stored + late.size();
+      change_log_.note(request->min_ms);
       commits_.add();
       samples_appended_.add(stored);
-      log_samples_.fetch_add(request->batch->size(), std::memory_order_relaxed);
+      late_samples_.add(late.size());
+      log_samples_.fetch_add(request->batch->size() + late.size(), std::memory_order_relaxed);
       changes_.fetch_add(1, std::memory_order_relaxed);
     }
   }

@@ -1,7 +1,8 @@
 // The store put together: head, log, segments, and what keeps them in order. Private to the store_*.cpp files.
 //
-// Locks, in the order in which they are taken: commit_mutex_ (one group of batches, or one step of sealing, at a time),
-// then the head's own. maintain() is the only one that changes the manifest and the files it names.
+// Locks, in the order in which they are taken: maintain_mutex_ (what changes the manifest and the files it names:
+// maintain, deletions, cleaning, snapshots), then commit_mutex_ (one group of batches, or one step of sealing, at a
+// time), then the head's own.
 #pragma once
 
 #include <atomic>
@@ -16,9 +17,11 @@
 
 #include "base/mutex.h"
 #include "store/metrics/head.h"
+#include "store/metrics/late_buffer.h"
 #include "store/metrics/manifest.h"
 #include "store/metrics/segment.h"
 #include "store/metrics/store.h"
+#include "store/metrics/tombstones.h"
 #include "store/metrics/wal.h"
 
 namespace qd::store::metrics {
@@ -33,13 +36,23 @@ using SegmentList = std::vector<LiveSegment>;
 // A batch on its way into the log.
 struct CommitRequest {
   const SampleBatch* batch = nullptr;
-  std::string record;  // the batch as it goes into the log
+  const SampleBatch* late = nullptr;  // what came late of it
+  std::string record;                 // both as they go into the log
   SeriesRef min_ref = 0;
   SeriesRef max_ref = 0;
-  std::uint64_t judged_at = 0;  // changes() when its first sample was judged
+  TimestampMs min_ms = 0;             // of its samples
+  std::uint64_t judged_at = 0;       // changes() when its first sample was judged
+  std::uint64_t late_judged_at = 0;  // the same of its late ones: commits() of the late buffer
   base::Status status;
   bool done = false;
 };
+
+// Columns that were appended one after the other from sources whose times overlap: where two have a sample, the later
+// source wins.
+void put_in_order(Columns& columns);
+
+// Moves a file that cannot be read out of the way. Other errors than damage are the caller's to return.
+base::Status set_aside(base::Files& files, base::Log& log, const std::filesystem::path& path, const base::Error& error);
 
 class StoreImpl final : public Store {
  public:
@@ -59,6 +72,11 @@ class StoreImpl final : public Store {
                                                       TimestampMs from_ms, TimestampMs to_ms) const override;
   base::Status maintain(model::TimestampMs now_ms) override;
   void set_options(const StoreOptions& options) override;
+  base::Status delete_series(std::span<const std::vector<Matcher>> selectors, TimestampMs from_ms,
+                             TimestampMs to_ms) override;
+  base::Status clean_tombstones() override;
+  base::Status snapshot(const std::filesystem::path& into, bool skip_head) override;
+  const ChangeLog& change_log() const override { return change_log_; }
   StoreStats stats() const override;
   Cardinality cardinality(std::size_t rows) const override;
   std::map<std::string, model::Metadata, std::less<>> metadata() const override;
@@ -68,6 +86,13 @@ class StoreImpl final : public Store {
   base::Result<SeriesRef> series(const model::LabelSet& labels);
   void set_metadata(std::string_view family, const model::Metadata& metadata);
   base::Status commit(CommitRequest& request);
+  const LateBuffer& late() const { return late_; }
+  std::int64_t out_of_order_window_ms() const { return out_of_order_window_ms_.load(std::memory_order_relaxed); }
+  // The oldest time that is taken of what comes late: of all within the retention, or within the window.
+  model::TimestampMs late_from_ms(bool of_any_age) const;
+  std::shared_ptr<const Tombstones> tombstones() const;
+  // Replaces `out` with all samples of one series in [from_ms, to_ms].
+  base::Status stored(SeriesRef ref, model::TimestampMs from_ms, model::TimestampMs to_ms, Columns& out) const;
   std::uint64_t changes() const { return changes_.load(std::memory_order_relaxed); }
 
  private:
@@ -75,6 +100,12 @@ class StoreImpl final : public Store {
 
   StoreOptions options() const;
   std::shared_ptr<const SegmentList> segments() const;
+
+  // store_select.cpp
+  std::vector<std::pair<LabelSet, Slot>> late_series(const LateBuffer::View& late, std::span<const Matcher> matchers,
+                                                     TimestampMs from_ms, TimestampMs to_ms) const;
+  Postings present(const LabelIndex& index, const LateBuffer::View& late, std::span<const Matcher> matchers,
+                   TimestampMs from_ms, TimestampMs to_ms) const;
 
   // store.cpp
   base::Status read_manifest();
@@ -87,7 +118,25 @@ class StoreImpl final : public Store {
   std::vector<CommitRequest*> take_group() QD_REQUIRES(queue_mutex_);
   // Returns those that must wait for a later group, because they share series with an earlier one of this group.
   std::vector<CommitRequest*> write_group(std::vector<CommitRequest*> group) QD_EXCLUDES(commit_mutex_);
+  base::Status judge_anew(const CommitRequest& request) const QD_REQUIRES(commit_mutex_);
   bool shares_series(const CommitRequest& request, std::span<CommitRequest* const> earlier) QD_REQUIRES(commit_mutex_);
+
+  // store_late.cpp
+  void raise_floor(const StoreOptions& options, model::TimestampMs latest_ms);
+  bool late_due() const;
+  base::Status seal_late();
+  // Segments of what is frozen; nothing names them yet. None are left behind on failure.
+  base::Result<SegmentList> write_late();
+  // `next` becomes the manifest, with these segments and without what is frozen.
+  base::Status name_late(Manifest next, std::uint64_t first_log, SegmentList late,
+                         std::shared_ptr<const Tombstones> tombstones = nullptr);
+
+  // store_delete.cpp
+  base::Status load_tombstones();
+  // Whether the segment may hold samples that the tombstone deletes.
+  bool hides_in(const Tombstone& tombstone, const LiveSegment& entry) const;
+  base::Status rewrite(const SegmentList& inputs, const SegmentOptions& options);
+  base::Status drop_spent_tombstones();
 
   // store_maintain.cpp
   base::Status sync(const StoreOptions& options, model::TimestampMs now_ms);
@@ -95,7 +144,7 @@ class StoreImpl final : public Store {
   base::Status seal(model::TimestampMs until_ms);
   base::Result<std::shared_ptr<const Segment>> write_sealed(const HeadSelection& selection, model::TimestampMs until_ms,
                                                             const std::filesystem::path& path,
-                                                            model::TimestampMs& next_first_ms);
+                                                            model::TimestampMs& next_first_ms, std::uint64_t& sealed);
   bool checkpoint_due();
   base::Status checkpoint();
   base::Status cut_log();
@@ -104,7 +153,9 @@ class StoreImpl final : public Store {
   base::Status merge(const StoreOptions& options);
   base::Status settle_doubts();
   void remove_doubtful();
-  void publish_segments(SegmentList list, const std::vector<std::uint64_t>& before);
+  // With `late_sealed`, what is frozen of the late samples is in `list`.
+  void publish_segments(SegmentList list, const std::vector<std::uint64_t>& before, bool late_sealed = false,
+                        std::shared_ptr<const Tombstones> tombstones = nullptr);
   base::Status replace_segments(SegmentList list, model::TimestampMs sealed_until_ms);
   void update_gauges();
 
@@ -113,6 +164,7 @@ class StoreImpl final : public Store {
   const std::filesystem::path wal_dir_;
   const std::filesystem::path head_dir_;
   const std::filesystem::path segment_dir_;
+  const std::filesystem::path tombstone_dir_;
   const std::filesystem::path manifest_path_;
   base::Log& log_;
 
@@ -121,16 +173,22 @@ class StoreImpl final : public Store {
 
   std::unique_ptr<Head> head_;
   std::unique_ptr<Wal> wal_;
+  LateBuffer late_;
+  std::atomic<std::int64_t> out_of_order_window_ms_;
+  std::atomic<model::TimestampMs> retained_from_ms_{model::kMinTimestampMs};  // as of the last maintenance
 
   // Changed inside Head::publish, read inside Head::select: both see head and segments of one moment.
   mutable base::Mutex segments_mutex_;
   std::shared_ptr<const SegmentList> segments_ QD_GUARDED_BY(segments_mutex_);
+  std::shared_ptr<const Tombstones> tombstones_ QD_GUARDED_BY(segments_mutex_);
 
+  base::Mutex maintain_mutex_;
   base::Mutex commit_mutex_;
   std::string group_buffer_ QD_GUARDED_BY(commit_mutex_);
   // By slot: the last group in which batches had to be told apart by series, and that held this one.
   std::vector<std::uint32_t> group_marks_ QD_GUARDED_BY(commit_mutex_);
   std::uint32_t group_mark_ QD_GUARDED_BY(commit_mutex_) = 0;
+  ChangeLog change_log_;
   std::atomic<std::uint64_t> changes_{0};      // of what may be appended: batches applied, boundaries moved
   std::atomic<std::uint64_t> log_samples_{0};  // since the last checkpoint
 
@@ -142,11 +200,12 @@ class StoreImpl final : public Store {
   mutable base::Mutex metadata_mutex_;
   std::map<std::string, model::Metadata, std::less<>> metadata_ QD_GUARDED_BY(metadata_mutex_);
 
-  // Of maintain's thread.
+  // Of whoever holds maintain_mutex_.
   Manifest manifest_;
   std::size_t series_written_ = 0;  // positions of the index that the series files hold
   std::uint64_t next_series_file_ = 1;
   std::uint64_t next_segment_ = 1;
+  std::uint64_t next_tombstone_ = 1;
   bool retire_ = false;   // something was sealed, and what it left behind is still there
   bool damaged_ = false;  // the log holds what should not be read again
   model::TimestampMs synced_at_ms_ = model::kMinTimestampMs;
@@ -154,6 +213,7 @@ class StoreImpl final : public Store {
   std::vector<std::filesystem::path> doubtful_;  // made for a manifest whose writing failed
 
   base::Counter& samples_appended_;
+  base::Counter& late_samples_;
   base::Counter& commits_;
   base::Counter& failed_commits_;
   base::Counter& torn_tails_;
@@ -162,9 +222,11 @@ class StoreImpl final : public Store {
   base::Counter& merges_;
   base::Counter& failed_maintenance_;
   base::Gauge& series_gauge_;
+  base::Gauge& late_gauge_;
   base::Gauge& wal_bytes_gauge_;
   base::Gauge& segment_bytes_gauge_;
   base::Gauge& segments_gauge_;
+  base::Gauge& tombstones_gauge_;
 };
 
 }  // namespace qd::store::metrics

@@ -62,8 +62,11 @@ bool contains(const std::vector<std::uint64_t>& sorted, std::uint64_t number) {
 }  // namespace
 
 Status StoreImpl::maintain(TimestampMs now_ms) {
+  MutexLock lock(maintain_mutex_);
   const StoreOptions now = options();
   head_->accept_until(latest(now, now_ms));
+  const bool bounded = now.retention_ms > 0 && now_ms >= model::kMinTimestampMs + now.retention_ms;
+  retained_from_ms_ = bounded ? now_ms - now.retention_ms : model::kMinTimestampMs;
   Status first;
   const auto note = [&](std::string_view what, const Status& status) {
     if (status) return true;
@@ -79,9 +82,12 @@ Status StoreImpl::maintain(TimestampMs now_ms) {
     const auto until = seal_due(now, now_ms);
     if (!until || !note("sealing", seal(*until))) break;
   }
+  raise_floor(now, latest(now, now_ms));
+  if (late_due()) note("sealing late samples", seal_late());
   if (checkpoint_due()) note("cutting the log", checkpoint());
   note("applying the retention", apply_retention(now, now_ms));
   note("merging segments", merge(now));
+  note("dropping tombstones", drop_spent_tombstones());
   update_gauges();
   return first;
 }
@@ -140,7 +146,9 @@ Status StoreImpl::seal(TimestampMs until_ms) {
     const std::uint64_t number = next_segment_++;
     const auto path = numbered(segment_dir_, number, ".seg");
     TimestampMs next_first_ms = model::kMaxTimestampMs;
-    QD_ASSIGN(const std::shared_ptr<const Segment> sealed, write_sealed(selection, until_ms, path, next_first_ms));
+    std::uint64_t samples = 0;
+    QD_ASSIGN(const std::shared_ptr<const Segment> sealed,
+              write_sealed(selection, until_ms, path, next_first_ms, samples));
     SegmentList list = *segments();
     if (sealed != nullptr) list.push_back({number, sealed});
     if (Status published = replace_segments(std::move(list), until_ms); !published) {
@@ -148,7 +156,7 @@ Status StoreImpl::seal(TimestampMs until_ms) {
       return published;
     }
     head_->merge_first(next_first_ms);
-    if (sealed != nullptr) head_->subtract_samples(sealed->info().samples);
+    head_->subtract_samples(samples);
     return {};
   };
   Status sealed = attempt();
@@ -164,13 +172,18 @@ Status StoreImpl::seal(TimestampMs until_ms) {
 base::Result<std::shared_ptr<const Segment>> StoreImpl::write_sealed(const HeadSelection& selection,
                                                                      TimestampMs until_ms,
                                                                      const std::filesystem::path& path,
-                                                                     TimestampMs& next_first_ms) {
+                                                                     TimestampMs& next_first_ms,
+                                                                     std::uint64_t& samples) {
+  const auto deleted = tombstones();
   std::unique_ptr<SegmentWriter> writer;
   Columns columns;
   std::vector<base::Error> skipped;
   for (std::size_t i = 0; i < selection.slots.size(); ++i) {
     columns.clear();
     QD_TRY(head_->read(selection, i, model::kMinTimestampMs, model::kMaxTimestampMs, columns, &skipped));
+    const auto passed = std::lower_bound(columns.times.begin(), columns.times.end(), until_ms);
+    samples += static_cast<std::uint64_t>(passed - columns.times.begin());
+    deleted->cut_head(head_->ref_of(selection.slots[i]), columns, 0);
     const auto end = std::lower_bound(columns.times.begin(), columns.times.end(), until_ms);
     if (end != columns.times.end()) next_first_ms = std::min(next_first_ms, *end);
     const auto n = static_cast<std::size_t>(end - columns.times.begin());
@@ -203,14 +216,17 @@ Status StoreImpl::replace_segments(SegmentList list, TimestampMs sealed_until_ms
 }
 
 // Queries see `list` from now on; what is no longer in it is removed.
-void StoreImpl::publish_segments(SegmentList list, const std::vector<std::uint64_t>& before) {
+void StoreImpl::publish_segments(SegmentList list, const std::vector<std::uint64_t>& before, bool late_sealed,
+                                 std::shared_ptr<const Tombstones> tombstones) {
   std::sort(list.begin(), list.end(), [](const LiveSegment& a, const LiveSegment& b) {
     return a.segment->info().min_ms < b.segment->info().min_ms;
   });
   auto shared = std::make_shared<const SegmentList>(std::move(list));
   head_->publish(manifest_.sealed_until_ms, [&] {
+    if (late_sealed) late_.drop_frozen();
     MutexLock lock(segments_mutex_);
     segments_ = std::move(shared);
+    if (tombstones != nullptr) tombstones_ = std::move(tombstones);
   });
   for (const std::uint64_t number : before) {
     if (contains(manifest_.segments, number)) continue;
@@ -241,20 +257,27 @@ Status StoreImpl::cut_log() {
   {
     MutexLock lock(commit_mutex_);
     QD_ASSIGN(first_log, wal_->rotate());
+    late_.freeze();
     log_samples_.store(0, std::memory_order_relaxed);
     if (retire_ && !head_->pinned()) {
-      if (head_->drop_dead() > 0) series_written_ = 0;
+      if (head_->drop_dead([&](Slot slot) { return late_.holds(slot); }) > 0) series_written_ = 0;
       changes_.fetch_add(1, std::memory_order_relaxed);
       retired = true;
     }
   }
   head_->close_chunks();
   QD_TRY(head_->write_blocks(files_, head_dir_));
+  QD_ASSIGN(SegmentList late, write_late());
   const bool anew = series_written_ == 0 || manifest_.series_files.size() >= kSeriesFilesMax;
   const std::size_t from = anew ? 0 : series_written_;
   // A number is never used twice: a manifest whose writing failed half-way may name the file.
   const std::uint64_t series_file = next_series_file_++;
-  QD_ASSIGN(const std::uint64_t written, write_series(from, series_file));
+  const auto series_written = write_series(from, series_file);
+  if (!series_written) {
+    for (const LiveSegment& entry : late) (void)files_.remove(entry.segment->path());
+    return base::fail(series_written.error());
+  }
+  const std::uint64_t written = *series_written;
 
   Manifest next = manifest_;
   next.generation = head_->generation();
@@ -262,12 +285,11 @@ Status StoreImpl::cut_log() {
   if (anew) next.series_files.clear();
   if (written > 0) next.series_files.push_back(series_file);
   next.chunk_files = head_->written_blocks();
-  if (const Status named = next.write(files_, manifest_path_); !named) {
+  const Manifest before = manifest_;
+  if (const Status named = name_late(std::move(next), first_log, std::move(late)); !named) {
     if (written > 0) doubtful_.push_back(numbered(head_dir_, series_file, ".series"));
     return named;
   }
-  const Manifest before = std::exchange(manifest_, next);
-  remove_doubtful();
   series_written_ = from + written;
   if (retired) retire_ = false;
 
@@ -343,6 +365,7 @@ Status StoreImpl::apply_retention(const StoreOptions& now, TimestampMs now_ms) {
   // passes over a segment that is named and not there.
   const std::vector<std::uint64_t> named = std::exchange(manifest_.segments, numbers_of(list));
   publish_segments(std::move(list), named);
+  change_log_.note(model::kMinTimestampMs);
   return manifest_.write(files_, manifest_path_);
 }
 
@@ -355,40 +378,33 @@ Status StoreImpl::merge(const StoreOptions& now) {
     infos.push_back(list[i].segment->info());
     places.push_back(i);
   }
-  const std::vector<std::size_t> plan = plan_merge(infos, {.seal_interval_ms = now.seal_interval_ms,
-                                                           .retention_ms = now.retention_ms,
-                                                           .sealed_until_ms = manifest_.sealed_until_ms});
+  std::vector<std::size_t> plan = plan_merge(infos, {.seal_interval_ms = now.seal_interval_ms,
+                                                     .retention_ms = now.retention_ms,
+                                                     .sealed_until_ms = head_->accepted_from()});
   if (plan.empty()) return {};
-  std::vector<std::shared_ptr<const Segment>> inputs;
-  std::set<std::uint64_t> gone;
+  // What comes later wins: late samples never do, and of those what was sealed first.
+  std::stable_sort(plan.begin(), plan.end(), [&](std::size_t a, std::size_t b) {
+    const bool a_late = infos[a].late();
+    if (a_late != infos[b].late()) return a_late;
+    return a_late && list[places[a]].number > list[places[b]].number;
+  });
+  SegmentList inputs;
   SegmentOptions merged_options;
+  const bool all_late = std::all_of(plan.begin(), plan.end(), [&](std::size_t i) { return infos[i].late(); });
   for (const std::size_t i : plan) {
-    const LiveSegment& entry = list[places[i]];
-    inputs.push_back(entry.segment);
-    gone.insert(entry.number);
-    merged_options.level = std::max(merged_options.level, entry.segment->info().level + 1);
+    inputs.push_back(list[places[i]]);
+    merged_options.level = std::max(merged_options.level, infos[i].merges() + 1);
   }
-  QD_TRY(settle_doubts());
-  const std::uint64_t number = next_segment_++;
-  const auto path = numbered(segment_dir_, number, ".seg");
-  const auto merged = merge_segments(files_, inputs, path, model::kMinTimestampMs, merged_options);
-  if (!merged) {
-    if (merged.error().code() != base::ErrorCode::kCorrupt) return base::fail(merged.error());
+  if (all_late) merged_options.level |= kLateLevel;
+  if (Status merged = rewrite(inputs, merged_options); !merged) {
+    if (merged.error().code() != base::ErrorCode::kCorrupt) return merged;
     // It stays as it is and serves the series that are whole; merging it can never succeed.
-    for (const std::size_t i : plan) {
-      const LiveSegment& entry = list[places[i]];
+    for (const LiveSegment& entry : inputs) {
       if (entry.segment->verify()) continue;
       damaged_parts_.add();
       unmergeable_.insert(entry.number);
     }
-    return base::fail(merged.error());
-  }
-  QD_ASSIGN(auto segment, Segment::open(files_, path));
-  std::erase_if(list, [&](const LiveSegment& entry) { return gone.contains(entry.number); });
-  list.push_back({number, std::move(segment)});
-  if (Status replaced = replace_segments(std::move(list), manifest_.sealed_until_ms); !replaced) {
-    doubtful_.push_back(path);
-    return replaced;
+    return merged;
   }
   merges_.add();
   return {};

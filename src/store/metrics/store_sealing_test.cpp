@@ -227,11 +227,11 @@ TEST_F(StoreTest, a_damaged_manifest_is_rebuilt_from_what_is_there) {
 TEST_F(StoreTest, a_newer_format_is_refused_by_name) {
   open();
   store_.reset();
-  ASSERT_TRUE(base::write_file_atomically(posix_, dir_.path() / "MANIFEST", "quarterdeck-metrics-manifest 2\nx y\n"));
+  ASSERT_TRUE(base::write_file_atomically(posix_, dir_.path() / "MANIFEST", "quarterdeck-metrics-manifest 3\nx y\n"));
   const auto opened = Store::open(files_, dir_.path(), options_, base::Log::silent(), registry_);
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code(), ErrorCode::kInvalid);
-  EXPECT_NE(opened.error().message().find("format 2"), std::string::npos);
+  EXPECT_NE(opened.error().message().find("format 3"), std::string::npos);
 }
 
 TEST_F(StoreTest, retention_drops_segments_by_time) {

@@ -14,8 +14,10 @@ namespace {
 
 constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 constexpr std::uint32_t kHead = kNone - 1;  // in the place of a segment's index
+constexpr std::uint32_t kLate = kNone - 2;
 
-// Where samples of a series are, oldest first.
+// Where samples of a series are: what came late first, then the oldest first. Where two have a sample at one time, the
+// later one wins.
 struct Source {
   std::uint32_t segment;
   std::uint32_t id;
@@ -30,8 +32,14 @@ struct Row {
 
 class StoreSeriesSet final : public SeriesSet {
  public:
-  StoreSeriesSet(const Head& head, HeadSelection selection, std::shared_ptr<const SegmentList> segments)
-      : head_(head), selection_(std::move(selection)), segments_(std::move(segments)) {}
+  StoreSeriesSet(const Head& head, HeadSelection selection, const LateBuffer& late_buffer, LateBuffer::View late,
+                 std::shared_ptr<const SegmentList> segments, std::shared_ptr<const Tombstones> deleted)
+      : head_(head),
+        selection_(std::move(selection)),
+        late_buffer_(late_buffer),
+        late_(std::move(late)),
+        segments_(std::move(segments)),
+        deleted_(std::move(deleted)) {}
 
   std::size_t size() const override { return rows_.size(); }
   const LabelSet& labels(std::size_t i) const override { return rows_[i].labels; }
@@ -64,11 +72,16 @@ class StoreSeriesSet final : public SeriesSet {
     rows_ = std::move(merged);
   }
 
-  void add_head() {
+  void add_head(TimestampMs from_ms, TimestampMs to_ms) {
     if (selection_.slots.empty()) return;
+    from_ms = std::max(from_ms, selection_.min_ms);
     std::vector<std::pair<LabelSet, std::uint32_t>> series;
     series.reserve(selection_.slots.size());
-    for (std::uint32_t i = 0; i < selection_.slots.size(); ++i) series.emplace_back(std::move(selection_.labels[i]), i);
+    for (std::uint32_t i = 0; i < selection_.slots.size(); ++i) {
+      const TimestampMs last_ms = std::min(to_ms, selection_.last_ms[i]);
+      if (!deleted_->empty() && deleted_->covers_head(head_.ref_of(selection_.slots[i]), from_ms, last_ms)) continue;
+      series.emplace_back(std::move(selection_.labels[i]), i);
+    }
     selection_.labels = {};
     add(kHead, std::move(series));
   }
@@ -79,10 +92,15 @@ class StoreSeriesSet final : public SeriesSet {
     for (std::uint32_t at = rows_[i].first; at != kNone; at = sources_[at].next) {
       const std::size_t before = out.size();
       const Source& source = sources_[at];
-      if (source.segment == kHead) {
+      if (source.segment == kLate) {
+        late_buffer_.read(late_, source.id, from_ms, to_ms, out);
+      } else if (source.segment == kHead) {
         QD_TRY(head_.read(selection_, source.id, from_ms, to_ms, out));
+        if (!deleted_->empty()) deleted_->cut_head(head_.ref_of(selection_.slots[source.id]), out, before);
       } else {
-        QD_TRY((*segments_)[source.segment].segment->read(source.id, from_ms, to_ms, out));
+        const LiveSegment& entry = (*segments_)[source.segment];
+        QD_TRY(entry.segment->read(source.id, from_ms, to_ms, out));
+        deleted_->cut_segment(entry.number, rows_[i].labels, out, before);
       }
       if (before > 0 && out.size() > before && out.times[before] <= out.times[before - 1]) in_order = false;
     }
@@ -91,31 +109,25 @@ class StoreSeriesSet final : public SeriesSet {
   }
 
  private:
-  // Segments whose times overlap: where both have a sample, the later source wins.
-  static void put_in_order(Columns& columns) {
-    std::vector<std::size_t> order(columns.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      return columns.times[a] != columns.times[b] ? columns.times[a] < columns.times[b] : a < b;
-    });
-    Columns sorted;
-    for (const std::size_t i : order) {
-      if (!sorted.times.empty() && sorted.times.back() == columns.times[i]) {
-        sorted.values.back() = columns.values[i];
-      } else {
-        sorted.times.push_back(columns.times[i]);
-        sorted.values.push_back(columns.values[i]);
-      }
-    }
-    std::swap(columns, sorted);
-  }
-
   const Head& head_;
   HeadSelection selection_;
+  const LateBuffer& late_buffer_;
+  LateBuffer::View late_;
   std::shared_ptr<const SegmentList> segments_;
+  std::shared_ptr<const Tombstones> deleted_;
   std::vector<Row> rows_;
   std::vector<Source> sources_;
 };
+
+// Places in the list: late ones first, of those the newest first, so that what was sealed first wins.
+std::vector<std::uint32_t> in_precedence(const SegmentList& list) {
+  std::vector<std::uint32_t> order(list.size());
+  std::iota(order.begin(), order.end(), 0U);
+  const auto middle = std::stable_partition(order.begin(), order.end(),
+                                            [&](std::uint32_t i) { return list[i].segment->info().late(); });
+  std::sort(order.begin(), middle, [&](std::uint32_t a, std::uint32_t b) { return list[a].number > list[b].number; });
+  return order;
+}
 
 bool overlaps(const SegmentInfo& info, TimestampMs from_ms, TimestampMs to_ms) {
   return info.series > 0 && info.min_ms <= to_ms && info.max_ms >= from_ms;
@@ -135,20 +147,74 @@ std::vector<std::string> owned(const std::vector<std::string_view>& views) {
 
 }  // namespace
 
+void put_in_order(Columns& columns) {
+  std::vector<std::size_t> order(columns.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return columns.times[a] != columns.times[b] ? columns.times[a] < columns.times[b] : a < b;
+  });
+  Columns sorted;
+  for (const std::size_t i : order) {
+    if (!sorted.times.empty() && sorted.times.back() == columns.times[i]) {
+      sorted.values.back() = columns.values[i];
+    } else {
+      sorted.times.push_back(columns.times[i]);
+      sorted.values.push_back(columns.values[i]);
+    }
+  }
+  std::swap(columns, sorted);
+}
+
 std::shared_ptr<const SegmentList> StoreImpl::segments() const {
   base::MutexLock lock(segments_mutex_);
   return segments_;
 }
 
+std::vector<std::pair<LabelSet, Slot>> StoreImpl::late_series(const LateBuffer::View& late,
+                                                              std::span<const Matcher> matchers, TimestampMs from_ms,
+                                                              TimestampMs to_ms) const {
+  std::vector<std::pair<LabelSet, Slot>> series;
+  if (late.empty()) return series;
+  head_->with_index([&](const LabelIndex& index) {
+    for (const std::uint32_t position : index.select(matchers)) {
+      const Slot slot = index.slots()[position];
+      if (late_.overlaps(late, slot, from_ms, to_ms)) series.emplace_back(index.labels(slot), slot);
+    }
+  });
+  std::sort(series.begin(), series.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  return series;
+}
+
+// Series of the head, as positions of its index, that have samples there or among the late ones.
+Postings StoreImpl::present(const LabelIndex& index, const LateBuffer::View& late, std::span<const Matcher> matchers,
+                            TimestampMs from_ms, TimestampMs to_ms) const {
+  Postings found;
+  if (head_->last_ms() >= from_ms && head_->first_ms() <= to_ms) found = head_->present(index, matchers, from_ms);
+  if (late.empty()) return found;
+  Postings also = index.select(matchers);
+  std::erase_if(also,
+                [&](std::uint32_t position) { return !late_.overlaps(late, index.slots()[position], from_ms, to_ms); });
+  Postings all;
+  std::set_union(found.begin(), found.end(), also.begin(), also.end(), std::back_inserter(all));
+  return all;
+}
+
 base::Result<std::unique_ptr<SeriesSet>> StoreImpl::select(std::span<const Matcher> matchers, TimestampMs from_ms,
                                                            TimestampMs to_ms, std::size_t series_limit) const {
   std::shared_ptr<const SegmentList> live;
-  QD_ASSIGN(HeadSelection selection,
-            head_->select(matchers, from_ms, to_ms, series_limit, Head::Labels::kWith, [&] { live = segments(); }));
-  auto set = std::make_unique<StoreSeriesSet>(*head_, std::move(selection), live);
-  for (std::uint32_t i = 0; i < live->size(); ++i) {
+  LateBuffer::View late;
+  std::shared_ptr<const Tombstones> deleted;
+  QD_ASSIGN(HeadSelection selection, head_->select(matchers, from_ms, to_ms, series_limit, Head::Labels::kWith, [&] {
+    live = segments();
+    late = late_.view();
+    deleted = tombstones();
+  }));
+  auto late_series = this->late_series(late, matchers, from_ms, to_ms);
+  auto set = std::make_unique<StoreSeriesSet>(*head_, std::move(selection), late_, std::move(late), live, deleted);
+  if (!late_series.empty()) set->add(kLate, std::move(late_series));
+  const auto add_segment = [&](std::uint32_t i) -> base::Status {
     const Segment& segment = *(*live)[i].segment;
-    if (!overlaps(segment.info(), from_ms, to_ms)) continue;
+    if (!overlaps(segment.info(), from_ms, to_ms)) return {};
     QD_ASSIGN(const std::vector<std::uint32_t> ids, segment.find(matchers, from_ms, to_ms));
     if (ids.size() > series_limit) {
       return base::fail(
@@ -159,10 +225,20 @@ base::Result<std::unique_ptr<SeriesSet>> StoreImpl::select(std::span<const Match
     }
     std::vector<std::pair<LabelSet, std::uint32_t>> series;
     series.reserve(ids.size());
-    for (const std::uint32_t id : ids) series.emplace_back(segment.labels(id), id);
+    for (const std::uint32_t id : ids) {
+      LabelSet labels = segment.labels(id);
+      if (!deleted->empty()) {
+        const auto [first_ms, last_ms] = segment.range(id);
+        if (deleted->covers_segment((*live)[i].number, labels, std::max(from_ms, first_ms), std::min(to_ms, last_ms)))
+          continue;
+      }
+      series.emplace_back(std::move(labels), id);
+    }
     set->add(i, std::move(series));
-  }
-  set->add_head();
+    return {};
+  };
+  for (const std::uint32_t i : in_precedence(*live)) QD_TRY(add_segment(i));
+  set->add_head(from_ms, to_ms);
   if (set->size() > series_limit) {
     return base::fail(
         base::ErrorCode::kLimit,
@@ -176,10 +252,10 @@ base::Result<std::unique_ptr<SeriesSet>> StoreImpl::select(std::span<const Match
 base::Result<std::vector<std::string>> StoreImpl::label_names(std::span<const Matcher> matchers, TimestampMs from_ms,
                                                               TimestampMs to_ms) const {
   std::vector<std::string> all;
+  const auto late = late_.view();
   const auto live = segments();
-  if (head_->last_ms() >= from_ms && head_->first_ms() <= to_ms) {
-    head_->with_index([&](const LabelIndex& index) { all = index.names(head_->present(index, matchers, from_ms)); });
-  }
+  head_->with_index(
+      [&](const LabelIndex& index) { all = index.names(present(index, late, matchers, from_ms, to_ms)); });
   for (const LiveSegment& entry : *live) {
     const Segment& segment = *entry.segment;
     if (!overlaps(segment.info(), from_ms, to_ms)) continue;
@@ -203,11 +279,10 @@ base::Result<std::vector<std::string>> StoreImpl::label_names(std::span<const Ma
 base::Result<std::vector<std::string>> StoreImpl::label_values(std::string_view name, std::span<const Matcher> matchers,
                                                                TimestampMs from_ms, TimestampMs to_ms) const {
   std::vector<std::string> all;
+  const auto late = late_.view();
   const auto live = segments();
-  if (head_->last_ms() >= from_ms && head_->first_ms() <= to_ms) {
-    head_->with_index(
-        [&](const LabelIndex& index) { all = index.values(name, head_->present(index, matchers, from_ms)); });
-  }
+  head_->with_index(
+      [&](const LabelIndex& index) { all = index.values(name, present(index, late, matchers, from_ms, to_ms)); });
   for (const LiveSegment& entry : *live) {
     const Segment& segment = *entry.segment;
     if (!overlaps(segment.info(), from_ms, to_ms)) continue;

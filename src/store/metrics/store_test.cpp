@@ -298,6 +298,35 @@ TEST_F(StoreTest, random_histories_equal_a_naive_model) {
   }
 }
 
+TEST_F(StoreTest, it_tells_from_when_on_samples_changed) {
+  options_.retention_ms = 300'000;
+  open();
+  const ChangeLog& log = store_->change_log();
+  ASSERT_TRUE(put_all(3, kStart));
+  const auto first = log.generation();
+  EXPECT_EQ(log.changed_since(first), ChangeLog::kUnchanged);
+  ASSERT_TRUE(put(0, kStart + 20'000, 1));
+  EXPECT_EQ(log.changed_since(first), kStart + 20'000);
+  // Another series lags behind.
+  const auto second = log.generation();
+  ASSERT_TRUE(put(1, kStart + 10'000, 1));
+  EXPECT_EQ(log.changed_since(second), kStart + 10'000);
+  // What is refused changes nothing.
+  const auto third = log.generation();
+  EXPECT_FALSE(put(1, kStart - 10'000, 1));
+  EXPECT_EQ(log.generation(), third);
+  // Sealing moves samples; retention takes them away.
+  for (int s = 1; s < 8; ++s) ASSERT_TRUE(put_all(3, kStart + s * 60'000));
+  const auto fourth = log.generation();
+  ASSERT_TRUE(store_->maintain(kStart + 8 * 60'000));
+  EXPECT_GT(store_->stats().segments, 0U);
+  EXPECT_EQ(log.generation(), fourth);
+  ASSERT_TRUE(put_all(3, kStart + 30 * 60'000));
+  ASSERT_TRUE(store_->maintain(kStart + 30 * 60'000));
+  ASSERT_TRUE(store_->maintain(kStart + 30 * 60'000));
+  EXPECT_EQ(log.changed_since(fourth), model::kMinTimestampMs);
+}
+
 TEST_F(StoreTest, it_tells_what_it_holds) {
   open();
   ASSERT_TRUE(put_all(10, kStart));

@@ -16,7 +16,8 @@ using base::Status;
 constexpr std::size_t kSearchFactor = 8;
 
 // Hands the record to `sink`; false when its payload is malformed.
-bool deliver(const WalRecord& record, WalSink& sink, std::vector<LoggedSeries>& series, SampleBatch& batch) {
+bool deliver(const WalRecord& record, WalSink& sink, std::vector<LoggedSeries>& series, SampleBatch& batch,
+             SampleBatch& late) {
   switch (record.type) {
     case WalRecordType::kSeries:
       if (!decode_series(record.payload, series)) return false;
@@ -25,6 +26,11 @@ bool deliver(const WalRecord& record, WalSink& sink, std::vector<LoggedSeries>& 
     case WalRecordType::kSamples:
       if (!decode_samples(record.payload, batch)) return false;
       sink.samples(batch);
+      return true;
+    case WalRecordType::kLate:
+      if (!decode_late(record.payload, late, batch)) return false;
+      sink.late(late);
+      if (!batch.refs.empty()) sink.samples(batch);
       return true;
   }
   return false;
@@ -98,12 +104,13 @@ std::vector<DamagedPart> read_wal_segment(std::span<const std::byte> bytes, WalS
   std::vector<DamagedPart> damaged;
   std::vector<LoggedSeries> series;
   SampleBatch batch;
+  SampleBatch late;
   std::size_t budget = kSearchFactor * bytes.size();
   std::size_t at = std::min(kWalHeaderBytes, bytes.size());
   if (bytes.size() < kWalHeaderBytes) damaged.push_back({0, bytes.size(), true});
   while (at < bytes.size()) {
     WalRecord record;
-    if (read_record(bytes, at, record, checksums) && deliver(record, sink, series, batch)) {
+    if (read_record(bytes, at, record, checksums) && deliver(record, sink, series, batch, late)) {
       at += record.bytes;
       ++records;
       continue;
@@ -131,6 +138,7 @@ base::Result<WalReport> read_wal(base::Files& files, const std::filesystem::path
     QD_ASSIGN(const auto mapping, files.map(path));
     const std::span<const std::byte> bytes = mapping->bytes();
     QD_TRY(check_header(bytes, path));
+    sink.file(number);
     for (const DamagedPart& part : read_wal_segment(bytes, sink, report.records)) {
       if (part.at_end && number == numbers.back()) {
         ++report.torn_tails;

@@ -23,6 +23,9 @@ class WalSink {
   virtual ~WalSink() = default;
   virtual void series(std::span<const LoggedSeries> series) = 0;
   virtual void samples(const SampleBatch& batch) = 0;
+  virtual void late(const SampleBatch& /*batch*/) {}
+  // What follows is of this file of the log.
+  virtual void file(std::uint64_t /*number*/) {}
 };
 
 struct DamagedPart {

@@ -128,9 +128,10 @@ std::string wal_header(std::uint64_t segment) {
   return out;
 }
 
-base::Status append_samples_record(std::string& out, const SampleBatch& batch) {
+namespace {
+
+void encode_samples(std::string& out, const SampleBatch& batch) {
   const std::size_t n = batch.size();
-  const std::size_t start = open_record(out);
   ByteWriter writer(out);
   writer.varint(n);
   SeriesRef expected = 0;
@@ -157,14 +158,34 @@ base::Status append_samples_record(std::string& out, const SampleBatch& batch) {
   char* at = first;
   for (const double value : batch.values) at = put_value(at, value);
   out.resize(values_at + static_cast<std::size_t>(at - first));
+}
+
+base::Status close_batch(std::string& out, std::size_t start, WalRecordType type, std::size_t samples) {
   if (out.size() - start > kWalRecordBytesMax) {
     out.resize(start);
     return base::fail(base::ErrorCode::kLimit,
                       fmt::format("a batch of {} samples takes more than {} bytes in the log: commit smaller batches",
-                                  n, kWalRecordBytesMax));
+                                  samples, kWalRecordBytesMax));
   }
-  close_record(out, start, WalRecordType::kSamples);
+  close_record(out, start, type);
   return {};
+}
+
+}  // namespace
+
+base::Status append_samples_record(std::string& out, const SampleBatch& batch) {
+  const std::size_t start = open_record(out);
+  encode_samples(out, batch);
+  return close_batch(out, start, WalRecordType::kSamples, batch.size());
+}
+
+base::Status append_late_record(std::string& out, const SampleBatch& late, const SampleBatch& samples) {
+  const std::size_t start = open_record(out);
+  std::string first;
+  encode_samples(first, late);
+  ByteWriter(out).text(first);
+  if (!samples.refs.empty()) encode_samples(out, samples);
+  return close_batch(out, start, WalRecordType::kLate, late.size() + samples.size());
 }
 
 void SeriesRecordWriter::add(SeriesRef ref, std::string_view label_bytes) {
@@ -188,7 +209,8 @@ bool read_record(std::span<const std::byte> bytes, std::size_t at, WalRecord& re
   std::memcpy(&header, bytes.data() + at, sizeof header);
   if (header.marker != kMarker || header.zero != 0) return false;
   if (header.type != static_cast<std::uint8_t>(WalRecordType::kSeries) &&
-      header.type != static_cast<std::uint8_t>(WalRecordType::kSamples)) {
+      header.type != static_cast<std::uint8_t>(WalRecordType::kSamples) &&
+      header.type != static_cast<std::uint8_t>(WalRecordType::kLate)) {
     return false;
   }
   if (header.length > bytes.size() - at - kWalRecordHeaderBytes) return false;
@@ -241,6 +263,15 @@ bool decode_samples(std::span<const std::byte> payload, SampleBatch& out) {
   if (!reader.ok()) return false;
   out.values.resize(n);
   return get_values(reader.raw(reader.remaining()), out.values);
+}
+
+bool decode_late(std::span<const std::byte> payload, SampleBatch& late, SampleBatch& samples) {
+  late.clear();
+  samples.clear();
+  ByteReader reader(payload);
+  const std::string_view first = reader.text();
+  if (!reader.ok() || !decode_samples(base::as_bytes(first), late)) return false;
+  return reader.at_end() || decode_samples(reader.raw(reader.remaining()), samples);
 }
 
 }  // namespace qd::store::metrics

@@ -19,12 +19,12 @@
 namespace qd::store::metrics {
 
 inline constexpr std::string_view kWalMagic = "QDWL";
-inline constexpr std::uint32_t kWalVersion = 1;
+inline constexpr std::uint32_t kWalVersion = 2;
 inline constexpr std::size_t kWalHeaderBytes = 16;
 inline constexpr std::size_t kWalRecordHeaderBytes = 12;
 inline constexpr std::size_t kWalRecordBytesMax = 1ULL << 30;
 
-enum class WalRecordType : std::uint8_t { kSeries = 1, kSamples = 2 };
+enum class WalRecordType : std::uint8_t { kSeries = 1, kSamples = 2, kLate = 8 };
 
 // A batch as columns.
 struct SampleBatch {
@@ -45,6 +45,8 @@ std::string wal_header(std::uint64_t segment);
 
 // Appends a whole record to `out`. REQUIRES: !batch.refs.empty(). kLimit when the record would be too large.
 base::Status append_samples_record(std::string& out, const SampleBatch& batch);
+// The same of a batch with late samples; `samples` may be empty. REQUIRES: !late.refs.empty().
+base::Status append_late_record(std::string& out, const SampleBatch& late, const SampleBatch& samples);
 
 // Appends records of new series to `out`, closing one as it reaches a megabyte.
 class SeriesRecordWriter {
@@ -77,5 +79,6 @@ struct LoggedSeries {
 // Replace `out`. False when the payload is malformed behind a valid checksum.
 bool decode_series(std::span<const std::byte> payload, std::vector<LoggedSeries>& out);
 bool decode_samples(std::span<const std::byte> payload, SampleBatch& out);
+bool decode_late(std::span<const std::byte> payload, SampleBatch& late, SampleBatch& samples);
 
 }  // namespace qd::store::metrics

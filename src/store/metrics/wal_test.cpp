@@ -75,6 +75,30 @@ TEST(WalRecord, batches_come_back_bit_by_bit) {
   }
 }
 
+TEST(WalRecord, late_samples_come_back_with_the_others_of_their_batch) {
+  std::mt19937_64 random(3);
+  for (int round = 0; round < 200; ++round) {
+    const SampleBatch late = random_batch(random);
+    const SampleBatch others = round % 2 == 0 ? random_batch(random) : SampleBatch{};
+    std::string out;
+    ASSERT_TRUE(append_late_record(out, late, others));
+    WalRecord record;
+    ASSERT_TRUE(read_record(base::as_bytes(out), 0, record));
+    EXPECT_EQ(record.type, WalRecordType::kLate);
+    SampleBatch late_back;
+    SampleBatch back;
+    ASSERT_TRUE(decode_late(record.payload, late_back, back));
+    EXPECT_EQ(late_back.refs, late.refs);
+    EXPECT_EQ(late_back.times, late.times);
+    EXPECT_EQ(back.refs, others.refs);
+    EXPECT_EQ(back.times, others.times);
+    for (std::size_t cut = 0; cut < record.payload.size(); cut += 1 + record.payload.size() / 20) {
+      const bool whole = decode_late(record.payload.first(cut), late_back, back);
+      if (others.size() == 0) EXPECT_FALSE(whole) << cut;
+    }
+  }
+}
+
 TEST(WalRecord, a_scrape_of_the_same_series_costs_little_beyond_its_values) {
   SampleBatch batch;
   for (std::size_t i = 0; i < 10'000; ++i) {
@@ -103,6 +127,9 @@ TEST(WalRecord, hostile_payloads_are_refused_without_growing) {
       EXPECT_EQ(batch.values.size(), batch.size());
     }
     (void)decode_series(base::as_bytes(payload), series);
+    SampleBatch late;
+    (void)decode_late(base::as_bytes(payload), late, batch);
+    EXPECT_LE(late.size() + batch.size(), payload.size());
     EXPECT_LE(series.size(), payload.size());
   }
 }

@@ -1,4 +1,4 @@
-#include "query/promql/classic_histogram.h"
+#include "query/promql/histogram_functions.h"
 
 #include <fmt/format.h>
 
@@ -9,6 +9,8 @@
 #include <unordered_map>
 
 #include "base/strings.h"
+#include "model/histogram_estimates.h"
+#include "query/promql/remarks.h"
 
 namespace qd::query::promql {
 
@@ -55,18 +57,29 @@ bool prepare(std::vector<Bucket>& buckets, bool& repaired) {
   return true;
 }
 
-// Buckets of one histogram: the rows that have the same labels but for `le`.
+// One histogram: the rows of its buckets, which have the same labels but for `le`, or a row of native ones.
 struct Histogram {
   model::LabelSet labels;  // without le
   bool drop_name = false;
   std::string_view name;
   std::vector<std::pair<double, const RowValues*>> buckets;
+  const HistogramColumn* native = nullptr;
 };
 
 std::vector<Histogram> group_buckets(Context& context, const Rows& rows, Span span) {
   std::vector<Histogram> out;
   std::unordered_map<model::LabelSet, std::size_t> index;
+  const auto group = [&](model::LabelSet labels, const Row& row) -> Histogram& {
+    const auto [found, fresh] = index.try_emplace(labels, out.size());
+    if (fresh) out.push_back({std::move(labels), row.drop_name, row.labels.name(), {}});
+    out[found->second].drop_name = out[found->second].drop_name || row.drop_name;
+    return out[found->second];
+  };
   for (const Row& row : rows.rows) {
+    if (!row.histograms.empty()) {
+      group(row.labels, row).native = &row.histograms;
+      if (std::all_of(row.values.begin(), row.values.end(), [](double v) { return is_absent(v); })) continue;
+    }
     const std::string_view le = row.labels.get("le");
     const auto upper = base::parse_float(le);
     if (!upper) {
@@ -78,18 +91,16 @@ std::vector<Histogram> group_buckets(Context& context, const Rows& rows, Span sp
     }
     model::LabelBuilder builder(row.labels);
     builder.remove("le");
-    model::LabelSet labels = builder.build();
-    const auto [found, fresh] = index.try_emplace(labels, out.size());
-    if (fresh) out.push_back({std::move(labels), row.drop_name, row.labels.name(), {}});
-    out[found->second].buckets.emplace_back(*upper, &row.values);
-    out[found->second].drop_name = out[found->second].drop_name || row.drop_name;
+    group(builder.build(), row).buckets.emplace_back(*upper, &row.values);
   }
   return out;
 }
 
-// One row a histogram: f(buckets, step, repaired) at each step where a bucket has a value.
-template <typename F>
-base::Result<Rows> each_histogram(Context& context, const Rows& rows, Span span, const Grid& grid, F&& f) {
+// One row a histogram: f(buckets, step, repaired) at each step where a bucket has a value, native(histogram, step,
+// name) where there is a native one.
+template <typename F, typename Native>
+base::Result<Rows> each_histogram(Context& context, const Rows& rows, Span span, const Grid& grid, F&& f,
+                                  Native&& native) {
   Rows out;
   std::vector<Bucket> buckets;
   for (const Histogram& histogram : group_buckets(context, rows, span)) {
@@ -107,7 +118,15 @@ base::Result<Rows> each_histogram(Context& context, const Rows& rows, Span span,
       for (const auto& [upper, values] : histogram.buckets) {
         if (!is_absent((*values)[k])) buckets.push_back({upper, (*values)[k]});
       }
-      if (!buckets.empty()) row.values[k] = f(buckets, k, repaired);
+      const model::Histogram* whole =
+          histogram.native != nullptr && has_histogram(*histogram.native, k) ? (*histogram.native)[k].get() : nullptr;
+      if (whole != nullptr && !buckets.empty()) {
+        context.annotations().warn(remarks::mixed_classic_and_native(histogram.name), span);
+      } else if (whole != nullptr) {
+        row.values[k] = native(*whole, k, histogram.name);
+      } else if (!buckets.empty()) {
+        row.values[k] = f(buckets, k, repaired);
+      }
     }
     if (repaired) {
       std::string message =
@@ -129,6 +148,16 @@ void check_quantile(Context& context, const RowValues& q, Span span) {
                                            std::isnan(value) ? "NaN" : fmt::format("{:g}", value)),
                                span);
   }
+}
+
+double native_quantile(Context& context, double q, const model::Histogram& histogram, std::string_view name,
+                       Span span) {
+  const double value = model::quantile(q, histogram);
+  if (q >= 0 && q <= 1 && model::has_nan_observations(histogram)) {
+    context.annotations().info(std::isnan(value) ? remarks::quantile_is_nan(name) : remarks::quantile_is_skewed(name),
+                               span);
+  }
+  return value;
 }
 
 // A float as OpenMetrics writes it in label values: always with a point or an exponent.
@@ -191,16 +220,23 @@ double bucket_fraction(double lower, double upper, std::vector<Bucket>& buckets)
 base::Result<Rows> histogram_quantile(Context& context, Rows buckets, const RowValues& q, Span q_span, Span span,
                                       const Grid& grid) {
   check_quantile(context, q, q_span);
-  return each_histogram(context, buckets, span, grid, [&](std::vector<Bucket>& at, std::size_t k, bool& repaired) {
-    return bucket_quantile(q[k], at, repaired);
-  });
+  return each_histogram(
+      context, buckets, span, grid,
+      [&](std::vector<Bucket>& at, std::size_t k, bool& repaired) { return bucket_quantile(q[k], at, repaired); },
+      [&](const model::Histogram& native, std::size_t k, std::string_view name) {
+        return native_quantile(context, q[k], native, name, q_span);
+      });
 }
 
 base::Result<Rows> histogram_fraction(Context& context, Rows buckets, const RowValues& lower, const RowValues& upper,
                                       Span span, const Grid& grid) {
-  return each_histogram(context, buckets, span, grid, [&](std::vector<Bucket>& at, std::size_t k, bool&) {
-    return bucket_fraction(lower[k], upper[k], at);
-  });
+  return each_histogram(
+      context, buckets, span, grid,
+      [&](std::vector<Bucket>& at, std::size_t k, bool&) { return bucket_fraction(lower[k], upper[k], at); },
+      [&](const model::Histogram& native, std::size_t k, std::string_view name) {
+        if (model::has_nan_observations(native)) context.annotations().info(remarks::fraction_without_nan(name), span);
+        return model::fraction(lower[k], upper[k], native);
+      });
 }
 
 base::Result<Rows> histogram_quantiles(Context& context, Rows buckets, const std::string& label,
@@ -212,10 +248,13 @@ base::Result<Rows> histogram_quantiles(Context& context, Rows buckets, const std
   Rows out;
   for (const RowValues& values : q) {
     check_quantile(context, values, q_span);
-    QD_ASSIGN(Rows one,
-              each_histogram(context, buckets, span, grid, [&](std::vector<Bucket>& at, std::size_t k, bool& repaired) {
-                return bucket_quantile(values[k], at, repaired);
-              }));
+    const auto classic = [&](std::vector<Bucket>& at, std::size_t k, bool& repaired) {
+      return bucket_quantile(values[k], at, repaired);
+    };
+    const auto native = [&](const model::Histogram& whole, std::size_t k, std::string_view name) {
+      return native_quantile(context, values[k], whole, name, span);
+    };
+    QD_ASSIGN(Rows one, each_histogram(context, buckets, span, grid, classic, native));
     // The label is the quantile at each step; a quantile that changes over time gives a series a value.
     for (Row& row : one.rows) {
       std::unordered_map<std::string, std::size_t> series;

@@ -1,4 +1,5 @@
-// histogram_quantile, histogram_fraction and histogram_quantiles over classic buckets: series with an `le` label.
+// histogram_quantile, histogram_fraction and histogram_quantiles, of native histograms and of classic ones: series with
+// an `le` label.
 #pragma once
 
 #include <string>

@@ -1,0 +1,144 @@
+#include "query/running/query_log.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/strings.h"
+
+namespace qd::query::running {
+
+namespace {
+
+// RFC 8259, section 7. Bytes that are not UTF-8 become U+FFFD.
+void append_json(std::string& out, std::string_view text) {
+  const bool sound = base::valid_utf8(text);
+  out += '"';
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (c == '\t') {
+      out += "\\t";
+    } else if (byte < 0x20) {
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
+    } else if (byte >= 0x80 && !sound) {
+      out += "\xef\xbf\xbd";
+    } else {
+      out += c;
+    }
+  }
+  out += '"';
+}
+
+double seconds(std::int64_t ns) {
+  return static_cast<double>(ns) / 1e9;
+}
+
+std::string line_of(const LoggedQuery& query, std::int64_t now_ms) {
+  std::string out = "{\"params\":{\"query\":";
+  append_json(out, query.text);
+  const auto to = std::back_inserter(out);
+  fmt::format_to(to, R"(,"start":"{}","end":"{}","step":)", base::format_time(query.start_ms),
+                 base::format_time(query.end_ms));
+  base::append_float(out, static_cast<double>(query.step_ms) / 1000);
+  out += '}';
+  if (query.error != nullptr) {
+    out += ",\"error\":";
+    append_json(out, query.error->message());
+  }
+  const double preparing = seconds(query.stats.parse_ns);
+  const double evaluating = seconds(query.stats.evaluate_ns);
+  const double waiting = seconds(query.queue_ns);
+  fmt::format_to(to,
+                 R"(,"stats":{{"timings":{{"evalTotalTime":{},"resultSortTime":0,"queryPreparationTime":{},)"
+                 R"("innerEvalTime":{},"execQueueTime":{},"execTotalTime":{}}},)"
+                 R"("samples":{{"totalQueryableSamples":{},"peakSamples":{}}}}},"ts":"{}")",
+                 preparing + evaluating, preparing, evaluating, waiting, waiting + preparing + evaluating,
+                 query.stats.samples_read, query.stats.samples_peak, base::format_time(now_ms));
+  const Asker& asker = query.asker;
+  if (!asker.path.empty()) {
+    out += ",\"httpRequest\":{\"clientIP\":";
+    append_json(out, asker.client_ip);
+    out += ",\"method\":";
+    append_json(out, asker.method);
+    out += ",\"path\":";
+    append_json(out, asker.path);
+    out += '}';
+  }
+  if (!asker.rule_group.empty()) {
+    out += ",\"ruleGroup\":{\"file\":";
+    append_json(out, asker.rule_file);
+    out += ",\"name\":";
+    append_json(out, asker.rule_group);
+    out += '}';
+  }
+  out += ",\"principal\":";
+  append_json(out, asker.principal);
+  out += "}\n";
+  return out;
+}
+
+}  // namespace
+
+QueryLog::QueryLog(base::Files& files, const base::Clock& clock, base::Log& log, base::Registry& registry)
+    : files_(files),
+      clock_(clock),
+      log_(log),
+      enabled_gauge_(registry.gauge("prometheus_engine_query_log_enabled", "State of the query log.")),
+      failures_(registry.counter("prometheus_engine_query_log_failures_total", "The number of query log failures.")) {}
+
+void QueryLog::reopen(const std::filesystem::path& path) {
+  base::MutexLock lock(mutex_);
+  file_.reset();
+  path_ = path;
+  torn_ = false;
+  told_ = false;
+  size_ = 0;
+  if (!path.empty()) {
+    auto file = files_.open_append(path);
+    const auto size = file ? (*file)->size() : base::Result<std::uint64_t>(0);
+    if (file && size) {
+      file_ = std::move(*file);
+      size_ = *size;
+    } else {
+      failures_.add();
+      log_.error("the query log cannot be opened: queries are not logged (query.log_file)",
+                 {{"error", file ? size.error() : file.error()}});
+    }
+  }
+  enabled_ = file_ != nullptr;
+  enabled_gauge_.set(file_ != nullptr ? 1 : 0);
+}
+
+void QueryLog::write(const LoggedQuery& query) {
+  if (!enabled()) return;
+  const std::string line = line_of(query, clock_.wall_ms());
+  base::MutexLock lock(mutex_);
+  if (!file_) return;
+  base::Status written;
+  // What a failure left half a line of goes first, so that every line is whole.
+  if (torn_) written = file_->truncate(size_);
+  if (written) {
+    torn_ = false;
+    written = file_->append(base::as_bytes(line));
+  }
+  if (written) {
+    size_ += line.size();
+    if (std::exchange(told_, false)) log_.info("queries are logged again", {{"file", path_.native()}});
+    return;
+  }
+  torn_ = true;
+  failures_.add();
+  if (!std::exchange(told_, true)) {
+    log_.error("a query could not be logged, nor may the next (query.log_file): they run all the same",
+               {{"error", written.error()}});
+  }
+}
+
+}  // namespace qd::query::running

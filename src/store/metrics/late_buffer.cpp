@@ -1,0 +1,165 @@
+#include "store/metrics/late_buffer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "store/metrics/head_series.h"
+
+namespace qd::store::metrics {
+
+using base::MutexLock;
+
+namespace {
+
+// What a series takes beside its samples, in samples.
+constexpr std::size_t kSeriesWeight = 8;
+
+struct LateSample {
+  TimestampMs time_ms;
+  double value;
+  std::uint64_t commit;  // the batch that brought it
+};
+
+}  // namespace
+
+// All of it under the buffer's mutex.
+struct LateBuffer::Generation {
+  struct Series {
+    TimestampMs min_ms = model::kMaxTimestampMs;
+    TimestampMs max_ms = model::kMinTimestampMs;
+    std::vector<LateSample> samples;
+  };
+  std::unordered_map<Slot, Series> series;
+  std::size_t samples = 0;
+
+  std::size_t weight() const { return samples + series.size() * kSeriesWeight; }
+};
+
+LateBuffer::LateBuffer() : growing_(std::make_shared<Generation>()) {}
+LateBuffer::~LateBuffer() = default;
+
+void LateBuffer::apply(const SampleBatch& batch) {
+  MutexLock lock(mutex_);
+  const std::uint64_t commit = commits_.load(std::memory_order_relaxed) + 1;
+  const std::size_t weight = growing_->weight();
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    Generation::Series& series = growing_->series[slot_of(batch.refs[i])];
+    series.min_ms = std::min(series.min_ms, batch.times[i]);
+    series.max_ms = std::max(series.max_ms, batch.times[i]);
+    series.samples.push_back({batch.times[i], batch.values[i], commit});
+  }
+  growing_->samples += batch.size();
+  samples_.fetch_add(batch.size(), std::memory_order_relaxed);
+  weight_.fetch_add(growing_->weight() - weight, std::memory_order_relaxed);
+  commits_.store(commit, std::memory_order_release);
+}
+
+bool LateBuffer::overtaken(const SampleBatch& batch, std::uint64_t since) const {
+  MutexLock lock(mutex_);
+  if (commits_.load(std::memory_order_relaxed) == since) return false;
+  if (dropped_ > since) return true;
+  const auto came_since = [&](const Generation& generation, Slot slot, TimestampMs time_ms) {
+    const auto found = generation.series.find(slot);
+    if (found == generation.series.end()) return false;
+    const auto& samples = found->second.samples;
+    for (auto it = samples.rbegin(); it != samples.rend() && it->commit > since; ++it) {
+      if (it->time_ms == time_ms) return true;
+    }
+    return false;
+  };
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const Slot slot = slot_of(batch.refs[i]);
+    if (came_since(*growing_, slot, batch.times[i])) return true;
+    for (const auto& generation : frozen_) {
+      if (came_since(*generation, slot, batch.times[i])) return true;
+    }
+  }
+  return false;
+}
+
+bool LateBuffer::holds(Slot slot) const {
+  if (samples() == 0) return false;
+  MutexLock lock(mutex_);
+  return growing_->series.contains(slot) ||
+         std::any_of(frozen_.begin(), frozen_.end(), [&](const auto& g) { return g->series.contains(slot); });
+}
+
+LateBuffer::View LateBuffer::view() const {
+  View view;
+  if (samples() == 0) return view;
+  MutexLock lock(mutex_);
+  view.commits = commits_.load(std::memory_order_relaxed);
+  view.generations.assign(frozen_.begin(), frozen_.end());
+  if (growing_->samples > 0) view.generations.push_back(growing_);
+  return view;
+}
+
+bool LateBuffer::overlaps(const View& view, Slot slot, TimestampMs from_ms, TimestampMs to_ms) const {
+  MutexLock lock(mutex_);
+  return std::any_of(view.generations.begin(), view.generations.end(), [&](const auto& generation) {
+    const auto found = generation->series.find(slot);
+    return found != generation->series.end() && found->second.min_ms <= to_ms && found->second.max_ms >= from_ms &&
+           found->second.samples.front().commit <= view.commits;
+  });
+}
+
+void LateBuffer::read(const View& view, Slot slot, TimestampMs from_ms, TimestampMs to_ms, Columns& out) const {
+  std::vector<LateSample> found;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& generation : view.generations) {
+      const auto series = generation->series.find(slot);
+      if (series == generation->series.end()) continue;
+      for (const LateSample& sample : series->second.samples) {
+        if (sample.commit > view.commits) break;
+        if (sample.time_ms >= from_ms && sample.time_ms <= to_ms) found.push_back(sample);
+      }
+    }
+  }
+  const auto earlier = [](const LateSample& a, const LateSample& b) { return a.time_ms < b.time_ms; };
+  if (!std::is_sorted(found.begin(), found.end(), earlier)) std::stable_sort(found.begin(), found.end(), earlier);
+  const std::size_t before = out.size();
+  for (const LateSample& sample : found) {
+    if (out.size() > before && out.times.back() == sample.time_ms) continue;
+    out.times.push_back(sample.time_ms);
+    out.values.push_back(sample.value);
+  }
+}
+
+void LateBuffer::freeze() {
+  MutexLock lock(mutex_);
+  if (growing_->samples == 0) return;
+  frozen_.push_back(std::exchange(growing_, std::make_shared<Generation>()));
+}
+
+LateBuffer::View LateBuffer::frozen() const {
+  MutexLock lock(mutex_);
+  View view;
+  view.commits = commits_.load(std::memory_order_relaxed);
+  view.generations.assign(frozen_.begin(), frozen_.end());
+  return view;
+}
+
+std::vector<Slot> LateBuffer::slots(const View& view) const {
+  MutexLock lock(mutex_);
+  std::vector<Slot> slots;
+  for (const auto& generation : view.generations) {
+    for (const auto& [slot, series] : generation->series) slots.push_back(slot);
+  }
+  std::sort(slots.begin(), slots.end());
+  slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
+  return slots;
+}
+
+void LateBuffer::drop_frozen() {
+  MutexLock lock(mutex_);
+  for (const auto& generation : frozen_) {
+    samples_.fetch_sub(generation->samples, std::memory_order_relaxed);
+    weight_.fetch_sub(generation->weight(), std::memory_order_relaxed);
+  }
+  frozen_.clear();
+  // What is frozen came before now; a little more counts as dropped than was, which costs a batch another try.
+  dropped_ = commits_.load(std::memory_order_relaxed);
+}
+
+}  // namespace qd::store::metrics
