@@ -5,7 +5,8 @@ usage: bench/dashboard_queries.py [--targets N] [--series N] [--interval MS] [--
 
 The queries are those of common dashboards of services (rate, errors, duration; saturation by gauges) over the series of
 bench/target_server, each over the whole run. Shows for each the median time until the last byte of the answer and how
-many times as long the others take, then the medians of these ratios, and the peak memory of each server. No server
+many times as long the others take, then the medians of these ratios, of CPU time as well (which another program on the
+machine disturbs less), and the peak memory of each server. No server
 answers from a cache of results; Quarterdeck's is measured by itself at the end, as a dashboard uses it: the same
 queries again, moved on by a step.
 
@@ -93,7 +94,7 @@ QUERIES = {
     "0.9 of depths": ("quantile(0.9, app_queue_depth_8)", True),
     "queues that are deep": ("count by (instance) (app_queue_depth_9 > 500)", True),
     "depth in an hour": ('predict_linear(app_queue_depth_0{queue="inbound"}[5m], 3600)', False),
-    "targets that are up": ("sum by (job) (up)", True),
+    "targets that are up": ('sum(up{job="app"})', True),
 }
 
 
@@ -158,31 +159,36 @@ def compare(run, steps, rounds):
     clients = {server.name: Client(server) for server in run.servers}
     peak_before = {server.name: server.peak_bytes() for server in run.servers}
     ratios = {name: [] for name in names}
+    cpu_ratios = {name: [] for name in names}
     good = True
     print(f"\n{len(QUERIES)} queries, {span.steps} steps of {span.step_s} s; milliseconds, median of {rounds}")
     print(f"{'':<42}" + "".join(f"{name:>18}" for name in names))
     totals = dict.fromkeys(names, 0.0)
     for title, query, judged in texts(run, span):
-        times, answers = {name: [] for name in names}, {}
+        times, cpu, answers = {name: [] for name in names}, {name: [] for name in names}, {}
         for turn in range(rounds):
             # Each in turn, and each first at times.
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
+                before_s = clients[name].server.cpu_exactly_s()
                 answers[name], took_s = clients[name].ask(query, *span.moved(0))
                 times[name].append(took_s * 1000)
+                cpu[name].append(clients[name].server.cpu_exactly_s() - before_s)
         medians = {name: peers.median(times[name]) for name in names}
         line = f"{title:<42}"
         for name in names:
             totals[name] += medians[name]
             ratio = medians[name] / medians["quarterdeck"]
             ratios[name].append(ratio)
+            cpu_ratios[name].append(peers.median(cpu[name]) / max(1e-6, peers.median(cpu["quarterdeck"])))
             line += f"{medians[name]:>10.2f}" + (" " * 8 if name == "quarterdeck" else f" {ratio:>5.1f} x")
         print(line)
         sys.stdout.flush()
         good = (not judged or agree(title, answers)) and good
     peers.table("all of them once, one after the other", "ms", totals, digits=0)
     for name in names[1:]:
-        numbers = sorted(ratios[name])
-        print(f"{name} takes {peers.median(numbers):.1f} times as long in the median, {numbers[0]:.1f} to {numbers[-1]:.1f}")
+        for what, all_ratios in (("as long", ratios), ("as much CPU", cpu_ratios)):
+            numbers = sorted(all_ratios[name])
+            print(f"{name} takes {peers.median(numbers):.1f} times {what} in the median, {numbers[0]:.1f} to {numbers[-1]:.1f}")
     peers.table("peak memory before the queries", "MB", {n: peak_before[n] / 1e6 for n in names}, digits=0)
     peers.table("peak memory", "MB", {s.name: s.peak_bytes() / 1e6 for s in run.servers}, digits=0)
     return good

@@ -10,7 +10,7 @@
 #include <random>
 #include <thread>
 
-#include "act/notify/alertmanagers.h"
+#include "act/notify/alertmanager_file.h"
 #include "act/notify/notifier.h"
 #include "base/build.h"
 #include "base/strings.h"
@@ -42,6 +42,7 @@
 #include "serve/influx/write_api.h"
 #include "serve/otlp/metrics_api.h"
 #include "serve/platform/about.h"
+#include "serve/platform/cardinality.h"
 #include "serve/platform/inventory.h"
 #include "serve/prometheus/api.h"
 #include "serve/prometheus/read_api.h"
@@ -206,6 +207,7 @@ struct App::Rooms {
   std::vector<observe::Page> pages QD_GUARDED_BY(pages_mutex);  // that discovery found
   std::unique_ptr<act::notify::Notifier> notifier;
   std::unique_ptr<act::notify::Alertmanagers> alertmanagers;
+  std::unique_ptr<act::notify::AlertmanagerFile> alertmanager_file;
   std::unique_ptr<judge::rules::Manager> rules;
   std::unique_ptr<serve::Authenticator> authenticator;
   std::unique_ptr<serve::Router> router;
@@ -458,6 +460,15 @@ void App::Rooms::build_judges(const Settings& s) {
   };
   notifier = std::make_unique<act::notify::Notifier>(*loop, post, log, registry);
   alertmanagers = std::make_unique<act::notify::Alertmanagers>(*loop, log, registry);
+  alertmanager_file = std::make_unique<act::notify::AlertmanagerFile>(
+      observe::sd::Surroundings{
+          .scheduler = *loop,
+          .submit = [this](std::function<void()> task) { return waiting_pool->submit(std::move(task)); },
+          .fetch = outbound->as_fetch(),
+          .log = log,
+          .registry = registry,
+          .user_agent = fmt::format("Quarterdeck/{}", base::build_version())},
+      *alertmanagers);
   const base::CancelToken cancel;
   const auto run = [this, cancel](const query::running::Asker& asker, std::string_view text,
                                   model::TimestampMs time_ms) -> base::Result<query::promql::QueryResult> {
@@ -507,7 +518,7 @@ void App::Rooms::tell_alertmanagers(const Settings& s) {
                       client->fetch(std::move(request), taken(std::move(then)));
                     }});
   }
-  alertmanagers->set_alertmanagers(std::move(sets));
+  alertmanager_file->apply(s.prometheus.alerting, s.prometheus.global.format.name_scheme, std::move(sets));
 }
 
 base::Status App::Rooms::build_server(const Settings& s) {
@@ -538,6 +549,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
                             registry.counter("quarterdeck_store_damaged_parts_total", "")] { return parts.value(); },
       .retention = [this] { return retention_text(current()->store); },
       .alertmanagers = [this] { return alertmanagers->urls(); },
+      .dropped_alertmanagers = [this] { return alertmanager_file->dropped(); },
       .reload = [this](const serve::Principal& principal) { return reload(principal.to_string()); },
       .reload_succeeded = [this] { return reload_succeeded.load(); },
       .snapshot =
@@ -568,6 +580,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .complaints = [this] { return discovery->complaints(); },
   });
   serve::platform::add_inventory_routes(*router, *inventory);
+  serve::platform::add_cardinality_route(*router, *store);
   serve::platform::add_about_route(*router, {.data_dir = std::filesystem::absolute(s.data_dir).string()});
   serve::ui::add_routes(*router);
   connect::http::ServerOptions options;
@@ -671,10 +684,10 @@ void App::Rooms::commit(const SettingsPtr& next) {
     settings = next;
   }
   store->set_options(next->store);
-  const auto shipping = shipper->apply(next->ship.remote_write, next->observe.external_labels, syncs_each(*next));
-  if (!shipping) log.error("destinations stay as they were", {{"error", shipping.error()}});
   queries->apply(next->queries);
   gate->set_limits(gate_limits(*next));
+  const auto shipping = shipper->apply(next->ship.remote_write, next->observe.external_labels, syncs_each(*next));
+  if (!shipping) log.error("destinations stay as they were", {{"error", shipping.error()}});
   if (forwarder) forwarder->set_sync_each(syncs_each(*next));
   collectors->set_interval_ms(next->observe.interval_ms);
   probes->set_modules(next->observers.blackbox.modules);
@@ -723,6 +736,7 @@ void App::Rooms::stop() {
   if (scrapes) scrapes->stop();
   if (collectors) collectors->stop();
   if (notifier) notifier->stop();
+  if (alertmanager_file) alertmanager_file->stop();
   if (alertmanagers) alertmanagers->stop();
   if (forwarder) forwarder->stop(kForwardGraceMs);
   if (shipper) shipper->stop(kForwardGraceMs);

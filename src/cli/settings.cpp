@@ -202,6 +202,8 @@ base::Result<std::shared_ptr<Settings>> load_settings(const Invocation& invocati
     // The file's interval is for its rules as Prometheus has it, unless ours says otherwise.
     if (!settings->schema.is_set("judge.rules.evaluation_interval"))
       settings->rules.evaluation_interval_ms = settings->prometheus.global.evaluation_interval_ms;
+    if (!settings->schema.is_set("judge.rules.query_offset"))
+      settings->rules.query_offset_ms = settings->prometheus.global.rule_query_offset_ms;
   }
   for (const auto& [name, value] : settings->external_labels) labels.set(name, value);
   settings->observe.external_labels = labels.build();

@@ -36,6 +36,9 @@ class MemoryStore final : public store::metrics::Appendable {
   int series_asked = 0;
   std::size_t series_limit = std::numeric_limits<std::size_t>::max();
   std::map<std::string, model::Metadata, std::less<>> metadata_told;
+  // By labels, in the order in which they were appended, committed or not.
+  std::vector<std::pair<std::string, std::pair<std::int64_t, model::Histogram>>> histograms_told;
+  std::vector<std::pair<std::string, model::Exemplar>> exemplars_told;
 
  private:
   using Ref = store::metrics::SeriesRef;
@@ -57,6 +60,19 @@ class MemoryStore final : public store::metrics::Appendable {
       const auto found = store_.refs_.find(ref);
       if (found == store_.refs_.end()) return store::metrics::AppendOutcome::kUnknownSeries;
       pending_.push_back({found->second, {time_ms, model::is_stale_nan(value) ? kStale : value}});
+      return store::metrics::AppendOutcome::kOk;
+    }
+    store::metrics::AppendOutcome append(Ref ref, model::TimestampMs time_ms,
+                                         const model::Histogram& histogram) override {
+      const auto found = store_.refs_.find(ref);
+      if (found == store_.refs_.end()) return store::metrics::AppendOutcome::kUnknownSeries;
+      store_.histograms_told.emplace_back(found->second, std::pair(time_ms, histogram));
+      return store::metrics::AppendOutcome::kOk;
+    }
+    store::metrics::AppendOutcome exemplar(Ref ref, const model::Exemplar& exemplar) override {
+      const auto found = store_.refs_.find(ref);
+      if (found == store_.refs_.end()) return store::metrics::AppendOutcome::kUnknownSeries;
+      store_.exemplars_told.emplace_back(found->second, exemplar);
       return store::metrics::AppendOutcome::kOk;
     }
     void metadata(std::string_view family, const model::Metadata& metadata) override {

@@ -24,6 +24,7 @@ std::string_view says(AppendOutcome outcome) {
       return "it is too far ahead of the wall clock";
     case AppendOutcome::kOk:
     case AppendOutcome::kUnknownSeries:
+    case AppendOutcome::kInvalid:
       break;
   }
   return "the store does not know its series";

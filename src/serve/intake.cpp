@@ -22,7 +22,7 @@ constexpr int kCommitTriesMax = 3;
 constexpr std::size_t kShownBytes = 300;
 
 constexpr std::array<std::string_view, kRefusals> kLabels = {
-    "out_of_order", "duplicate", "too_old", "too_far_ahead", "bad_series", "series_limit", "native_histogram"};
+    "out_of_order", "duplicate", "too_old", "too_far_ahead", "bad_series", "series_limit", "bad_histogram"};
 constexpr std::array<std::string_view, kRefusals> kWords = {
     "out of order: there is a newer sample of the series",
     "duplicate: there is another value at that time",
@@ -30,7 +30,7 @@ constexpr std::array<std::string_view, kRefusals> kWords = {
     "too far ahead of this server's clock",
     "bad series",
     "past the limit of series",
-    "native histogram: they are not stored in this release",
+    "no histogram by the specification",
 };
 
 std::size_t place(Refusal refusal) {
@@ -41,32 +41,36 @@ class Filling {
  public:
   Filling(Appender& appender, IntakeOutcome& outcome) : appender_(appender), outcome_(outcome) {}
 
-  void add(const IntakeBatch::Numbered& one) {
+  void add(const IntakeBatch::Numbered& one) { add(one.labels, one.sample.time_ms, one.sample.value); }
+  void add(const IntakeBatch::Distributed& one) { add(one.labels, one.time_ms, one.histogram); }
+
+ private:
+  // A number or a histogram.
+  void add(const model::LabelSet& labels, model::TimestampMs time_ms, const auto& value) {
     const std::size_t before = appender_.pending();
-    const auto appended = append(one.labels, one.sample);
+    const auto appended = append(labels, time_ms, value);
     if (!appended) return;
     switch (*appended) {
       case AppendOutcome::kOk:
         ++(appender_.pending() > before ? outcome_.stored : outcome_.repeated);
         return;
       case AppendOutcome::kOutOfOrder:
-        return refuse(Refusal::kOutOfOrder, one.labels, one.sample.time_ms);
+        return refuse(Refusal::kOutOfOrder, labels, time_ms);
       case AppendOutcome::kTooOld:
-        return refuse(Refusal::kTooOld, one.labels, one.sample.time_ms);
+        return refuse(Refusal::kTooOld, labels, time_ms);
       case AppendOutcome::kDuplicate:
-        return refuse(Refusal::kDuplicate, one.labels, one.sample.time_ms);
+        return refuse(Refusal::kDuplicate, labels, time_ms);
       case AppendOutcome::kTooFarInFuture:
-        return refuse(Refusal::kTooFarAhead, one.labels, one.sample.time_ms);
-      default:
-        return refuse(Refusal::kBadSeries, one.labels, one.sample.time_ms);
+        return refuse(Refusal::kTooFarAhead, labels, time_ms);
+      case AppendOutcome::kInvalid:
+        return refuse(Refusal::kBadHistogram, labels, time_ms);
+      case AppendOutcome::kUnknownSeries:
+        return refuse(Refusal::kBadSeries, labels, time_ms);
     }
   }
 
-  void add(const IntakeBatch::Distributed& one) { refuse(Refusal::kHistogram, one.labels, one.time_ms); }
-
- private:
   // Nothing when the series was refused.
-  std::optional<AppendOutcome> append(const model::LabelSet& labels, const model::Sample& sample) {
+  std::optional<AppendOutcome> append(const model::LabelSet& labels, model::TimestampMs time_ms, const auto& value) {
     for (int attempt = 0;; ++attempt) {
       const auto ref = appender_.series(labels);
       if (!ref) {
@@ -74,7 +78,7 @@ class Filling {
         refuse(limit ? Refusal::kSeriesLimit : Refusal::kBadSeries, ref.error().message());
         return std::nullopt;
       }
-      const auto appended = appender_.append(*ref, sample.time_ms, sample.value);
+      const auto appended = appender_.append(*ref, time_ms, value);
       // Dropped in between: once more.
       if (appended != AppendOutcome::kUnknownSeries || attempt > 0) return appended;
     }

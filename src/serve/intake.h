@@ -61,8 +61,8 @@ enum class Refusal : std::uint8_t {
   kTooFarAhead,
   kBadSeries,
   kSeriesLimit,
-  kHistogram,  // not stored in this release
-  kNumber,     // of them
+  kBadHistogram,
+  kNumber,  // of them
 };
 inline constexpr std::size_t kRefusals = static_cast<std::size_t>(Refusal::kNumber);
 std::string_view to_string(Refusal refusal);  // "out_of_order", …

@@ -187,6 +187,49 @@ test("every answer fits the description of the API", { skip }, async (t) => {
   assert.equal(tsdb.seriesCountByMetricName.length, 5);
   assert.ok(tsdb.headStats.numSeries > 100);
   assert.equal((await ask("/format_query", { query: "sum by(a)(demo_total)" }, both)).data, "sum by (a) (demo_total)");
+  const tree = (await ask("/parse_query", { query: 'sum by (a) (rate(b{c!="d"}[5m] offset 1m)) / 2' }, both)).data;
+  assert.deepEqual(tree, {
+    type: "binaryExpr",
+    op: "/",
+    bool: false,
+    matching: null,
+    rhs: { type: "numberLiteral", val: "2" },
+    lhs: {
+      type: "aggregation",
+      op: "sum",
+      grouping: ["a"],
+      without: false,
+      param: null,
+      expr: {
+        type: "call",
+        func: { name: "rate", argTypes: ["matrix"], variadic: 0, returnType: "vector" },
+        args: [
+          {
+            type: "matrixSelector",
+            name: "b",
+            range: 300_000,
+            offset: 60_000,
+            matchers: [
+              { name: "c", type: "!=", value: "d" },
+              { name: "__name__", type: "=", value: "b" },
+            ],
+            timestamp: null,
+            startOrEnd: null,
+            anchored: false,
+            smoothed: false,
+          },
+        ],
+      },
+    },
+  });
+  const joined = (await ask("/parse_query", { query: "a * on (x) group_left (y) b" })).data.matching;
+  assert.deepEqual([joined.card, joined.on, joined.labels, joined.include], ["many-to-one", true, ["x"], ["y"]]);
+  assert.equal((await ask("/parse_query", { query: "a @ end()" })).data.startOrEnd, "end");
+  await ask("/parse_query", { query: "a +" }, { status: 400 });
+  const features = (await ask("/features", {})).data;
+  assert.equal(features.promql_functions.rate, true);
+  assert.equal(features.promql_functions.info, false);
+  assert.equal(features.promql_operators.limitk, false);
   t.diagnostic(`${contract.checked.size} kinds of answers held to the description`);
 });
 

@@ -1,5 +1,5 @@
-// Blocks of times and values, and the head's chunks. The first byte chooses: decode the bytes, or take them for times
-// or values and encode them, which must give every bit back.
+// Blocks of times, values and histograms, and the head's chunks. The first byte chooses: decode the bytes, or take them
+// for times or values and encode them, which must give every bit back.
 
 #include <algorithm>
 #include <cstdint>
@@ -12,6 +12,8 @@
 #include "input.h"
 #include "store/metrics/chunk.h"
 #include "store/metrics/codec.h"
+#include "store/metrics/codec_histogram.h"
+#include "store/metrics/histogram_chunk.h"
 
 namespace {
 
@@ -92,7 +94,7 @@ void check_chunk(Input& input) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Input input(data, size);
-  switch (input.byte() % 7) {
+  switch (input.byte() % 9) {
     case 0: {
       std::vector<double> out(take_count(input));
       static_cast<void>(decode_values(input.bytes(), out));
@@ -121,6 +123,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       std::vector<double> values;
       for (const std::int16_t cents : take_numbers<std::int16_t>(input)) values.push_back(cents / 100.0);
       check_values(values, (size & 1) != 0);
+      break;
+    }
+    case 7: {
+      const std::size_t count = take_count(input);
+      std::vector<qd::model::HistogramPtr> out;
+      const bool decoded = decode_histograms(input.bytes(), count, count / 2, count - count / 2, out).has_value();
+      QD_ASSERT(out.size() == (decoded ? count - count / 2 : 0));
+      break;
+    }
+    case 8: {
+      const std::size_t count = take_count(input);
+      Columns out;
+      const bool decoded = decode_histogram_chunk(input.bytes(), 1'700'000'000'000, count, out);
+      QD_ASSERT(out.size() == (decoded ? count : 0) && out.histograms.size() == out.size());
       break;
     }
     case 5:

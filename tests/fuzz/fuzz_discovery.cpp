@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "base/assert.h"
@@ -27,7 +28,7 @@ void kubernetes(std::string_view text) {
   Cluster cluster;
   for (std::size_t kind = 0; kind < kResources; ++kind) {
     const auto resource = static_cast<Resource>(kind);
-    cluster.objects[resource][key_of(object)] = object;
+    cluster.objects[resource][key_of(object)] = std::make_shared<const boost::json::value>(object);
   }
   for (const char* const role : {"node", "service", "pod", "endpoints", "endpointslice", "ingress"})
     static_cast<void>(kubernetes_targets({.role = role, .attach_node = true, .attach_namespace = true}, cluster));

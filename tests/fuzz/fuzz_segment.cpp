@@ -34,8 +34,16 @@ const std::vector<std::vector<Matcher>>& questions() {
 void check_read(const Segment& segment, std::uint32_t id, TimestampMs from_ms, TimestampMs to_ms) {
   Columns columns;
   if (!segment.read(id, from_ms, to_ms, columns)) {
-    QD_ASSERT(columns.size() == 0 && columns.values.empty());
+    QD_ASSERT(columns.size() == 0 && columns.values.empty() && columns.histograms.empty());
     return;
+  }
+  QD_ASSERT(columns.histograms.empty() || columns.histograms.size() == columns.size());
+  for (const auto& histogram : columns.histograms) {
+    if (histogram == nullptr) continue;
+    std::size_t buckets = 0;
+    for (const auto& span : histogram->positive_spans) buckets += span.length;
+    for (const auto& span : histogram->negative_spans) buckets += span.length;
+    QD_ASSERT(buckets == histogram->positive.size() + histogram->negative.size());
   }
   QD_ASSERT(columns.times.size() == columns.values.size());
   for (std::size_t i = 0; i < columns.times.size(); ++i) {
@@ -75,6 +83,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (std::uint32_t id = 0; id < info.series; ++id) {
     static_cast<void>(segment.labels(id).count());
     static_cast<void>(segment.label(id, "job"));
+    std::vector<qd::model::Exemplar> exemplars;
+    static_cast<void>(segment.exemplars(id, kFrom, kTo, exemplars));
+    for (const auto& exemplar : exemplars) QD_ASSERT(exemplar.time_ms >= kFrom && exemplar.time_ms <= kTo);
     check_read(segment, id, qd::model::kMinTimestampMs, qd::model::kMaxTimestampMs);
     check_read(segment, id, kFrom, kTo);
   }

@@ -17,6 +17,8 @@ const Value& dot() {
       {"Value", 1234.5678},
       {"Count", 3},
       {"Firing", true},
+      {"At", Time{1'435'065'584'128'000'000}},
+      {"Took", Duration{-5'400'500'000'000}},
       {"Nothing", Value()},
       {"Alerts", List{Map{{"Labels", Map{{"alertname", "A"}}}, {"Value", -0.0}}, Map{{"Value", 1e300}}, Value()}},
       {"Words", List{"one", "two", "three"}},

@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "input.h"
+#include "store/metrics/exemplars.h"
 #include "store/metrics/wal_reader.h"
 
 namespace {
@@ -45,11 +46,45 @@ class Sink final : public WalSink {
     QD_ASSERT(read_record(qd::base::as_bytes(written), 0, record));
     QD_ASSERT(record.bytes == written.size());
     SampleBatch again;
-    QD_ASSERT(decode_samples(record.payload, again));
+    QD_ASSERT(batch.histograms.empty() ? decode_samples(record.payload, again)
+                                       : decode_histogram_samples(record.payload, again));
+    QD_ASSERT(batch.histograms.empty() || batch.histograms.size() == batch.size());
+    QD_ASSERT(again.histograms.size() == batch.histograms.size());
+    for (std::size_t i = 0; i < batch.histograms.size(); ++i) {
+      QD_ASSERT((batch.histograms[i] == nullptr) == (again.histograms[i] == nullptr));
+      QD_ASSERT(batch.histograms[i] == nullptr || *batch.histograms[i] == *again.histograms[i]);
+    }
     QD_ASSERT(again.refs == batch.refs && again.times == batch.times);
     QD_ASSERT(again.values.size() == batch.values.size());
     for (std::size_t i = 0; i < again.values.size(); ++i) {
       QD_ASSERT(std::bit_cast<std::uint64_t>(again.values[i]) == std::bit_cast<std::uint64_t>(batch.values[i]));
+    }
+  }
+
+  void late(const SampleBatch& batch) override {
+    samples(batch);
+    if (batch.refs.empty()) return;
+    std::string written;
+    QD_ASSERT(append_late_record(written, batch, batch).has_value());
+    WalRecord record;
+    QD_ASSERT(read_record(qd::base::as_bytes(written), 0, record));
+    SampleBatch again;
+    SampleBatch others;
+    QD_ASSERT(decode_late(record.payload, again, others));
+    QD_ASSERT(again.refs == batch.refs && again.times == batch.times && others.times == batch.times);
+  }
+
+  void exemplars(std::span<const RefExemplar> exemplars) override {
+    if (exemplars.empty()) return;
+    std::string written;
+    append_exemplars_record(written, exemplars);
+    WalRecord record;
+    QD_ASSERT(read_record(qd::base::as_bytes(written), 0, record));
+    std::vector<RefExemplar> again;
+    QD_ASSERT(decode_exemplars(record.payload, again));
+    QD_ASSERT(again.size() == exemplars.size());
+    for (std::size_t i = 0; i < again.size(); ++i) {
+      QD_ASSERT(again[i].ref == exemplars[i].ref && same_exemplar(again[i].exemplar, exemplars[i].exemplar));
     }
   }
 };

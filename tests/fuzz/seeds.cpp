@@ -21,7 +21,12 @@
 #include "model/remote_write/write_request_v2.h"
 #include "store/metrics/chunk.h"
 #include "store/metrics/codec.h"
+#include "store/metrics/codec_histogram.h"
+#include "store/metrics/histogram_bytes.h"
+#include "store/metrics/histogram_chunk.h"
+#include "store/metrics/histogram_test_data.h"
 #include "store/metrics/segment_writer.h"
+#include "store/metrics/tombstones.h"
 #include "store/metrics/wal_record.h"
 
 namespace {
@@ -70,6 +75,34 @@ std::vector<TimestampMs> times(std::size_t count, bool regular) {
 constexpr Shape kShapes[] = {Shape::kConstant, Shape::kCounter, Shape::kDecimal,
                              Shape::kGauge,    Shape::kRandom,  Shape::kStale};
 
+std::vector<qd::model::HistogramPtr> histograms(std::size_t count) {
+  std::mt19937_64 random(9);
+  return random_histograms(random, count);
+}
+
+std::vector<qd::model::Exemplar> exemplars() {
+  return {{.labels = LabelSet{{"trace_id", "4bf92f3577b34da6"}}, .value = 0.25, .time_ms = kStart + 1000},
+          {.labels = {}, .value = 3, .time_ms = kStart + 2500, .has_time = false}};
+}
+
+void write_histogram_logs(const fs::path& dir, const std::string& series) {
+  std::string log = series;
+  SampleBatch batch;
+  for (const auto& histogram : histograms(6)) {
+    batch.refs.push_back(batch.refs.size() + 1);
+    batch.times.push_back(kStart);
+    const bool number = batch.refs.back() == 3;
+    batch.values.push_back(number ? 0.5 : histogram_mark(*histogram));
+    batch.histograms.push_back(number ? nullptr : histogram);
+  }
+  QD_ASSERT(append_samples_record(log, batch).has_value());
+  std::vector<RefExemplar> with_refs;
+  for (const auto& exemplar : exemplars()) with_refs.push_back({2, exemplar});
+  append_exemplars_record(log, with_refs);
+  write(dir / "histograms", 1, log);
+  write(dir / "histograms-unchecked", 0, log);
+}
+
 void write_logs(const fs::path& dir) {
   std::string series = wal_header(1);
   SeriesRecordWriter writer(series);
@@ -97,6 +130,7 @@ void write_logs(const fs::path& dir) {
   std::string flipped = log;
   flipped[series.size() + 20] = static_cast<char>(flipped[series.size() + 20] ^ 4);
   write(dir / "flipped", 1, flipped);
+  write_histogram_logs(dir, series);
   std::string mixed = wal_header(2);
   SampleBatch batch;
   batch.refs = {9, 2, 9, 1'000'000'007};
@@ -104,6 +138,28 @@ void write_logs(const fs::path& dir) {
   batch.values = {1, -0.0, 1e300, std::bit_cast<double>(qd::model::kStaleNanBits)};
   QD_ASSERT(append_samples_record(mixed, batch).has_value());
   write(dir / "irregular", 0, mixed);
+  std::string late = wal_header(3);
+  QD_ASSERT(append_late_record(late, batch, {}).has_value());
+  QD_ASSERT(append_late_record(late, batch, batch).has_value());
+  write(dir / "late", 1, late);
+  write(dir / "late-unchecked", 0, late);
+}
+
+void write_tombstones(const fs::path& dir) {
+  Tombstone tombstone;
+  tombstone.from_ms = kStart;
+  tombstone.to_ms = kStart + 60'000;
+  tombstone.segments_before = 12;
+  tombstone.matchers.push_back(qd::model::Matcher::equal("job", "api"));
+  const std::string sealed = encode_tombstone(tombstone);
+  write(dir / "sealed", 1, sealed);
+  auto pattern = qd::model::Matcher::create(qd::model::Matcher::Kind::kNotRegex, "instance", "host-[0-9]+");
+  QD_ASSERT(pattern.has_value());
+  tombstone.matchers.push_back(std::move(*pattern));
+  tombstone.in_head = {{1, kStart}, {(1ULL << 32) + 7, kStart + 1}};
+  const std::string head = encode_tombstone(tombstone);
+  write(dir / "head", 1, head);
+  write(dir / "head-unchecked", 0, head);
 }
 
 void write_segments(const fs::path& dir) {
@@ -130,6 +186,29 @@ void write_segments(const fs::path& dir) {
   make("six", 6, 20, true, false);
   make("irregular", 6, 40, false, false);
   make("compressed", 3, 300, true, true);
+  {
+    const fs::path path = temporary / "histograms";
+    auto segment = SegmentWriter::create(files, path, {});
+    QD_ASSERT(segment.has_value());
+    for (const bool mixed : {false, true}) {
+      auto of_series = histograms(40);
+      auto numbers = values(Shape::kGauge, of_series.size());
+      for (std::size_t i = 10; mixed && i < 20; ++i) of_series[i] = nullptr;
+      const auto its_exemplars = exemplars();
+      const LabelSet labels{{"__name__", "up"}, {"job", mixed ? "b" : "a"}};
+      QD_ASSERT((*segment)
+                    ->add(labels, {.times = times(of_series.size(), true),
+                                   .values = numbers,
+                                   .histograms = of_series,
+                                   .exemplars = its_exemplars})
+                    .has_value());
+    }
+    QD_ASSERT((*segment)->finish().has_value());
+    const auto bytes = qd::base::read_file(files, path, 1 << 20);
+    QD_ASSERT(bytes.has_value());
+    write(dir / "histograms", 1, *bytes);
+    write(dir / "histograms-unchecked", 0, *bytes);
+  }
   make("two-blocks", 1, kBlockSamplesMax + 5, true, false);
 }
 
@@ -177,6 +256,14 @@ void write_blocks(const fs::path& dir) {
     const std::string_view chunk = qd::base::as_text(std::span(bytes).first(used));
     write(dir / ("chunk-" + std::to_string(static_cast<int>(shape))), 2, with_count(written.size(), chunk));
   }
+  const auto some = histograms(20);
+  const std::size_t fitting = HistogramEncoder::fitting(some);
+  std::string block;
+  HistogramEncoder().encode(std::span(some).first(fitting), false, block);
+  write(dir / "histograms", 7, with_count(fitting, block));
+  HistogramChunk chunk(kStart, *some[0]);
+  for (std::size_t i = 1; i < some.size(); ++i) chunk.add(kStart + static_cast<TimestampMs>(i) * 15'000, *some[i]);
+  write(dir / "chunk-histograms", 8, with_count(some.size(), qd::base::as_text(chunk.bytes())));
   const auto some_times = times(6, false);
   write(dir / "encode-times", 5, {reinterpret_cast<const char*>(some_times.data()), some_times.size() * 8});
   write(dir / "encode-decimals", 4, "abcdefghijklmnopqrst");
@@ -268,6 +355,7 @@ int main(int count, char** arguments) {
   try {
     const fs::path corpus = arguments[1];
     write_logs(corpus / "wal");
+    write_tombstones(corpus / "tombstone");
     write_segments(corpus / "segment");
     write_blocks(corpus / "codec");
     write_requests(corpus / "remote_write");

@@ -46,14 +46,18 @@ std::string short_number(double v) {
   return fmt::format("{:.4g}", v);
 }
 
+constexpr double kSecondsMax = 9.2e9;  // what nanoseconds in 64 bits reach
+
 // Seconds, as nanoseconds.
 Result<std::int64_t> nanoseconds_of(Arguments a) {
   QD_ASSIGN(const double v, number_of(a));
-  constexpr double kSecondsMax = 9.2e9;
   if (!(std::fabs(v) <= kSecondsMax)) return wrong(fmt::format("{} seconds are out of range", short_number(v)));
-  // To whole milliseconds first: times are told in them, and the rest is noise of the conversion.
-  const double ms = std::round(v * 1000);
-  return std::fabs(v * 1000 - ms) < 1e-3 ? static_cast<std::int64_t>(ms) * 1'000'000 : std::llround(v * 1e9);
+  return static_cast<std::int64_t>(v * 1e9);
+}
+
+// Times are told in milliseconds.
+std::int64_t whole_ms(std::int64_t ns) {
+  return ns / 1'000'000 * 1'000'000;
 }
 
 Result<std::string> text_of(Arguments a) {
@@ -322,18 +326,15 @@ void add_number_functions(Functions& f) {
   with("humanize1024", humanize1024);
   with("humanizeDuration", humanize_duration);
   with("humanizePercentage", [](double v) { return short_number(v * 100) + "%"; });
-  with("humanizeTimestamp", [](double v) {
-    if (!std::isfinite(v) || std::fabs(v) > 9e12) return short_number(v);
-    auto text = base::format_time(std::llround(v * 1000));
-    std::replace(text.begin(), text.end(), 'T', ' ');
-    if (text.ends_with('Z')) text.pop_back();
-    while (text.ends_with('0') && text.find('.') != std::string::npos) text.pop_back();
-    if (text.ends_with('.')) text.pop_back();
-    return text + " +0000 UTC";
-  });
+  f["humanizeTimestamp"] = [](Arguments a) -> Result<Value> {
+    QD_ASSIGN(const double v, number_of(a));
+    if (!std::isfinite(v)) return Value(short_number(v));
+    QD_ASSIGN(const auto ns, nanoseconds_of(a));
+    return Value(Value(model::tmpl::Time{whole_ms(ns)}).to_string());
+  };
   f["toTime"] = [](Arguments a) -> Result<Value> {
     QD_ASSIGN(const auto ns, nanoseconds_of(a));
-    return Value(model::tmpl::Time{ns});
+    return Value(model::tmpl::Time{whole_ms(ns)});
   };
   f["toDuration"] = [](Arguments a) -> Result<Value> {
     QD_ASSIGN(const auto ns, nanoseconds_of(a));
@@ -360,7 +361,6 @@ void add_text_functions(Functions& f) {
   with("stripDomain", [](std::string t) { return strip_domain(t); });
   with("safeHtml", [](std::string t) { return t; });
   with("urlQueryEscape", [](std::string t) { return query_escape(t); });
-  f[std::string(model::tmpl::kTemplateFunction)] = {};
   f["match"] = [](Arguments a) -> Result<Value> {
     if (a.size() != 2) return wrong("takes a pattern and a text");
     const RE2 pattern(a[0].to_string(), RE2::Quiet);

@@ -59,7 +59,8 @@ TEST(expansion, knows_times_durations_and_links) {
   EXPECT_EQ(expanded("{{ now }} {{ humanize $value }}", -INFINITY), "0 -Inf");
   EXPECT_EQ(expanded("{{ urlQueryEscape \"a b&c\" }} {{ graphLink \"up == 0\" }} {{ tableLink \"up\" }}"),
             "a+b%26c /graph?g0.expr=up+%3D%3D+0&g0.tab=0 /graph?g0.expr=up&g0.tab=1");
-  EXPECT_EQ(expanded("{{ define \"x\" }}<{{ .arg0 }}>{{ end }}{{ tmpl \"x\" (args $value) }}", 2), "<2>");
+  EXPECT_EQ(expanded("{{ define \"x\" }}<{{ .arg0 }}>{{ end }}{{ template \"x\" (args $value) }}", 2), "<2>");
+  EXPECT_FALSE(check_template("t", "{{ tmpl \"x\" 1 }}")) << "Prometheus has it in consoles alone";
 }
 
 TEST(expansion, the_prefix_is_the_path_of_the_external_url) {

@@ -156,10 +156,6 @@ Result<std::vector<GroupState::Output>> GroupState::record(const Rule& rule, con
   std::vector<Output> outputs;
   std::unordered_set<LabelSet> seen;
   for (const auto& sample : found) {
-    if (sample.histogram != nullptr)
-      return base::fail(ErrorCode::kInvalid,
-                        "the rule gives native histograms, and rules record numbers: take histogram_count(), "
-                        "histogram_quantile() or the like of them");
     model::LabelBuilder builder(sample.labels);
     builder.set(model::kMetricName, rule.name);
     for (const auto& [name, value] : rule.labels) builder.set(name, value);
@@ -169,7 +165,7 @@ Result<std::vector<GroupState::Output>> GroupState::record(const Rule& rule, con
                         fmt::format("the rule gives {} twice: vector contains metrics with the same labelset after "
                                     "applying rule labels",
                                     labels.to_string()));
-    outputs.push_back({std::move(labels), sample.value});
+    outputs.push_back({std::move(labels), sample.value, sample.histogram});
   }
   if (group_.limit != 0 && outputs.size() > group_.limit)
     return base::fail(ErrorCode::kLimit, fmt::format("exceeded limit of {} with {} series (`limit` of the group)",
@@ -288,13 +284,13 @@ void GroupState::restore_rule(std::size_t i, TimestampMs now_ms) {
 base::Status GroupState::write(Series& written, const std::vector<Output>& outputs, TimestampMs at_ms) {
   auto appender = workplace_.store.appender();
   Series now_written;
-  const auto append = [&](const LabelSet& labels, double value) -> base::Status {
+  const auto append = [&](const LabelSet& labels, const auto& value) -> base::Status {
     QD_ASSIGN(const auto ref, appender->series(labels));
     if (appender->append(ref, at_ms, value) != store::metrics::AppendOutcome::kOk) metrics_.refused_samples.add();
     return {};
   };
   for (const auto& output : outputs) {
-    QD_TRY(append(output.labels, output.value));
+    QD_TRY(output.histogram ? append(output.labels, *output.histogram) : append(output.labels, output.value));
     now_written.insert(output.labels);
   }
   for (const auto& labels : written) {

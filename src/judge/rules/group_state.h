@@ -97,6 +97,7 @@ class GroupState {
   struct Output {
     model::LabelSet labels;
     double value;
+    model::HistogramPtr histogram = nullptr;  // instead of the value
   };
   // Of one rule. Only its own evaluation, adopt() and retire() touch it.
   struct Working {

@@ -20,6 +20,7 @@ using query::promql::Vector;
 class RecordingStore final : public store::metrics::Appendable {
  public:
   std::map<std::string, std::vector<model::Sample>> samples;
+  std::map<std::string, std::vector<std::pair<model::TimestampMs, model::Histogram>>> histograms;
 
   std::unique_ptr<store::metrics::Appender> appender() override { return std::make_unique<Batch>(*this); }
 
@@ -35,6 +36,14 @@ class RecordingStore final : public store::metrics::Appendable {
                                          double value) override {
       store_.samples[names_[ref - 1]].push_back({time_ms, value});
       return store::metrics::AppendOutcome::kOk;
+    }
+    store::metrics::AppendOutcome append(store::metrics::SeriesRef ref, model::TimestampMs time_ms,
+                                         const model::Histogram& histogram) override {
+      store_.histograms[names_[ref - 1]].emplace_back(time_ms, histogram);
+      return store::metrics::AppendOutcome::kOk;
+    }
+    store::metrics::AppendOutcome exemplar(store::metrics::SeriesRef, const model::Exemplar&) override {
+      return store::metrics::AppendOutcome::kInvalid;
     }
     void metadata(std::string_view, const model::Metadata&) override {}
     base::Status commit() override { return {}; }

@@ -10,6 +10,8 @@
 
 #include "base/strings.h"
 #include "judge/rules/group_state.h"
+#include "model/histogram_arithmetic.h"
+#include "model/histogram_estimates.h"
 #include "query/promql/engine.h"
 #include "query/promql/grid.h"
 #include "query/promql/memory_querier.h"
@@ -41,12 +43,25 @@ class TestStore final : public store::metrics::Appendable {
       return series_.size();
     }
     store::metrics::AppendOutcome append(store::metrics::SeriesRef ref, TimestampMs time_ms, double value) override {
-      samples_.push_back({ref, time_ms, value});
+      samples_.push_back({ref, time_ms, value, nullptr});
+      return store::metrics::AppendOutcome::kOk;
+    }
+    store::metrics::AppendOutcome append(store::metrics::SeriesRef ref, TimestampMs time_ms,
+                                         const model::Histogram& histogram) override {
+      samples_.push_back({ref, time_ms, 0, std::make_shared<const model::Histogram>(histogram)});
+      return store::metrics::AppendOutcome::kOk;
+    }
+    store::metrics::AppendOutcome exemplar(store::metrics::SeriesRef, const model::Exemplar&) override {
       return store::metrics::AppendOutcome::kOk;
     }
     void metadata(std::string_view, const model::Metadata&) override {}
     base::Status commit() override {
-      for (const auto& sample : samples_) querier_.add(series_[sample.ref - 1], sample.time_ms, sample.value);
+      for (const auto& [ref, time_ms, value, histogram] : samples_) {
+        if (histogram)
+          querier_.add(series_[ref - 1], time_ms, histogram);
+        else
+          querier_.add(series_[ref - 1], time_ms, value);
+      }
       samples_.clear();
       return {};
     }
@@ -57,6 +72,7 @@ class TestStore final : public store::metrics::Appendable {
       store::metrics::SeriesRef ref;
       TimestampMs time_ms;
       double value;
+      model::HistogramPtr histogram;  // instead of the value
     };
     promql::MemoryQuerier& querier_;
     std::vector<LabelSet> series_;
@@ -68,8 +84,9 @@ class TestStore final : public store::metrics::Appendable {
 // An alert or a sample, as it is compared and shown.
 struct Line {
   LabelSet labels;
-  LabelSet annotations;
+  LabelSet annotations = {};
   double value = 0;
+  model::HistogramPtr histogram = nullptr;  // instead of the value
 };
 
 bool earlier(const Line& a, const Line& b) {
@@ -81,10 +98,24 @@ bool same_value(double a, double b, bool fuzzy) {
   return a == b || (fuzzy && (std::nextafter(a, -kInf) == b || std::nextafter(a, kInf) == b));
 }
 
+// As promtool compares them: to the bit, the hint included, however they are spread over spans.
+bool same_histogram(const model::Histogram& one, const model::Histogram& other) {
+  auto a = one;
+  auto b = other;
+  model::compact(a);
+  model::compact(b);
+  a.is_integer = b.is_integer;
+  return a == b && a.reset == b.reset;
+}
+
+bool same_line(const Line& x, const Line& y, bool fuzzy) {
+  if (x.labels != y.labels || x.annotations != y.annotations || !x.histogram != !y.histogram) return false;
+  return x.histogram ? same_histogram(*x.histogram, *y.histogram) : same_value(x.value, y.value, fuzzy);
+}
+
 bool same(const std::vector<Line>& a, const std::vector<Line>& b, bool fuzzy) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](const Line& x, const Line& y) {
-    return x.labels == y.labels && x.annotations == y.annotations && same_value(x.value, y.value, fuzzy);
-  });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](const Line& x, const Line& y) { return same_line(x, y, fuzzy); });
 }
 
 LabelSet labels_of(const std::map<std::string, std::string>& texts) {
@@ -101,11 +132,18 @@ std::vector<std::string> shown_alerts(const std::vector<Line>& lines) {
   return out;
 }
 
+std::string shown_histogram(const model::Histogram& histogram) {
+  static constexpr std::string_view kHints[] = {"unknown", "reset", "not_reset", "gauge"};
+  return fmt::format("{} schema:{} counter_reset_hint:{}", model::to_string(histogram), histogram.schema,
+                     kHints[static_cast<std::size_t>(histogram.reset)]);
+}
+
 std::vector<std::string> shown_samples(const std::vector<Line>& lines) {
   std::vector<std::string> out;
   out.reserve(lines.size());
   for (const auto& line : lines)
-    out.push_back(fmt::format("{} {}", line.labels.to_string(), base::format_float(line.value)));
+    out.push_back(fmt::format("{} {}", line.labels.to_string(),
+                              line.histogram ? shown_histogram(*line.histogram) : base::format_float(line.value)));
   return out;
 }
 
@@ -166,9 +204,8 @@ class TestRun {
       auto series = promql::parse_series(input.series + " " + input.values);
       if (!series) {
         refuse(fmt::format("input_series: {}", series.error().message()));
-      } else if (series->has_histograms || series->start_timestamps) {
-        refuse(fmt::format("input_series: {}: native histograms and start timestamps are not supported in this release",
-                           input.series));
+      } else if (series->start_times) {
+        refuse(fmt::format("input_series: {}: start times are for scripts of `quarterdeck promql test`", input.series));
       } else {
         input_.push_back({std::move(*series)});
       }
@@ -199,6 +236,8 @@ class TestRun {
         if (after_ms > at_ms) break;
         if (series.stale[fed])
           querier_.add(series.labels, test_.start_ms + after_ms, model::stale_nan());
+        else if (series.histogram(fed))
+          querier_.add(series.labels, test_.start_ms + after_ms, series.histograms[fed]);
         else if (!promql::is_absent(series.values[fed]))
           querier_.add(series.labels, test_.start_ms + after_ms, series.values[fed]);
       }
@@ -249,9 +288,15 @@ class TestRun {
     for (const auto& sample : one.samples) {
       auto labels = promql::parse_metric(sample.labels);
       if (!labels) return base::fail(labels.error().within(fmt::format("labels {}", base::quote(sample.labels))));
-      if (!sample.histogram.empty())
-        return base::fail(ErrorCode::kInvalid, "native histograms are not supported in this release");
-      expected.push_back({std::move(*labels), {}, sample.value});
+      Line line{.labels = std::move(*labels), .value = sample.value};
+      if (!sample.histogram.empty()) {
+        const auto notated = promql::parse_series("x " + sample.histogram);
+        if (!notated) return base::fail(notated.error().within("histogram"));
+        if (notated->values.size() != 1 || !notated->histogram(0))
+          return base::fail(ErrorCode::kInvalid, fmt::format("{} is no histogram", base::quote(sample.histogram)));
+        line.histogram = notated->histograms[0];
+      }
+      expected.push_back(std::move(line));
     }
     return expected;
   }
@@ -260,9 +305,10 @@ class TestRun {
     QD_ASSIGN(const auto result, engine_.instant(querier_, one.expr, test_.start_ms + one.eval_time_ms, options_));
     std::vector<Line> got;
     if (const auto* vector = std::get_if<promql::Vector>(&result.value)) {
-      for (const auto& sample : *vector) got.push_back({sample.labels, {}, sample.value});
+      for (const auto& sample : *vector)
+        got.push_back({.labels = sample.labels, .value = sample.value, .histogram = sample.histogram});
     } else if (const auto* scalar = std::get_if<promql::ScalarValue>(&result.value)) {
-      got.push_back({{}, {}, scalar->value});
+      got.push_back({.labels = {}, .value = scalar->value});
     } else {
       return base::fail(ErrorCode::kInvalid, "the expression gives neither a vector nor a scalar");
     }

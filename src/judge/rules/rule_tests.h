@@ -1,7 +1,5 @@
 // Runs unit tests for rules: rules are evaluated over given series on a clock of their own, and what they give is
 // compared with what is expected, as promtool test rules does it.
-//
-// Of native histograms nothing is known in this release: a test that has some fails and says so.
 #pragma once
 
 #include <string>

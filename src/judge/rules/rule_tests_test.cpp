@@ -138,6 +138,22 @@ TEST(rule_tests, a_test_begins_when_it_says) {
             "");
 }
 
+TEST(rule_tests, native_histograms_are_compared_to_the_bit) {
+  const auto with = [](std::string_view expected) {
+    return R"y(tests:
+  - interval: 1m
+    input_series:
+      - {series: h, values: "{{sum:3 count:2 buckets:[2]}}+{{sum:1.3 count:1 buckets:[1]}}x2"}
+    promql_expr_test:
+      - {expr: h, eval_time: 2m, exp_samples: [{labels: h, histogram: ")y" +
+           std::string(expected) + "\"}]}\n";
+  };
+  EXPECT_EQ(failures(with("{{count:4 sum:5.6 counter_reset_hint:not_reset buckets:[4]}}")), "");
+  EXPECT_NE(failures(with("{{count:4 sum:5.6 buckets:[4]}}")), "");
+  EXPECT_NE(failures(with("{{count:4 sum:5.7 counter_reset_hint:not_reset buckets:[4]}}")), "");
+  EXPECT_NE(failures(with("1")).find("is no histogram"), std::string::npos);
+}
+
 TEST(rule_tests, a_rule_that_fails_ends_the_test) {
   EXPECT_EQ(failures(R"y(tests:
   - input_series:

@@ -368,6 +368,22 @@ std::span<const Label> Parser::labels() {
   return labels_;
 }
 
+std::span<const Label> Parser::exemplar_labels() {
+  // It has been read before, so that it reads again. labels() is that of the series whenever it is asked next.
+  const char* const after = at_;
+  const Slice name = name_;
+  at_ = exemplar_->labels.data();
+  slices_.clear();
+  [[maybe_unused]] const auto status = read_braces(true);
+  at_ = after;
+  name_ = {};
+  build_labels();
+  name_ = name;
+  sliced_ = false;
+  built_ = false;
+  return std::span(labels_).subspan(1);
+}
+
 void Parser::build_labels() {
   labels_.clear();
   unescape_buffer_.clear();

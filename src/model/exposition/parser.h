@@ -72,6 +72,8 @@ class Parser {
     std::optional<TimestampMs> timestamp_ms;
   };
   const std::optional<Exemplar>& exemplar() const { return exemplar_; }
+  // Its labels, read: in the order of the text, unescaped, names unique. REQUIRES: exemplar().
+  std::span<const Label> exemplar_labels();
 
   // After kType, kHelp and kUnit.
   std::string_view family() const { return family_; }

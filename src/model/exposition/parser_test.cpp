@@ -211,6 +211,23 @@ up{job="a"} 1 @1520879607789
 )");
 }
 
+TEST(OpenMetricsParser, reads_the_labels_of_an_exemplar_and_then_those_of_its_series) {
+  Parser parser("a_total{x=\"1\"} 3 # {trace_id=\"k\\\"q\",span=\"s\"} 1\nb_total 1\n# EOF\n", Format::kOpenMetrics,
+                Check::kLines);
+  ASSERT_EQ(*parser.next(), Event::kSeries);
+  ASSERT_TRUE(parser.exemplar());
+  const auto labels = parser.exemplar_labels();
+  ASSERT_EQ(labels.size(), 2U);
+  EXPECT_EQ(labels[0], (Label{"trace_id", "k\"q"}));
+  EXPECT_EQ(labels[1], (Label{"span", "s"}));
+  const auto of_series = parser.labels();
+  ASSERT_EQ(of_series.size(), 2U);
+  EXPECT_EQ(of_series[0], (Label{"__name__", "a_total"}));
+  EXPECT_EQ(of_series[1], (Label{"x", "1"}));
+  ASSERT_EQ(*parser.next(), Event::kSeries);
+  EXPECT_FALSE(parser.exemplar());
+}
+
 TEST(OpenMetricsParser, names_the_line_of_what_is_wrong_with_a_family) {
   EXPECT_EQ(read_openmetrics("# TYPE a histogram\na_bucket{le=\"1\"} 1\na_bucket{le=\"+Inf\"} 0\n# EOF\n"),
             "line 3: metric family \"a\": a bucket counts less than the one below it: a_bucket{le=\"+Inf\"} 0");

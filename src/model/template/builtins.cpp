@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <optional>
 
 #include "model/template/template.h"
@@ -46,7 +47,7 @@ Result<Value> index(Arguments a) {
     if (const auto* map = value.map()) {
       if (!key.text()) return wrong(fmt::format("a map's key is text, not a {}", key.type_name()));
       const auto found = map->find(*key.text());
-      value = found == map->end() ? Value() : Value(found->second);
+      value = found == map->end() ? missing_of(*map) : Value(found->second);
     } else if (const auto* list = value.list()) {
       const auto* at = key.integer();
       if (!at || *at < 0 || *at >= static_cast<std::int64_t>(list->size()))
@@ -153,7 +154,9 @@ std::string format_one(char verb, std::string_view flags, int width, int precisi
     case 'g': {
       const auto* f = value.floating();
       if (!f) return misfit();
-      if (verb == 'e')
+      if (!std::isfinite(*f))
+        body = format_go_float(*f);
+      else if (verb == 'e')
         body = fmt::format("{:.{}e}", *f, precision < 0 ? 6 : precision);
       else if (verb == 'g')
         body = precision < 0 ? format_go_float(*f) : fmt::format("{:.{}g}", *f, precision);

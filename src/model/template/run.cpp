@@ -168,7 +168,7 @@ class Run {
       arguments.push_back(std::move(value));
     }
     if (piped) arguments.push_back(*piped);
-    return call(head, arguments, command.line, depth);
+    return call(head, arguments, command.line);
   }
 
   // .A.B x y: arguments are for the last field, which must be a method then.
@@ -185,27 +185,7 @@ class Run {
     return operand(head, dot, command.line, depth, arguments);
   }
 
-  // The text of a defined template, as a value.
-  Result<Value> text_of_template(std::span<const Value> arguments, int line, std::size_t depth) {
-    if (arguments.size() != 2 || !arguments[0].text())
-      return error(line, "tmpl: takes the name of a template and what it is about");
-    const auto found = program_.definitions.find(*arguments[0].text());
-    if (found == program_.definitions.end())
-      return error(line, fmt::format("tmpl: no template \"{}\"", *arguments[0].text()));
-    auto outer = std::exchange(variables_, {{"", arguments[1]}});
-    auto before = std::exchange(out_, {});
-    auto flow = nodes(found->second, arguments[1], depth + 1);
-    variables_ = std::move(outer);
-    auto text = std::exchange(out_, std::move(before));
-    if (!flow) return base::fail(flow.error());
-    return Value(std::move(text));
-  }
-
-  Result<Value> call(const Operand& head, std::span<const Value> arguments, int line, std::size_t depth) {
-    if (head.name == kTemplateFunction && program_.functions.contains(head.name)) {
-      QD_ASSIGN(Value text, text_of_template(arguments, line, depth));
-      return fields(std::move(text), head.fields, line);
-    }
+  Result<Value> call(const Operand& head, std::span<const Value> arguments, int line) {
     const auto own = program_.functions.find(head.name);
     const auto& function = own != program_.functions.end() ? own->second : builtin_functions().find(head.name)->second;
     auto result = function(arguments);
@@ -227,7 +207,7 @@ class Run {
       case Operand::Kind::kConstant:
         return fields(o.constant, o.fields, line, arguments);
       case Operand::Kind::kFunction:
-        return call(o, {}, line, depth);
+        return call(o, {}, line);
       case Operand::Kind::kPipeline: {
         QD_ASSIGN(Value value, pipeline(*o.pipeline, dot, depth + 1));
         return fields(std::move(value), o.fields, line, arguments);
@@ -254,7 +234,7 @@ class Run {
       if (!map) return error(line, fmt::format("can't evaluate field {} in a {}", path[i], value.type_name()));
       if (last && !arguments.empty()) return error(line, fmt::format("{} is no method: it takes nothing", path[i]));
       const auto found = map->find(path[i]);
-      value = found == map->end() ? Value() : Value(found->second);
+      value = found == map->end() ? missing_of(*map) : Value(found->second);
     }
     return value;
   }

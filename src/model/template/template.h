@@ -25,10 +25,6 @@ namespace qd::model::tmpl {
 using Function = std::function<base::Result<Value>(std::span<const Value>)>;
 using Functions = std::map<std::string, Function, std::less<>>;
 
-// Where Functions has this name, {{ tmpl "name" value }} gives the text of a defined template as a value. Its entry is
-// never called.
-inline constexpr std::string_view kTemplateFunction = "tmpl";
-
 struct Limits {
   std::size_t output_bytes = 1 << 20;  // of the output, and of what a function gives
   std::size_t steps = 1'000'000;       // nodes evaluated

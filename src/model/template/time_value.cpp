@@ -122,12 +122,15 @@ std::unexpected<base::Error> wrong(std::string what) {
   return base::fail(ErrorCode::kInvalid, std::move(what));
 }
 
+// To a multiple of `to`: towards zero, or, from half of it on, away from it where that fits.
 std::int64_t rounded(std::int64_t value, std::int64_t to, bool up_from_half) {
   if (to <= 0) return value;
   const auto rest = value % to;
   const auto cut = value - rest;
-  if (!up_from_half || 2 * std::abs(rest) < to) return cut;
-  return cut + (value < 0 ? -to : to);
+  const auto away = rest < 0 ? -rest : rest;
+  std::int64_t up = 0;
+  if (!up_from_half || away < to - away || __builtin_add_overflow(cut, value < 0 ? -to : to, &up)) return cut;
+  return up;
 }
 
 using TimeMethod = std::function<Result<Value>(Time, Arguments)>;

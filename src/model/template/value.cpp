@@ -1,5 +1,6 @@
 #include "model/template/value.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -46,15 +47,26 @@ std::string_view Value::type_name() const {
   return list() ? "list" : "map";
 }
 
+// From here on %v prints an exponent.
+constexpr int kPlainExponentMax = 6;
+
 std::string format_go_float(double value) {
   if (std::isnan(value)) return "NaN";
   if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
   if (value == 0) return std::signbit(value) ? "-0" : "0";
-  const double magnitude = std::fabs(value);
-  if (magnitude >= 1e-4 && magnitude < 1e21) return base::format_float(value);
   char buffer[64];
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific).ptr;
-  return {buffer, end};
+  std::string_view scientific(buffer, static_cast<std::size_t>(end - buffer));
+  int exponent = 0;
+  const auto digits = scientific.substr(scientific.rfind('e') + 1);
+  std::from_chars(digits.data() + (digits.front() == '+' ? 1 : 0), digits.data() + digits.size(), exponent);
+  return exponent >= -4 && exponent < kPlainExponentMax ? base::format_float(value) : std::string(scientific);
+}
+
+Value missing_of(const Map& map) {
+  const bool texts =
+      std::all_of(map.begin(), map.end(), [](const auto& item) { return item.second.text() != nullptr; });
+  return texts ? Value("") : Value();
 }
 
 std::string Value::to_string() const {

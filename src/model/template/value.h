@@ -66,7 +66,11 @@ class Value {
       held_;
 };
 
-// A float as Go's %v prints it: shortest digits, exponent form from 1e21 on and below 1e-4.
+// What a map has for a key that is not there: no text where all that it holds are texts, as Go has it for them; nil
+// otherwise.
+Value missing_of(const Map& map);
+
+// A float as Go's %v prints it: shortest digits, exponent form from 1e6 on and below 1e-4.
 std::string format_go_float(double value);
 
 }  // namespace qd::model::tmpl

@@ -84,6 +84,13 @@ class NullStore final : public store::metrics::Appendable {
     store::metrics::AppendOutcome append(store::metrics::SeriesRef, model::TimestampMs, double) override {
       return store::metrics::AppendOutcome::kOk;
     }
+    store::metrics::AppendOutcome append(store::metrics::SeriesRef, model::TimestampMs,
+                                         const model::Histogram&) override {
+      return store::metrics::AppendOutcome::kOk;
+    }
+    store::metrics::AppendOutcome exemplar(store::metrics::SeriesRef, const model::Exemplar&) override {
+      return store::metrics::AppendOutcome::kOk;
+    }
     void metadata(std::string_view, const model::Metadata&) override {}
     base::Status commit() override { return {}; }
     std::size_t pending() const override { return 0; }

@@ -114,6 +114,9 @@ class FileReader {
   void runtime(const Node& n) { check_runtime(reader_, n); }
 
   void read_other(const std::string& name) {
+    std::error_code unknown;
+    // Opening a pipe would wait for whoever writes to it.
+    if (!fs::is_regular_file(name, unknown)) return reader_.fault(name + " is no file");
     const auto text = read_text(name);
     if (!text) return reader_.fault(text.error().message());
     const auto root = model::config::parse_yaml(*text, name);

@@ -164,8 +164,6 @@ void read_alerting(Reader& reader, const Node& node, const GlobalConfig& global,
                        into.alertmanagers.push_back(alertmanager(reader, item, global));
                      });
                    }}});
-  if (!into.alertmanagers.empty())
-    not_used(reader, node, "alerting", "act.notify of quarterdeck.yaml says who is told of alerts");
 }
 
 void read_remote_write(Reader& reader, const Node& node, const GlobalConfig& global,

@@ -34,6 +34,7 @@ class FakeStore final : public store::metrics::Appendable {
   }
   base::Status commit_result;
   std::size_t series_limit = 1'000'000;
+  std::vector<std::pair<model::TimestampMs, model::Histogram>> histograms;
   std::map<std::string, model::Metadata> metadata;
   std::size_t metadata_calls = 0;
 
@@ -73,6 +74,21 @@ class FakeStore final : public store::metrics::Appendable {
                std::to_string(time_ms) + "\n";
       ++count;
       return kOk;
+    }
+    // Shown as the count of its observations.
+    store::metrics::AppendOutcome append(store::metrics::SeriesRef ref, model::TimestampMs time_ms,
+                                         const model::Histogram& histogram) override {
+      store.histograms.emplace_back(time_ms, histogram);
+      return append(ref, time_ms, histogram.count);
+    }
+    // `a_total # {trace_id="x"} 1 @1000`, where the time came with it `@@`.
+    store::metrics::AppendOutcome exemplar(store::metrics::SeriesRef ref, const model::Exemplar& exemplar) override {
+      const model::LabelSet& labels = store.labels_[ref - store.first_ref_ - 1];
+      char text[32];
+      std::snprintf(text, sizeof(text), "%g", exemplar.value);
+      lines += labels.to_string() + " # " + exemplar.labels.to_string() + " " + text +
+               (exemplar.has_time ? " @@" : " @") + std::to_string(exemplar.time_ms) + "\n";
+      return store::metrics::AppendOutcome::kOk;
     }
     void metadata(std::string_view family, const model::Metadata& md) override {
       ++store.metadata_calls;

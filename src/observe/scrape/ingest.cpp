@@ -89,10 +89,9 @@ base::Status Ingest::append(std::string_view body, model::exposition::Format for
 
   if (format == model::exposition::Format::kProtobuf) {
     const HistogramOptions& histograms = options_.histograms;
-    const bool can = static_cast<bool>(histograms.append);
-    model::exposition::ProtoParser parser(body, {.native_histograms = can && histograms.native,
+    model::exposition::ProtoParser parser(body, {.native_histograms = histograms.native,
                                                  .classic_histograms = histograms.keep_classic,
-                                                 .classic_to_native = can && histograms.convert_classic});
+                                                 .classic_to_native = histograms.convert_classic});
     QD_TRY(append_all(parser, now_ms, sample_limit, appender, counts));
   } else {
     Parser parser(body, format, model::exposition::Check::kLines);
@@ -205,12 +204,17 @@ base::Status Ingest::append_sample(SomeParser& parser, Entry& entry, TimestampMs
     }
     const auto append = [&] {
       if constexpr (std::is_same_v<SomeParser, model::exposition::ProtoParser>) {
-        if (is_histogram_) return options_.histograms.append(appender, entry.ref, time_ms, histogram_);
+        if (is_histogram_) return appender.append(entry.ref, time_ms, histogram_);
       }
       return appender.append(entry.ref, time_ms, parser.value());
     };
     switch (append()) {
       case AppendOutcome::kOk:
+        if constexpr (std::is_same_v<SomeParser, Parser>) {
+          if (parser.exemplar()) append_exemplar(parser, entry.ref, time_ms, appender);
+        }
+        return {};
+      case AppendOutcome::kInvalid:  // none is: histograms were checked
         return {};
       case AppendOutcome::kUnknownSeries:
         entry.ref = 0;
@@ -247,6 +251,16 @@ base::Result<bool> Ingest::relabel(LabelSet& labels) const {
   if (legacy) return true;
   return base::fail(ErrorCode::kInvalid, labels.to_string().substr(0, kShownBytes) +
                                              " has a name that metric_name_validation_scheme legacy does not allow");
+}
+
+// One that the page repeats is no news to the store, and one that it does not take leaves the sample as it is.
+void Ingest::append_exemplar(Parser& parser, SeriesRef ref, TimestampMs time_ms, Appender& appender) {
+  const Parser::Exemplar& told = *parser.exemplar();
+  model::Exemplar exemplar{
+      .value = told.value, .time_ms = told.timestamp_ms.value_or(time_ms), .has_time = told.timestamp_ms.has_value()};
+  const auto labels = parser.exemplar_labels();
+  exemplar.labels = LabelSet::from({labels.begin(), labels.end()});
+  static_cast<void>(appender.exemplar(ref, exemplar));
 }
 
 base::Status Ingest::check_labels(const LabelSet& labels) const {

@@ -25,12 +25,7 @@
 
 namespace qd::observe::scrape {
 
-// Stores a native histogram.
-using HistogramAppend = std::function<store::metrics::AppendOutcome(
-    store::metrics::Appender&, store::metrics::SeriesRef, model::TimestampMs, const model::Histogram&)>;
-
 struct HistogramOptions {
-  HistogramAppend append = {};  // null: there are no native histograms, whatever stands below
   bool native = false;
   bool keep_classic = false;      // beside the native ones
   bool convert_classic = false;   // those without a native part
@@ -105,6 +100,8 @@ class Ingest {
   template <typename SomeParser>
   base::Status append_sample(SomeParser& parser, Entry& entry, model::TimestampMs now_ms,
                              store::metrics::Appender& appender, IngestCounts& counts);
+  static void append_exemplar(model::exposition::Parser& parser, store::metrics::SeriesRef ref,
+                              model::TimestampMs time_ms, store::metrics::Appender& appender);
   base::Result<Entry*> place(std::string_view series, bool in_order, IngestCounts& counts);
   // False: the rules drop it.
   base::Result<bool> relabel(model::LabelSet& labels) const;

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <protozero/pbf_writer.hpp>
 #include <sstream>
 
 #include "observe/scrape/fakes_for_test.h"
@@ -191,6 +192,21 @@ LabelSet joined(std::vector<Label> sample, const LabelSet& target, bool honor_la
   return sample_labels(sample, target, honor_labels);
 }
 
+TEST_F(IngestTest, hands_exemplars_over_with_the_sample_they_stand_behind) {
+  make({}, LabelSet{{"job", "x"}});
+  const std::string page =
+      "# TYPE a counter\na_total{p=\"1\"} 3 # {trace_id=\"x\\\"y\",b=\"\"} 0.5\na_total{p=\"2\"} 1 # {} 2 4.5\n# EOF\n";
+  const std::string expected =
+      "a_total{job=\"x\", p=\"1\"} 3 @1000\n"
+      "a_total{job=\"x\", p=\"1\"} # {trace_id=\"x\\\"y\"} 0.5 @1000\n"
+      "a_total{job=\"x\", p=\"2\"} 1 @1000\n"
+      "a_total{job=\"x\", p=\"2\"} # {} 2 @@4500\n";
+  EXPECT_EQ(scrape(page, 1000, 0, Format::kOpenMetrics), expected);
+  store.forget_series();
+  scrape(page, 1000, 0, Format::kOpenMetrics);
+  EXPECT_EQ(store.resolved(), 4U);
+}
+
 TEST(SampleLabels, the_target_wins_and_the_sample_keeps_its_own_as_exported) {
   const LabelSet target{{"job", "j"}, {"instance", "i"}};
   EXPECT_EQ(joined({{"__name__", "m"}, {"job", "own"}, {"x", "y"}}, target, false),
@@ -230,6 +246,58 @@ TEST_F(IngestTest, agrees_with_the_public_conformance_suite_of_openmetrics) {
     ++cases;
   }
   EXPECT_GT(cases, 100);
+}
+
+// A body with one family: a histogram with a classic and a native part.
+std::string histogram_body(std::uint64_t in_first_bucket) {
+  using protozero::pbf_writer;
+  const auto message = [](const std::function<void(pbf_writer&)>& fill) {
+    std::string bytes;
+    pbf_writer writer(bytes);
+    fill(writer);
+    return bytes;
+  };
+  const std::string histogram = message([&](pbf_writer& h) {
+    h.add_uint64(1, in_first_bucket);
+    h.add_double(2, 4);
+    h.add_message(3, message([&](pbf_writer& b) {
+                    b.add_uint64(1, in_first_bucket);
+                    b.add_double(2, 1);
+                  }));
+    h.add_message(12, message([](pbf_writer& span) {
+                    span.add_sint32(1, 0);
+                    span.add_uint32(2, 1);
+                  }));
+    const std::int64_t deltas[] = {static_cast<std::int64_t>(in_first_bucket)};
+    h.add_packed_sint64(13, std::begin(deltas), std::end(deltas));
+  });
+  const std::string family = message([&](pbf_writer& f) {
+    f.add_string(1, "h");
+    f.add_enum(3, 4);
+    f.add_message(4, message([&](pbf_writer& metric) { metric.add_message(7, histogram); }));
+  });
+  std::string body;
+  protozero::write_varint(std::back_inserter(body), family.size());
+  return body + family;
+}
+
+TEST_F(IngestTest, reads_protobuf_and_hands_native_histograms_on) {
+  const std::string classic =
+      "h_bucket{le=\"1.0\"} 7 @1000\nh_bucket{le=\"+Inf\"} 7 @1000\nh_sum 4 @1000\nh_count 7 @1000\n";
+  EXPECT_EQ(scrape(histogram_body(7), 1000, 0, Format::kProtobuf), classic);
+
+  IngestOptions options;
+  options.histograms.native = true;
+  make(options);
+  EXPECT_EQ(scrape(histogram_body(7), 2000, 0, Format::kProtobuf), "h 7 @2000\n");
+  EXPECT_EQ(scrape(histogram_body(8), 3000, 0, Format::kProtobuf), "h 8 @3000\n");
+  ASSERT_EQ(store.histograms.size(), 2U);
+  EXPECT_EQ(store.histograms[1].first, 3000);
+  EXPECT_EQ(store.histograms[1].second.positive, std::vector<double>{8});
+  // It ends as any series does.
+  EXPECT_EQ(scrape("", 4000, 0, Format::kProtobuf), "h stale @4000\n");
+  EXPECT_THAT(scrape(histogram_body(7).substr(0, 9), 5000, 0, Format::kProtobuf), HasSubstr("message 1: "));
+  EXPECT_EQ(store.metadata.at("h").type, model::MetricType::kHistogram);
 }
 
 }  // namespace

@@ -36,11 +36,7 @@ IngestOptions ingest_options(const Target& target, const ScrapeOptions& options)
           .label_value_length_limit = config.limits.label_value_length_limit,
           .metric_rules = target.metric_rules,
           .name_scheme = config.format.name_scheme,
-          .histograms = {.append =
-                             config.format.scrape_native_histograms || config.format.convert_classic_histograms_to_nhcb
-                                 ? options.append_histogram
-                                 : HistogramAppend(),
-                         .native = config.format.scrape_native_histograms,
+          .histograms = {.native = config.format.scrape_native_histograms,
                          .keep_classic = config.format.always_scrape_classic_histograms,
                          .convert_classic = config.format.convert_classic_histograms_to_nhcb,
                          .buckets_max = config.native_histogram_bucket_limit,

@@ -32,9 +32,8 @@ using Submit = std::function<base::Status(std::function<void()>)>;
 
 struct ScrapeOptions {
   std::uint64_t body_bytes_max = 128ULL << 20;  // of a target without body_size_limit
-  bool extra_metrics = false;             // also scrape_timeout_seconds, scrape_sample_limit and scrape_body_size_bytes
-  std::string openmetrics = "strict";     // or "lenient": lines alone are judged, as Prometheus does
-  HistogramAppend append_histogram = {};  // how native histograms are stored; without it they are passed over
+  bool extra_metrics = false;          // also scrape_timeout_seconds, scrape_sample_limit and scrape_body_size_bytes
+  std::string openmetrics = "strict";  // or "lenient": lines alone are judged, as Prometheus does
   std::string user_agent = "Quarterdeck";
   std::string host_name;  // stands for loopback addresses in TargetStatus::global_url; empty leaves them
 };

@@ -20,14 +20,15 @@ namespace {
 constexpr std::size_t kFileBytesMax = 64 << 20;
 
 base::Result<TargetGroups> read_file(const std::string& name) {
+  struct stat info{};
+  // Opening a pipe would wait for whoever writes to it.
+  if (::stat(name.c_str(), &info) != 0 || !S_ISREG(info.st_mode))
+    return base::fail(ErrorCode::kUnavailable, name + " is no file");
+  if (static_cast<std::uint64_t>(info.st_size) > kFileBytesMax)
+    return base::fail(ErrorCode::kLimit, name + " is longer than 64 MiB");
   std::ifstream in(name, std::ios::binary);
   std::string text;
-  if (in) {
-    struct stat info{};
-    if (::stat(name.c_str(), &info) == 0 && static_cast<std::uint64_t>(info.st_size) > kFileBytesMax)
-      return base::fail(ErrorCode::kLimit, name + " is longer than 64 MiB");
-    text.assign(std::istreambuf_iterator<char>(in), {});
-  }
+  if (in) text.assign(std::istreambuf_iterator<char>(in), {});
   if (!in.is_open() || in.bad())
     return base::fail(ErrorCode::kUnavailable, "reading " + name + " failed; is it there and readable?");
   std::string end = name.substr(name.rfind('.') + 1);

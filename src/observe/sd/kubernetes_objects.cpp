@@ -63,7 +63,7 @@ class Targets {
                                                std::tuple(Resource::kIngresses, "ingress", &Targets::ingress)}) {
       if (config_.role != role) continue;
       for (const auto& [key, object] : cluster_.of(resource)) {
-        TargetGroup group = (this->*make)(object);
+        TargetGroup group = (this->*make)(*object);
         group.source = config_.role + "/" + key;
         if (!group.targets.empty()) groups.push_back(std::move(group));
       }
@@ -409,7 +409,7 @@ const json::value& Cluster::find(Resource resource, const std::string& key) cons
   static const json::value null;
   const Objects& all = of(resource);
   const auto found = all.find(key);
-  return found == all.end() ? null : found->second;
+  return found == all.end() ? null : *found->second;
 }
 
 std::string key_of(const json::value& object) {

@@ -6,6 +6,7 @@
 
 #include <boost/json/value.hpp>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -17,8 +18,9 @@ namespace qd::observe::sd {
 enum class Resource : std::uint8_t { kNodes, kServices, kPods, kEndpoints, kEndpointSlices, kIngresses, kNamespaces };
 inline constexpr std::size_t kResources = 7;
 
-// By "namespace/name", or the name where there are no namespaces.
-using Objects = std::map<std::string, boost::json::value>;
+// By "namespace/name", or the name where there are no namespaces. An object never changes: another takes its place.
+using ObjectPtr = std::shared_ptr<const boost::json::value>;
+using Objects = std::map<std::string, ObjectPtr>;
 
 struct Cluster {
   std::map<Resource, Objects> objects;

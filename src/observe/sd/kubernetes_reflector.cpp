@@ -129,7 +129,8 @@ base::Status Reflector::take_list(const ClientResponse& response, std::string& m
     trim(object);
     if (listing_.size() >= kObjectsMax)
       return base::fail(ErrorCode::kLimit, fmt::format("{} has more than {} objects", path_, kObjectsMax));
-    listing_[key_of(object)] = std::move(object);
+    std::string key = key_of(object);
+    listing_[std::move(key)] = std::make_shared<const json::value>(std::move(object));
   }
   version_ = text(field(answer, "metadata"), "resourceVersion");
   more = text(field(answer, "metadata"), "continue");

@@ -180,7 +180,7 @@ class KubernetesDiscoverer final : public Discoverer, public std::enable_shared_
     if (object.is_null()) {
       objects->erase(key);
     } else {
-      (*objects)[key] = std::move(object);
+      (*objects)[key] = std::make_shared<const json::value>(std::move(object));
     }
     settle();
   }
@@ -213,19 +213,17 @@ class KubernetesDiscoverer final : public Discoverer, public std::enable_shared_
 
   void build() QD_EXCLUDES(mutex_) {
     base::MutexLock building(building_);
-    TargetGroups groups;
+    Cluster cluster;
     {
       base::MutexLock lock(mutex_);
       if (stopped_) return;
-      Cluster cluster;
       for (const auto& [source, objects] : sources_) {
         // Nothing is told before all is known.
         if (!objects) return;
         cluster.objects[source.first].insert(objects->begin(), objects->end());
       }
-      groups = kubernetes_targets(config_, cluster);
     }
-    tell_(std::move(groups));
+    tell_(kubernetes_targets(config_, cluster));
   }
 
   const KubernetesSdConfig config_;

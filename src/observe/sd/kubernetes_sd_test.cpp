@@ -57,7 +57,7 @@ Cluster cluster() {
   const auto add = [&](Resource resource, const char* text) {
     json::value object = json::parse(text);
     std::string key = key_of(object);
-    out.objects[resource][key] = std::move(object);
+    out.objects[resource][key] = std::make_shared<const json::value>(std::move(object));
   };
   add(Resource::kPods, kPod);
   add(Resource::kNodes, kNode);

@@ -108,6 +108,8 @@ class Swarm {
       common.set("__meta_dockerswarm_service_updating_status", text(field(service, "UpdateStatus"), "State"));
       const json::value& endpoint = field(service, "Endpoint");
       for (const json::value& address : items(field(endpoint, "VirtualIPs"))) {
+        // In the host's network a service has none.
+        if (text(address, "Addr").empty()) continue;
         model::LabelBuilder labels = common;
         add_network(labels, text(address, "NetworkID"));
         add_ports(out, labels, address_of(text(address, "Addr")), endpoint, "PublishedPort",

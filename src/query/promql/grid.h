@@ -20,6 +20,22 @@ struct Grid {
   model::TimestampMs end_ms() const { return at(count - 1); }
 };
 
+// The first of [from, n) that is after `time`. Where samples are regular it is `stride` further on, or beside that, and
+// nothing between is looked at.
+inline std::size_t first_after(const model::TimestampMs* times, std::size_t from, std::size_t n,
+                               model::TimestampMs time, std::size_t stride) {
+  const std::size_t guess = from + stride;
+  if (stride > 2 && guess <= n) {
+    if (times[guess - 1] <= time) {
+      from = guess;
+    } else if (times[guess - 2] <= time) {
+      return guess - 1;
+    }
+  }
+  while (from < n && times[from] <= time) ++from;
+  return from;
+}
+
 // A row has no value at a step: the stale marker, which no sample that a query sees can be.
 inline constexpr double kAbsent = std::bit_cast<double>(model::kStaleNanBits);
 inline bool is_absent(double value) {

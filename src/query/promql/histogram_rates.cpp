@@ -36,13 +36,13 @@ HistogramPtr finished(Histogram histogram) {
 // resets is no conflict here: rates look at each reset themselves.
 bool subtract(Histogram& from, const Histogram& other, const Remarker& remarker) {
   const model::Joined joined = model::subtract(from, other);
-  if (!joined.compatible) remarker.warn(remarks::mixed_exponential_and_custom(remarker.metric));
+  if (!joined.compatible) remarker.warn(remarks::mixed_exponential_and_custom(remarker.metric()));
   if (joined.bounds_reconciled) remarker.info(remarks::custom_buckets_reconciled("subtraction"));
   return joined.compatible;
 }
 bool add(Histogram& to, const Histogram& other, const Remarker& remarker) {
   const model::Joined joined = model::add(to, other);
-  if (!joined.compatible) remarker.warn(remarks::mixed_exponential_and_custom(remarker.metric));
+  if (!joined.compatible) remarker.warn(remarks::mixed_exponential_and_custom(remarker.metric()));
   if (joined.bounds_reconciled) remarker.info(remarks::custom_buckets_reconciled("addition"));
   return joined.compatible;
 }
@@ -91,12 +91,12 @@ class Window {
 
   void tell_of_hints() const {
     if (!counter_) {
-      if (!is_gauge(at(low_)) || !is_gauge(at(high_ - 1))) remarker_.warn(remarks::not_a_gauge(remarker_.metric));
+      if (!is_gauge(at(low_)) || !is_gauge(at(high_ - 1))) remarker_.warn(remarks::not_a_gauge(remarker_.metric()));
       return;
     }
     for (std::size_t i = low_; traits_.any_gauge && i < high_; ++i) {
       if (!is_gauge(at(i))) continue;
-      remarker_.warn(remarks::not_a_counter(remarker_.metric));
+      remarker_.warn(remarks::not_a_counter(remarker_.metric()));
       return;
     }
   }
@@ -106,7 +106,7 @@ class Window {
     const bool custom = model::has_custom_bounds(first);
     for (std::size_t i = counter_ ? low_ + 1 : high_ - 1; i < high_; ++i) {
       if (model::has_custom_bounds(at(i)) == custom) continue;
-      remarker_.warn(remarks::mixed_exponential_and_custom(remarker_.metric));
+      remarker_.warn(remarks::mixed_exponential_and_custom(remarker_.metric()));
       return false;
     }
     return true;
@@ -147,7 +147,7 @@ class ExtendedWindow {
     const HistogramPtr right =
         smoothed_ && last_ > first_ && view_.times[last_] > end_ ? between(last_ - 1, end_) : at(last_);
     if (left == nullptr || right == nullptr) return false;
-    if (!counter_ && (!is_gauge(*left) || !is_gauge(*right))) remarker_.warn(remarks::not_a_gauge(remarker_.metric));
+    if (!counter_ && (!is_gauge(*left) || !is_gauge(*right))) remarker_.warn(remarks::not_a_gauge(remarker_.metric()));
     out = *right;
     if (!subtract(out, *left, remarker_)) return false;
     return !counter_ || add_resets(*left, *right, out);
@@ -164,12 +164,12 @@ class ExtendedWindow {
     bool gauge = false;
     for (std::size_t i = first_; i <= last_; ++i) {
       if (model::has_custom_bounds(*at(i)) != model::has_custom_bounds(*at(first_))) {
-        remarker_.warn(remarks::mixed_exponential_and_custom(remarker_.metric));
+        remarker_.warn(remarks::mixed_exponential_and_custom(remarker_.metric()));
         return false;
       }
       gauge = gauge || is_gauge(*at(i));
     }
-    if (counter_ && gauge) remarker_.warn(remarks::not_a_counter(remarker_.metric));
+    if (counter_ && gauge) remarker_.warn(remarks::not_a_counter(remarker_.metric()));
     return true;
   }
 
@@ -208,7 +208,7 @@ HistogramPtr interpolate_histograms(const Remarker& remarker, const HistogramPai
   if (time == pair.left_ms) return pair.left;
   if (time == pair.right_ms) return pair.right;
   if (model::has_custom_bounds(*pair.left) != model::has_custom_bounds(*pair.right)) {
-    remarker.warn(remarks::mixed_exponential_and_custom(remarker.metric));
+    remarker.warn(remarks::mixed_exponential_and_custom(remarker.metric()));
     return nullptr;
   }
   const double part = static_cast<double>(time - pair.left_ms) / static_cast<double>(pair.right_ms - pair.left_ms);
@@ -259,8 +259,8 @@ HistogramPtr histogram_instant_rate(FunctionId id, const WindowView& view, std::
   const bool per_second = id == FunctionId::kIrate;
   const Histogram& before = *view.histograms[high - 2];
   const Histogram& last = *view.histograms[high - 1];
-  if (per_second && (is_gauge(before) || is_gauge(last))) remarker.warn(remarks::not_a_counter(remarker.metric));
-  if (!per_second && (!is_gauge(before) || !is_gauge(last))) remarker.warn(remarks::not_a_gauge(remarker.metric));
+  if (per_second && (is_gauge(before) || is_gauge(last))) remarker.warn(remarks::not_a_counter(remarker.metric()));
+  if (!per_second && (!is_gauge(before) || !is_gauge(last))) remarker.warn(remarks::not_a_gauge(remarker.metric()));
   Histogram out = last;
   if (!per_second || !reset_at(view, high - 1, before)) {
     if (!subtract(out, before, remarker)) return nullptr;

@@ -111,7 +111,7 @@ class MixedWindows {
 
   // Once a series is enough.
   void tell_of_mix() {
-    if (!std::exchange(told_of_mix_, true)) remarker_.warn(remarks::mixed_floats_and_histograms(remarker_.metric));
+    if (!std::exchange(told_of_mix_, true)) remarker_.warn(remarks::mixed_floats_and_histograms(remarker_.metric()));
   }
 
   // anchored and smoothed read all that the lookback reaches, and have no result where that is mixed.
@@ -151,7 +151,7 @@ class MixedWindows {
   bool add_all(std::size_t low, std::size_t high, Total& total) const {
     for (std::size_t i = low; i < high; ++i) {
       if (total.add(*view_.histograms[i])) continue;
-      remarker_.warn(remarks::mixed_exponential_and_custom(remarker_.metric));
+      remarker_.warn(remarks::mixed_exponential_and_custom(remarker_.metric()));
       return false;
     }
     if (total.resets_conflict()) remarker_.warn(remarks::conflicting_resets("aggregation"));
@@ -188,7 +188,7 @@ class MixedWindows {
       const std::size_t histograms = histograms_in(low, high);
       if (told_of_mix_ || histograms == 0 || histograms == high - low) return;
       told_of_mix_ = true;
-      remarker_.info(remarks::ignored_in_mixed_range(remarker_.metric));
+      remarker_.info(remarks::ignored_in_mixed_range(remarker_.metric()));
     });
   }
 

@@ -7,15 +7,13 @@
 #include <cmath>
 
 #include "model/histogram_arithmetic.h"
+#include "query/promql/rate_block.h"
 #include "query/promql/remarks.h"
 #include "query/promql/window_functions.h"
 
 namespace qd::query::promql {
 
 namespace {
-
-// A sample is "near the edge" within this many mean sample intervals.
-constexpr double kNearEdge = 1.1;
 
 double seconds(std::int64_t ms) {
   return static_cast<double>(ms) / 1000;
@@ -70,12 +68,29 @@ void rate_since_start(FunctionId id, const WindowView& view, std::span<double> o
 void rate(FunctionId id, const WindowView& view, std::span<double> out) {
   const Rate rate = rate_of(id);
   const bool resets = rate.counter && has_reset(view);
-  slide(view, out, [&](std::size_t low, std::size_t high, std::size_t k) {
-    if (high - low < 2) return kAbsent;
-    double change = view.values[high - 1] - view.values[low];
-    if (resets) change = with_resets(change, view.values, low, high);
-    return extrapolated(view, low, high, k, rate, change);
+  const double range_s = seconds(view.range_ms);
+  RateBlock block;
+  std::size_t begin = 0;
+  const auto flush = [&](std::size_t end) {
+    block.compute(end - begin, rate.counter, rate.per_second, range_s, out.data() + begin);
+    begin = end;
+  };
+  for_windows(view, [&](std::size_t low, std::size_t high, std::size_t k) {
+    if (high - low < 2) {
+      block.set_absent(k - begin);
+    } else {
+      double change = view.values[high - 1] - view.values[low];
+      if (resets) change = with_resets(change, view.values, low, high);
+      block.set(k - begin, {.sampled_ms = static_cast<double>(view.times[high - 1] - view.times[low]),
+                            .intervals = static_cast<double>(high - 1 - low),
+                            .to_start_ms = static_cast<double>(view.times[low] - view.begin(k)),
+                            .to_end_ms = static_cast<double>(view.end(k) - view.times[high - 1]),
+                            .first = view.values[low],
+                            .change = change});
+    }
+    if (k + 1 - begin == RateBlock::kSteps) flush(k + 1);
   });
+  flush(view.grid.count);
 }
 
 void instant_rate(FunctionId id, const WindowView& view, std::span<double> out) {
@@ -175,7 +190,7 @@ bool started_anew(const WindowView& view, std::size_t i) {
 void check_overlap(const WindowView& view, std::size_t i, const Remarker& remarker) {
   const model::TimestampMs start = view.starts[i];
   if (start == 0 || start >= view.times[i - 1] || start == view.starts[i - 1]) return;
-  remarker.warn(remarks::start_time_overlap(remarker.metric));
+  remarker.warn(remarks::start_time_overlap(remarker.metric()));
 }
 
 std::optional<model::TimestampMs> start_inside(const WindowView& view, std::size_t low, std::size_t k) {

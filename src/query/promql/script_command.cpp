@@ -147,6 +147,10 @@ class Reader {
       out.fail.messages.emplace_back(base::trim(line.substr(22)));
       return {};
     }
+    if (line.starts_with("expected_fail_regexp ")) {
+      out.fail.patterns.emplace_back(base::trim(line.substr(21)));
+      return {};
+    }
     if (const auto value = base::parse_float(line)) {
       out.scalar = value;
       return {};

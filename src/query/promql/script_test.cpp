@@ -30,6 +30,7 @@ TEST(script, right_expectations_pass) {
            "eval_fail instant at 0 m + on() m\n",
            "eval instant at 0 topk(NaN, m)\n  expect fail msg: Parameter value is NaN\n",
            "eval instant at 0 topk(NaN, m)\n  expect fail regex: value is N.N\n",
+           "eval_fail instant at 0 topk(NaN, m)\n  expected_fail_regexp value is N.N\n",
            "eval_warn instant at 0 quantile(7, sum(m))\n  {} Inf\n",
            "eval instant at 0 quantile(7, sum(m))\n  expect warn msg: PromQL warning: quantile value should be between "
            "0 "
@@ -57,6 +58,7 @@ TEST(script, wrong_expectations_fail) {
            "eval_fail instant at 20s sum(m)\n  {} 23\n",
            "eval instant at 0 m + on() m\n",
            "eval instant at 0 topk(NaN, m)\n  expect fail msg: something else\n",
+           "eval_fail instant at 0 topk(NaN, m)\n  expected_fail_regexp something else\n",
            "eval_warn instant at 20s sum(m)\n  {} 23\n",
            "eval instant at 0 quantile(7, sum(m))\n  expect no_warn\n  {} Inf\n",
            "eval instant at 0 quantile(7, sum(m))\n  expect warn msg: PromQL warning: other\n  {} Inf\n",

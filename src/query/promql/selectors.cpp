@@ -44,6 +44,10 @@ base::Status read_columns(Context& context, const SeriesSet& set, std::size_t i,
 
 void drop_stale(Columns& columns) {
   const auto is_stale = [](double v) { return is_absent(v); };
+  // Most series have none, which this tells many samples at a time.
+  bool any = false;
+  for (const double value : columns.values) any |= is_stale(value);
+  if (!any) return;
   const auto first = std::find_if(columns.values.begin(), columns.values.end(), is_stale);
   if (first == columns.values.end()) return;
   auto kept = static_cast<std::size_t>(first - columns.values.begin());
@@ -105,10 +109,13 @@ class LatestSource final : public InstantSource {
     scratch.histograms.clear();
     if (reading_ == Reading::kStartTime && columns.start_times.empty()) return false;
     std::size_t next = 0;
+    std::size_t stride = 0;
     bool any = false;
     for (std::size_t k = 0; k < grid_.count; ++k) {
       const TimestampMs now = moment_.at(grid_, k);
-      while (next < n && times[next] <= now) ++next;
+      const std::size_t before = next;
+      next = first_after(times, next, n, now, stride);
+      stride = next - before;
       if (next == 0 || times[next - 1] <= now - lookback_ms_ || is_absent(values[next - 1])) {
         out[k] = kAbsent;
         continue;
@@ -159,7 +166,7 @@ class SmoothedSource final : public InstantSource {
         continue;
       }
       if (!columns.histograms.empty()) {
-        if (const auto histogram = at_histogram(columns, next, now, after, labels(i).name())) {
+        if (const auto histogram = at_histogram(columns, next, now, after, labels(i))) {
           if (scratch.histograms.empty()) scratch.histograms.resize(grid_.count);
           scratch.histograms[k] = *histogram;
           any = any || *histogram != nullptr;
@@ -184,22 +191,22 @@ class SmoothedSource final : public InstantSource {
   // What the step between samples `next` - 1 and `next` has where histograms are in it; null for nothing. Without a
   // histogram in the window, no answer: that is for the numbers.
   std::optional<model::HistogramPtr> at_histogram(const Columns& columns, std::size_t next, TimestampMs now, bool after,
-                                                  std::string_view metric) const {
+                                                  const model::LabelSet& series) const {
     bool numbers = false;
     bool histograms = false;
     const auto look = [&](std::size_t i) { (columns.histograms[i] != nullptr ? histograms : numbers) = true; };
-    for (std::size_t i = next; i-- > 0 && columns.times[i] > now - lookback_ms_;) look(i);
+    for (std::size_t i = next; i > 0 && columns.times[i - 1] > now - lookback_ms_; --i) look(i - 1);
     for (std::size_t i = next; i < columns.size() && columns.times[i] <= now + lookback_ms_; ++i) look(i);
     if (!histograms) return std::nullopt;
     if (numbers) {
-      context_.annotations().warn(remarks::mixed_floats_and_histograms(metric), span_);
+      context_.annotations().warn(remarks::mixed_floats_and_histograms(series.name()), span_);
       return nullptr;
     }
     const model::HistogramPtr& left = columns.histograms[next - 1];
     if (!after || columns.times[next - 1] == now) return left;
     const model::HistogramPtr& right = columns.histograms[next];
     return interpolate_histograms(
-        {context_, span_, metric}, {left, columns.times[next - 1], right, columns.times[next]}, now,
+        {context_, span_, &series}, {left, columns.times[next - 1], right, columns.times[next]}, now,
         left->reset != model::CounterReset::kGauge && right->reset != model::CounterReset::kGauge);
   }
 

@@ -43,7 +43,7 @@ class WindowSource final : public Source {
       extension = Extension{windows_.smoothed, context_.options().lookback_ms};
     }
     const bool nameless = windows_.input->drops_name(i) && !context_.options().delayed_name_removal;
-    const Remarker remarker{context_, span_, nameless ? std::string_view() : labels(i).name()};
+    const Remarker remarker{context_, span_, nameless ? nullptr : &labels(i)};
     if (view.histograms == nullptr) {
       number_windows(id_, extension, view, parameters_, out, scratch, remarker);
     } else {

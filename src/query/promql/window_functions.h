@@ -35,11 +35,16 @@ template <typename F>
 void for_windows(const WindowView& view, F&& f) {
   std::size_t low = 0;
   std::size_t high = 0;
+  std::size_t low_stride = 0;
+  std::size_t high_stride = 0;
   for (std::size_t k = 0; k < view.grid.count; ++k) {
     const model::TimestampMs end = view.end(k);
-    const model::TimestampMs begin = end - view.range_ms;
-    while (high < view.n && view.times[high] <= end) ++high;
-    while (low < high && view.times[low] <= begin) ++low;
+    const std::size_t high_before = high;
+    high = first_after(view.times, high, view.n, end, high_stride);
+    high_stride = high - high_before;
+    const std::size_t low_before = low;
+    low = first_after(view.times, low, high, end - view.range_ms, low_stride);
+    low_stride = low - low_before;
     f(low, high, k);
   }
 }
@@ -84,8 +89,9 @@ void for_extended_windows(const WindowView& view, const Extension& extension, F&
 struct Remarker {
   Context& context;
   Span span;
-  std::string_view metric;
+  const model::LabelSet* labels;  // null for a series without a name
 
+  std::string_view metric() const { return labels == nullptr ? std::string_view() : labels->name(); }
   void warn(std::string message) const { context.annotations().warn(std::move(message), span); }
   void info(std::string message) const { context.annotations().info(std::move(message), span); }
 };

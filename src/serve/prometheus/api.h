@@ -34,9 +34,10 @@ struct Sources {
   std::function<query::promql::QueryOptions()> query_options;
   std::function<std::string()> config_yaml;  // in force, without secrets
   std::vector<std::pair<std::string, std::string>> flags;
-  std::function<std::uint64_t()> damaged_parts;             // of the store, found since the start
-  std::function<std::string()> retention;                   // "15d", "15d or 10GiB"
-  std::function<std::vector<std::string>()> alertmanagers;  // URLs that alerts are posted to
+  std::function<std::uint64_t()> damaged_parts;                     // of the store, found since the start
+  std::function<std::string()> retention;                           // "15d", "15d or 10GiB"
+  std::function<std::vector<std::string>()> alertmanagers;          // URLs that alerts are posted to
+  std::function<std::vector<std::string>()> dropped_alertmanagers;  // and those that relabelling dropped
   std::function<base::Status(const Principal&)> reload;
   std::function<bool()> reload_succeeded;
   std::function<base::Result<std::string>(bool skip_head)> snapshot;  // returns its name
@@ -50,6 +51,7 @@ struct Sources {
 inline constexpr std::int64_t kPointsMax = 11'000;
 
 void add_query_routes(Router& router, const Sources& sources);
+void add_exemplar_routes(Router& router, const Sources& sources);
 void add_series_routes(Router& router, const Sources& sources);
 void add_rule_routes(Router& router, const Sources& sources);
 void add_target_routes(Router& router, const Sources& sources);

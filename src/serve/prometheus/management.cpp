@@ -43,6 +43,7 @@ void add_management_routes(Router& router, const Sources& sources) {
 void add_routes(Router& router, const Sources& sources) {
   add_query_routes(router, sources);
   add_series_routes(router, sources);
+  add_exemplar_routes(router, sources);
   add_rule_routes(router, sources);
   add_target_routes(router, sources);
   add_status_routes(router, sources);

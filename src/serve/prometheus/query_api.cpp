@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "base/strings.h"
@@ -174,7 +175,12 @@ void take_turn(Call call, const Sources& sources, Handle handle) {
         const auto queue_ns = pass->waited_ns();
         if (options.timeout_ms > 0)
           options.timeout_ms = std::max<std::int64_t>(1, options.timeout_ms - queue_ns / kNsPerMs);
-        send(*shared, handle(*shared, sources, options, {.queue_ns = queue_ns, .parse_ns = 0}));
+        // Budgets refuse work before memory ends; should one have a hole, the request fails and not the process.
+        try {
+          send(*shared, handle(*shared, sources, options, {.queue_ns = queue_ns, .parse_ns = 0}));
+        } catch (const std::bad_alloc&) {
+          send(*shared, base::fail(ErrorCode::kLimit, "the answer needs more memory than there is: ask for less"));
+        }
       });
 }
 
@@ -206,10 +212,8 @@ Result<Response> features(const Call&, const Sources& sources) {
       json.field(name, options.experimental);
     json.field("delayed_name_removal", options.delayed_name_removal).end_object();
     json.key("promql_functions").begin_object();
-    for (const auto& function : query::promql::all_functions()) {
-      const bool known = function.id != query::promql::FunctionId::kUnsupported;
-      json.field(function.name, known && (!function.experimental || options.experimental));
-    }
+    for (const auto& function : query::promql::all_functions())
+      json.field(function.name, !function.experimental || options.experimental);
     json.end_object().key("promql_operators").begin_object();
     for (auto op = query::promql::BinaryOp::kAdd; op <= query::promql::BinaryOp::kUnless;
          op = static_cast<query::promql::BinaryOp>(static_cast<int>(op) + 1))

@@ -195,9 +195,15 @@ void rules(Call call, const Sources& sources) {
 void alertmanagers(Call call, const Sources& sources) {
   call.reply.send(success([&](std::string& out) {
     JsonWriter json(out);
-    json.begin_object().key("activeAlertmanagers").begin_array();
-    for (const auto& url : sources.alertmanagers()) json.begin_object().field("url", url).end_object();
-    json.end_array().key("droppedAlertmanagers").begin_array().end_array().end_object();
+    const auto urls = [&json](std::string_view key, const std::vector<std::string>& list) {
+      json.key(key).begin_array();
+      for (const auto& url : list) json.begin_object().field("url", url).end_object();
+      json.end_array();
+    };
+    json.begin_object();
+    urls("activeAlertmanagers", sources.alertmanagers());
+    urls("droppedAlertmanagers", sources.dropped_alertmanagers());
+    json.end_object();
   }));
 }
 

@@ -71,7 +71,8 @@ void write_rows(JsonWriter& json, std::string_view name, const std::vector<store
 
 void tsdb(Call call, const Sources& sources) {
   const auto limit = limit_parameter(call.request);
-  if (!limit) return call.reply.send(api_error(limit.error()));
+  if (!limit || (*limit == 0 && call.request.param("limit").has_value()))
+    return call.reply.send(api_error(400, "bad_data", "limit must be a positive number"));
   const auto rows = *limit == 0 ? kRowsDefault : std::min(*limit, kRowsMax);
   const auto stats = sources.store.stats();
   const auto cardinality = sources.store.cardinality(rows);

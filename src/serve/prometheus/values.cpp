@@ -19,14 +19,18 @@ using connect::http::Request;
 using connect::http::Response;
 
 void write_time(std::string& out, model::TimestampMs time_ms) {
+  char buffer[32];
+  char* at = buffer;
   if (time_ms < 0) {
-    out += '-';
+    *at++ = '-';
     time_ms = -time_ms;
   }
-  fmt::format_to(std::back_inserter(out), "{}", time_ms / 1000);
-  if (time_ms % 1000 == 0) return;
-  fmt::format_to(std::back_inserter(out), ".{:03}", time_ms % 1000);
-  while (out.back() == '0') out.pop_back();
+  at = std::to_chars(at, std::end(buffer), time_ms / 1000).ptr;
+  if (int ms = static_cast<int>(time_ms % 1000); ms != 0) {
+    *at++ = '.';
+    for (int unit = 100; ms != 0; ms %= unit, unit /= 10) *at++ = static_cast<char>('0' + ms / unit);
+  }
+  out.append(buffer, at);
 }
 
 void write_value(std::string& out, double value) {

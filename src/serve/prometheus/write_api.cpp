@@ -43,13 +43,11 @@ enum Reason : std::uint8_t {
   kTooFarAhead,
   kBadSeries,
   kSeriesLimit,
-  kHistogram,
   kBadHistogram,
   kReasons,
 };
-constexpr std::array<std::string_view, kReasons> kReasonLabels = {"out_of_order",     "duplicate",    "too_old",
-                                                                  "too_far_ahead",    "bad_series",   "series_limit",
-                                                                  "native_histogram", "bad_histogram"};
+constexpr std::array<std::string_view, kReasons> kReasonLabels = {
+    "out_of_order", "duplicate", "too_old", "too_far_ahead", "bad_series", "series_limit", "bad_histogram"};
 constexpr std::array<std::string_view, kReasons> kReasonWords = {
     "out of order: there is a newer sample of the series",
     "duplicate: there is another value at that time",
@@ -57,7 +55,6 @@ constexpr std::array<std::string_view, kReasons> kReasonWords = {
     "too far ahead of this server's clock",
     "bad series",
     "past the limit of series",
-    "native histogram: they are not stored in this release",
     "no histogram by the specification",
 };
 
@@ -69,8 +66,9 @@ struct Counters {
         stored(registry.counter("quarterdeck_write_samples_total", "Samples of remote write that were stored.")),
         repeated(registry.counter("quarterdeck_write_samples_repeated_total",
                                   "Samples of remote write that were there already.")),
-        exemplars(registry.counter("quarterdeck_write_exemplars_passed_over_total",
-                                   "Exemplars of remote write: they are not stored.")) {
+        exemplars(registry.counter("quarterdeck_write_exemplars_total", "Exemplars of remote write that were taken.")),
+        exemplars_refused(registry.counter("quarterdeck_write_exemplars_refused_total",
+                                           "Exemplars of remote write that were not stored: old ones, or broken.")) {
     for (std::size_t i = 0; i < kReasons; ++i)
       refused[i] =
           &registry.counter("quarterdeck_write_samples_refused_total", "Samples of remote write that were not stored.",
@@ -82,6 +80,7 @@ struct Counters {
   base::Counter& stored;
   base::Counter& repeated;
   base::Counter& exemplars;
+  base::Counter& exemplars_refused;
   std::array<base::Counter*, kReasons> refused{};
   std::atomic<std::int64_t> logged_ns{-kLogEveryNs};
 };
@@ -90,8 +89,9 @@ struct Counters {
 struct Outcome {
   std::size_t stored = 0;
   std::size_t repeated = 0;
-  std::size_t histograms = 0;  // that are stored
-  std::size_t exemplars = 0;   // that are passed over
+  std::size_t histograms = 0;  // of both
+  std::size_t exemplars = 0;   // that are taken
+  std::size_t exemplars_refused = 0;
   std::array<std::size_t, kReasons> refused{};
   std::string first;  // of what was refused
 
@@ -106,8 +106,8 @@ struct Outcome {
   }
 };
 
-std::string shown(const LabelSet& labels, const Sample& sample) {
-  return fmt::format("{} at {}", labels.to_string().substr(0, kShownBytes), base::format_time(sample.time_ms));
+std::string shown(const LabelSet& labels, model::TimestampMs time_ms) {
+  return fmt::format("{} at {}", labels.to_string().substr(0, kShownBytes), base::format_time(time_ms));
 }
 
 // Appends a request to the store as it is read.
@@ -123,44 +123,67 @@ class Intake final : public model::remote_write::WriteSink {
     find();
   }
 
-  void sample(const Sample& sample) override {
-    if (!ref_) return refuse_sample();
-    const std::size_t before = appender_.pending();
-    auto appended = appender_.append(*ref_, sample.time_ms, sample.value);
-    if (appended == AppendOutcome::kUnknownSeries) {
-      find();
-      if (!ref_) return refuse_sample();
-      appended = appender_.append(*ref_, sample.time_ms, sample.value);
-    }
-    switch (appended) {
-      case AppendOutcome::kOk:
-        ++(appender_.pending() > before ? outcome_.stored : outcome_.repeated);
-        return;
-      case AppendOutcome::kOutOfOrder:
-        return outcome_.refuse(kOutOfOrder, 1, shown(labels_, sample));
-      case AppendOutcome::kTooOld:
-        return outcome_.refuse(kTooOld, 1, shown(labels_, sample));
-      case AppendOutcome::kDuplicate:
-        return outcome_.refuse(kDuplicate, 1, shown(labels_, sample));
-      case AppendOutcome::kTooFarInFuture:
-        return outcome_.refuse(kTooFarAhead, 1, shown(labels_, sample));
-      case AppendOutcome::kUnknownSeries:
-        return outcome_.refuse(kBadSeries, 1, shown(labels_, sample));
-    }
-  }
+  void sample(const Sample& sample) override { append(sample.time_ms, sample.value); }
 
   void histogram(model::TimestampMs time_ms, base::Result<model::Histogram> histogram) override {
     if (!ref_) return refuse_sample();
     if (!histogram) return outcome_.refuse(kBadHistogram, 1, histogram.error().message());
-    outcome_.refuse(kHistogram, 1, shown(labels_, {time_ms, 0}));
+    if (append(time_ms, *histogram)) ++outcome_.histograms;
   }
-  void exemplar(base::Result<LabelSet> /*labels*/, const Sample& /*sample*/) override { ++outcome_.exemplars; }
+
+  // What is refused of them is no reason to refuse the samples.
+  void exemplar(base::Result<LabelSet> labels, const Sample& sample) override {
+    const bool taken =
+        ref_ && labels &&
+        appender_.exemplar(*ref_, {.labels = std::move(*labels), .value = sample.value, .time_ms = sample.time_ms}) ==
+            AppendOutcome::kOk;
+    ++(taken ? outcome_.exemplars : outcome_.exemplars_refused);
+  }
   void metadata(std::string_view family, model::MetricType type, std::string_view help,
                 std::string_view unit) override {
     appender_.metadata(family, {.type = type, .help = std::string(help), .unit = std::string(unit)});
   }
 
  private:
+  // Whether the store has it now. A number or a histogram.
+  bool append(model::TimestampMs time_ms, const auto& value) {
+    const std::size_t before = appender_.pending();
+    auto appended = ref_ ? appender_.append(*ref_, time_ms, value) : AppendOutcome::kUnknownSeries;
+    if (ref_ && appended == AppendOutcome::kUnknownSeries) {
+      find();
+      if (ref_) appended = appender_.append(*ref_, time_ms, value);
+    }
+    if (!ref_) {
+      refuse_sample();
+      return false;
+    }
+    if (appended != AppendOutcome::kOk) {
+      refuse(appended, shown(labels_, time_ms));
+      return false;
+    }
+    ++(appender_.pending() > before ? outcome_.stored : outcome_.repeated);
+    return true;
+  }
+
+  void refuse(AppendOutcome why, const std::string& what) {
+    switch (why) {
+      case AppendOutcome::kOk:
+        return;
+      case AppendOutcome::kOutOfOrder:
+        return outcome_.refuse(kOutOfOrder, 1, what);
+      case AppendOutcome::kTooOld:
+        return outcome_.refuse(kTooOld, 1, what);
+      case AppendOutcome::kDuplicate:
+        return outcome_.refuse(kDuplicate, 1, what);
+      case AppendOutcome::kTooFarInFuture:
+        return outcome_.refuse(kTooFarAhead, 1, what);
+      case AppendOutcome::kInvalid:
+        return outcome_.refuse(kBadHistogram, 1, what);
+      case AppendOutcome::kUnknownSeries:
+        return outcome_.refuse(kBadSeries, 1, what);
+    }
+  }
+
   void find() {
     auto ref = appender_.series(labels_);
     if (ref) {
@@ -242,13 +265,15 @@ void add_write_route(Router& router, store::metrics::Appendable& store, const ba
     counters->stored.add(outcome->stored);
     counters->repeated.add(outcome->repeated);
     counters->exemplars.add(outcome->exemplars);
+    counters->exemplars_refused.add(outcome->exemplars_refused);
     for (std::size_t i = 0; i < kReasons; ++i) counters->refused[i]->add(outcome->refused[i]);
     const auto tell_written = [&](Response response) {
       response.headers.add(std::string(model::remote_write::kWrittenHeader),
-                           fmt::to_string(outcome->stored + outcome->repeated));
+                           fmt::to_string(outcome->stored + outcome->repeated - outcome->histograms));
       response.headers.add(std::string(model::remote_write::kHistogramsWrittenHeader),
                            fmt::to_string(outcome->histograms));
-      response.headers.add(std::string(model::remote_write::kExemplarsWrittenHeader), "0");
+      response.headers.add(std::string(model::remote_write::kExemplarsWrittenHeader),
+                           fmt::to_string(outcome->exemplars));
       return response;
     };
     if (outcome->all_refused() == 0) return tell_written({.status = 204});

@@ -61,18 +61,21 @@ class WriteApiTest : public testing::Test {
   Response write(const std::string& message) { return ask(request(wire::pack(message))); }
   static std::string text(const Response& response) { return std::get<std::string>(response.body); }
 
-  std::vector<Sample> stored(const LabelSet& labels) {
+  store::metrics::Columns columns(const LabelSet& labels) {
     std::vector<model::Matcher> matchers;
     for (const auto& label : labels)
       matchers.push_back(model::Matcher::equal(std::string(label.name), std::string(label.value)));
     const auto set = store_->select(matchers, 0, model::kMaxTimestampMs, 10);
-    std::vector<Sample> samples;
     store::metrics::Columns columns;
     for (std::size_t i = 0; i < (*set)->size(); ++i) {
-      if ((*set)->labels(i) != labels) continue;
-      EXPECT_TRUE((*set)->read(i, 0, model::kMaxTimestampMs, columns));
-      for (std::size_t k = 0; k < columns.size(); ++k) samples.push_back({columns.times[k], columns.values[k]});
+      if ((*set)->labels(i) == labels) EXPECT_TRUE((*set)->read(i, 0, model::kMaxTimestampMs, columns));
     }
+    return columns;
+  }
+  std::vector<Sample> stored(const LabelSet& labels) {
+    const auto its = columns(labels);
+    std::vector<Sample> samples;
+    for (std::size_t k = 0; k < its.size(); ++k) samples.push_back({its.times[k], its.values[k]});
     return samples;
   }
   double counted(std::string_view name, std::string_view label = "") {
@@ -175,7 +178,7 @@ TEST_F(WriteApiTest, takes_remote_write_2_and_says_what_is_stored) {
   EXPECT_EQ(response.status, 204);
   EXPECT_EQ(response.headers.get("X-Prometheus-Remote-Write-Samples-Written"), "2");
   EXPECT_EQ(response.headers.get("X-Prometheus-Remote-Write-Histograms-Written"), "0");
-  EXPECT_EQ(response.headers.get("X-Prometheus-Remote-Write-Exemplars-Written"), "0");
+  EXPECT_EQ(response.headers.get("X-Prometheus-Remote-Write-Exemplars-Written"), "1");
   EXPECT_EQ(stored(kA).size(), 2U);
   EXPECT_EQ(store_->metadata().at("a").help, "What a is.");
 
@@ -200,16 +203,28 @@ TEST_F(WriteApiTest, short_bodies_whose_labels_are_long_meet_a_bound) {
   EXPECT_EQ(ask(std::move(r)).status, 413);
 }
 
-TEST_F(WriteApiTest, native_histograms_are_not_acknowledged_in_silence) {
-  // A series with a histogram (field 4) only, then one with samples.
-  const std::string labels = wire::encode_labels(kB);
-  const std::string inside = labels + std::string("\x22\x00", 2);
-  const std::string message = std::string("\x0a") + static_cast<char>(inside.size()) + inside;
-  const auto response = write(message + series(kA, {{kStart, 1}}));
-  EXPECT_EQ(response.status, 400);
-  EXPECT_NE(text(response).find("native histogram"), std::string::npos);
-  EXPECT_EQ(stored(kA).size(), 1U);
-  EXPECT_EQ(counted("quarterdeck_write_samples_refused_total", "native_histogram"), 1);
+TEST_F(WriteApiTest, native_histograms_are_stored_and_broken_ones_told) {
+  model::Histogram histogram;
+  histogram.is_integer = true;
+  histogram.count = histogram.sum = 3;
+  histogram.positive_spans = {{0, 1}};
+  histogram.positive = {3};
+  std::string message;
+  wire::append_series(message, wire::encode_labels(kB), {}, wire::histogram_field(kStart, histogram));
+  const auto taken = write(message + series(kA, {{kStart, 1}}));
+  EXPECT_EQ(taken.status, 204) << text(taken);
+  EXPECT_EQ(taken.headers.get(wire::kWrittenHeader), "1");
+  EXPECT_EQ(taken.headers.get(wire::kHistogramsWrittenHeader), "1");
+  ASSERT_EQ(columns(kB).histograms.size(), 1U);
+  EXPECT_EQ(*columns(kB).histograms[0], histogram);
+
+  histogram.count = 4;  // one more than in its buckets
+  message.clear();
+  wire::append_series(message, wire::encode_labels(kB), {}, wire::histogram_field(kStart + 1, histogram));
+  const auto refused = write(message);
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(counted("quarterdeck_write_samples_refused_total", "bad_histogram"), 1);
+  EXPECT_EQ(columns(kB).size(), 1U);
 }
 
 TEST_F(WriteApiTest, other_codings_and_messages_are_refused_with_415) {

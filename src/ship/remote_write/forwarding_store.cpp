@@ -57,6 +57,23 @@ class ForwardingStore::Batch final : public Appender {
     return outcome;
   }
 
+  AppendOutcome append(SeriesRef ref, model::TimestampMs time_ms, const model::Histogram& histogram) override {
+    auto labels = owner_.labels_of(ref);
+    if (!labels) return AppendOutcome::kUnknownSeries;
+    const std::size_t before = inner_->pending();
+    const AppendOutcome outcome = inner_->append(ref, time_ms, histogram);
+    if (outcome == AppendOutcome::kUnknownSeries) owner_.forget(ref);
+    if (inner_->pending() > before) {
+      auto field = std::make_shared<const std::string>(model::remote_write::histogram_field(time_ms, histogram));
+      samples_.push_back({std::move(labels), {time_ms, 0}, std::move(field)});
+    }
+    return outcome;
+  }
+  // They are kept here and not sent.
+  AppendOutcome exemplar(SeriesRef ref, const model::Exemplar& exemplar) override {
+    return inner_->exemplar(ref, exemplar);
+  }
+
   void metadata(std::string_view family, const model::Metadata& metadata) override {
     inner_->metadata(family, metadata);
   }

@@ -3,14 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <span>
 #include <utility>
 
+#include "model/remote_write/write_request.h"
 #include "ship/remote_write/batch.h"
+#include "ship/remote_write/bundle.h"
 
 namespace qd::ship::remote_write {
 
+namespace wire = model::remote_write;
 using base::MutexLock;
 using model::LabelSet;
 using store::metrics::Appender;
@@ -36,6 +40,7 @@ struct ShippingStore::Generation {
   struct Known {
     std::shared_ptr<const Encoded> labels;
     bool used = true;
+    std::size_t exemplar = 0;  // a hash of the newest that was sent
   };
 
   explicit Generation(std::vector<std::shared_ptr<Outlet>> to) : outlets(std::move(to)) {}
@@ -61,6 +66,15 @@ struct ShippingStore::Generation {
     if (it == known.end()) return nullptr;
     it->second.used = true;
     return it->second.labels;
+  }
+  // Targets tell the same exemplar in every scrape until there is a newer one.
+  bool is_news(SeriesRef ref, const model::Exemplar& exemplar) {
+    std::size_t hash = std::hash<std::string_view>()(exemplar.labels.bytes());
+    hash = hash * 31 + std::hash<double>()(exemplar.value);
+    if (exemplar.has_time) hash = hash * 31 + std::hash<model::TimestampMs>()(exemplar.time_ms);
+    MutexLock lock(mutex);
+    const auto it = known.find(ref);
+    return it != known.end() && std::exchange(it->second.exemplar, hash) != hash;
   }
   void forget(SeriesRef ref) {
     MutexLock lock(mutex);
@@ -100,6 +114,29 @@ class ShippingStore::Batch final : public Appender {
     return outcome;
   }
 
+  AppendOutcome append(SeriesRef ref, model::TimestampMs time_ms, const model::Histogram& histogram) override {
+    auto labels = generation_->labels_of(ref);
+    if (!labels) return AppendOutcome::kUnknownSeries;
+    const std::size_t before = inner_->pending();
+    const AppendOutcome outcome = inner_->append(ref, time_ms, histogram);
+    if (outcome == AppendOutcome::kUnknownSeries) generation_->forget(ref);
+    if (inner_->pending() > before) {
+      auto field = std::make_shared<const std::string>(wire::histogram_field(time_ms, histogram));
+      taken_.push_back({std::move(labels), {time_ms, 0}, std::move(field), ItemKind::kHistogram});
+    }
+    return outcome;
+  }
+
+  AppendOutcome exemplar(SeriesRef ref, const model::Exemplar& exemplar) override {
+    const AppendOutcome outcome = inner_->exemplar(ref, exemplar);
+    if (outcome != AppendOutcome::kOk || !generation_->is_news(ref, exemplar)) return outcome;
+    const model::Sample sample{exemplar.time_ms, exemplar.value};
+    auto field = std::make_shared<const std::string>(wire::exemplar_field(exemplar.labels, sample));
+    if (auto labels = generation_->labels_of(ref))
+      taken_.push_back({std::move(labels), sample, std::move(field), ItemKind::kExemplar});
+    return outcome;
+  }
+
   void metadata(std::string_view family, const model::Metadata& metadata) override {
     inner_->metadata(family, metadata);
   }
@@ -116,23 +153,39 @@ class ShippingStore::Batch final : public Appender {
   struct Taken {
     std::shared_ptr<const Encoded> labels;
     model::Sample sample;
+    std::shared_ptr<const std::string> field = {};  // of what is no sample
+    ItemKind kind = ItemKind::kSample;
   };
 
+  static void count(Amounts& amounts, ItemKind kind) {
+    ++(kind == ItemKind::kSample     ? amounts.samples
+       : kind == ItemKind::kExemplar ? amounts.exemplars
+                                     : amounts.histograms);
+  }
+
   void queue() {
-    owner_.in_.add({.samples = taken_.size()});
+    Amounts in;
+    for (const Taken& one : taken_) count(in, one.kind);
+    owner_.in_.add(in);
     const auto newest = std::ranges::max(taken_, {}, [](const Taken& one) { return one.sample.time_ms; });
     const double newest_s = static_cast<double>(newest.sample.time_ms) / 1e3;
     if (newest_s > owner_.highest_s_.value()) owner_.highest_s_.set(newest_s);
     std::vector<LabelledSample> samples;
     for (std::size_t i = 0; i < generation_->outlets.size(); ++i) {
       samples.clear();
-      for (const Taken& one : taken_) {
-        const auto& labels = (*one.labels)[i];
-        if (labels) samples.push_back({labels, one.sample});
-      }
       Outlet& outlet = *generation_->outlets[i];
-      if (samples.size() < taken_.size()) outlet.dropped({.samples = taken_.size() - samples.size()});
-      if (!samples.empty()) outlet.queue(samples, {.samples = samples.size()});
+      const auto to = outlet.destination();
+      Amounts sent;
+      Amounts dropped;
+      for (const Taken& one : taken_) {
+        if (one.kind == ItemKind::kExemplar && !to->send_exemplars) continue;
+        if (one.kind == ItemKind::kHistogram && !to->send_native_histograms) continue;
+        const auto& labels = (*one.labels)[i];
+        count(labels ? sent : dropped, one.kind);
+        if (labels) samples.push_back({labels, one.sample, one.field});
+      }
+      if (dropped.all() > 0) outlet.dropped(dropped);
+      if (!samples.empty()) outlet.queue(samples, sent);
     }
   }
 

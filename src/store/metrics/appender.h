@@ -13,6 +13,8 @@
 #include <memory>
 
 #include "base/result.h"
+#include "model/exemplar.h"
+#include "model/histogram.h"
 #include "model/labels.h"
 #include "model/metadata.h"
 #include "model/sample.h"
@@ -30,6 +32,7 @@ enum class AppendOutcome : std::uint8_t {
   kDuplicate,       // same time, another value (same time and same value is kOk and stores nothing)
   kTooOld,          // before what has been sealed, or before what is taken of late ones
   kTooFarInFuture,  // further ahead of the clock last given to maintain than the store allows
+  kInvalid,         // a histogram that model::validate refuses, or an exemplar with too long labels
 };
 
 class Appender {
@@ -43,6 +46,12 @@ class Appender {
   virtual void take_late() {}
   // Judged against what is committed and what this batch holds so far.
   virtual AppendOutcome append(SeriesRef ref, model::TimestampMs time_ms, double value) = 0;
+  // The same for a histogram. A series may go from numbers to histograms and back. Its end is told by a number, the
+  // stale marker, either way; a histogram whose sum is the stale marker is taken as that.
+  virtual AppendOutcome append(SeriesRef ref, model::TimestampMs time_ms, const model::Histogram& histogram) = 0;
+  // What stands behind a sample of the series. Times rise within a series, as those of samples; one that is not newer
+  // than the newest is kOutOfOrder, and the very same once more is kOk and stores nothing.
+  virtual AppendOutcome exemplar(SeriesRef ref, const model::Exemplar& exemplar) = 0;
   // What the family is; the newest wins. Kept in memory only.
   virtual void metadata(std::string_view family, const model::Metadata& metadata) = 0;
   // Success means acknowledged: in the log, and visible to queries. kUnavailable when the log cannot be written (disk
@@ -51,7 +60,7 @@ class Appender {
   // Nothing of the batch is stored then. The appender is empty afterwards either way and may be used for the next
   // batch.
   virtual base::Status commit() = 0;
-  // How many samples commit would write.
+  // How many samples commit would write, exemplars aside.
   virtual std::size_t pending() const = 0;
 };
 

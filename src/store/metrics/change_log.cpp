@@ -7,7 +7,11 @@ namespace qd::store::metrics {
 namespace {
 
 // Notes this close to the last one share its entry.
-constexpr model::TimestampMs kGrainMs = 1000;
+constexpr std::uint64_t kGrainMs = 1000;
+
+std::uint64_t distance(model::TimestampMs from_ms, model::TimestampMs to_ms) {
+  return static_cast<std::uint64_t>(to_ms) - static_cast<std::uint64_t>(from_ms);
+}
 
 }  // namespace
 
@@ -15,8 +19,8 @@ void ChangeLog::note(model::TimestampMs oldest_ms) {
   base::MutexLock lock(mutex_);
   ++generation_;
   while (!entries_.empty() && entries_.back().oldest_ms >= oldest_ms) entries_.pop_back();
-  if (!entries_.empty() && oldest_ms - entries_.back().oldest_ms < kGrainMs &&
-      entries_.back().oldest_ms > model::kMinTimestampMs) {
+  if (!entries_.empty() && entries_.back().oldest_ms > model::kMinTimestampMs &&
+      distance(entries_.back().oldest_ms, oldest_ms) < kGrainMs) {
     entries_.back().generation = generation_;
     return;
   }

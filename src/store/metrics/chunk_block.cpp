@@ -15,7 +15,8 @@ namespace {
 using base::ErrorCode;
 
 constexpr char kMagic[4] = {'Q', 'D', 'C', 'H'};
-constexpr std::uint32_t kVersion = 1;
+// A block without histograms is written as version 1, which older programs read.
+constexpr std::uint32_t kVersion = 2;
 
 struct Header {
   char magic[4];
@@ -58,20 +59,22 @@ ChunkBlock::ChunkBlock(std::uint32_t number)
 std::optional<ChunkRef> ChunkBlock::add(ChunkEntry entry, std::span<const std::byte> bytes) {
   if (size_bytes() + bytes.size() + sizeof(ChunkEntry) > kBytes) return std::nullopt;
   entry.offset = static_cast<std::uint32_t>(payload_bytes_);
-  entry.bytes = static_cast<std::uint16_t>(bytes.size());
+  entry.bytes_low = static_cast<std::uint16_t>(bytes.size());
+  entry.bytes_high = static_cast<std::uint16_t>(bytes.size() >> 16);
   entry.crc = base::crc32c(bytes);
   entry.zero = 0;
   std::memcpy(memory_.get() + payload_bytes_, bytes.data(), bytes.size());
   std::memcpy(memory_.get() + kBytes - (count_ + 1) * sizeof entry, &entry, sizeof entry);
   payload_bytes_ += bytes.size();
   samples_ += entry.samples;
+  histograms_ = histograms_ || entry.kind == ChunkKind::kHistograms;
   min_ms_ = std::min(min_ms_, entry.min_ms);
   max_ms_ = std::max(max_ms_, entry.max_ms);
   return (static_cast<ChunkRef>(number_) << 32) | count_++;
 }
 
 base::Status ChunkBlock::write(base::Files& files, const std::filesystem::path& path) const {
-  const Header header{{kMagic[0], kMagic[1], kMagic[2], kMagic[3]}, kVersion, number_, 0};
+  const Header header{{kMagic[0], kMagic[1], kMagic[2], kMagic[3]}, histograms_ ? kVersion : 1, number_, 0};
   const auto entries = std::as_bytes(std::span(entries_end_ - count_, count_));
   Footer footer{.payload_bytes = payload_bytes_,
                 .samples = samples_,
@@ -155,9 +158,9 @@ base::Result<std::vector<ChunkEntry>> ChunkBlock::read_directory(base::Files& fi
 base::Result<std::span<const std::byte>> ChunkBlock::chunk(std::uint32_t i) const {
   const ChunkEntry& about = entry(i);
   // In memory nothing can have changed it, and others may be adding behind it.
-  if (mapping_ == nullptr) return std::span(payload_ + about.offset, about.bytes);
-  const bool inside = about.offset <= payload_bytes_ && about.bytes <= payload_bytes_ - about.offset;
-  const std::span<const std::byte> bytes(payload_ + (inside ? about.offset : 0), inside ? about.bytes : 0);
+  if (mapping_ == nullptr) return std::span(payload_ + about.offset, about.bytes());
+  const bool inside = about.offset <= payload_bytes_ && about.bytes() <= payload_bytes_ - about.offset;
+  const std::span<const std::byte> bytes(payload_ + (inside ? about.offset : 0), inside ? about.bytes() : 0);
   if (!inside || base::crc32c(bytes) != about.crc) {
     return base::fail(ErrorCode::kCorrupt, fmt::format("{} at {}: the checksum of a chunk is wrong", path_.native(),
                                                        sizeof(Header) + about.offset));

@@ -33,6 +33,8 @@ inline constexpr std::uint32_t index_of(ChunkRef ref) {
   return static_cast<std::uint32_t>(ref);
 }
 
+enum class ChunkKind : std::uint8_t { kNumbers = 0, kHistograms = 1 };
+
 struct ChunkEntry {
   SeriesRef series;
   ChunkRef previous;  // of the same series, 0 when there is none
@@ -41,9 +43,13 @@ struct ChunkEntry {
   double last_value;
   std::uint32_t offset;  // of its bytes, from the first chunk of the block
   std::uint32_t crc;     // of its bytes
-  std::uint16_t bytes;
+  std::uint16_t bytes_low;
   std::uint16_t samples;
-  std::uint32_t zero;
+  std::uint16_t bytes_high;
+  ChunkKind kind;
+  std::uint8_t zero;
+
+  std::uint32_t bytes() const { return static_cast<std::uint32_t>(bytes_high) << 16 | bytes_low; }
 };
 static_assert(sizeof(ChunkEntry) == 56);
 
@@ -64,7 +70,7 @@ class ChunkBlock {
 
   std::uint32_t number() const { return number_; }
 
-  // Nothing when the chunk does not fit: the block is full. `entry` comes without offset, bytes and crc.
+  // Nothing when the chunk does not fit: the block is full. `entry` comes without offset, length and crc.
   std::optional<ChunkRef> add(ChunkEntry entry, std::span<const std::byte> bytes);
 
   // Writes and syncs the file. The caller has stopped adding. The block is still in memory then; open() the file.
@@ -86,6 +92,7 @@ class ChunkBlock {
   std::uint32_t number_ = 0;
   std::uint32_t count_ = 0;
   std::uint64_t samples_ = 0;
+  bool histograms_ = false;  // there are chunks of them
   model::TimestampMs min_ms_ = model::kMaxTimestampMs;
   model::TimestampMs max_ms_ = model::kMinTimestampMs;
   std::size_t payload_bytes_ = 0;

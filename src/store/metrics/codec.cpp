@@ -35,6 +35,12 @@ constexpr unsigned kPlacesMask = 15;
 constexpr unsigned kHasExceptions = 0x80;
 constexpr std::size_t kExceptionBits = 80;
 constexpr int kZstdLevel = 9;
+constexpr int kRepeatBytesMin = 7;
+// A compressed block is taken when it has at most nine tenths of the bytes.
+constexpr std::size_t kWorth = 9;
+constexpr std::size_t kWorthOf = 10;
+// Nothing much can be won of less.
+constexpr std::size_t kWorthBytes = 48;
 // A plain block, and then some.
 constexpr std::size_t kBlockBytesMax = kBlockSamplesMax * 20;
 // Below so many bits a value the first coding that fits is good enough not to try the others.
@@ -66,6 +72,11 @@ std::unexpected<base::Error> damaged(const char* what) {
 }  // namespace
 
 struct BlockEncoder::Scratch {
+  struct FreeCompressor {
+    void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+  };
+  // Made once something is to be compressed.
+  std::unique_ptr<ZSTD_CCtx, FreeCompressor> compressor;
   IntsEncoder ints;
   std::vector<std::int64_t> column;
   std::vector<std::int64_t> ulps;
@@ -84,6 +95,8 @@ struct BlockEncoder::Scratch {
   void try_xor(std::span<const double> values);
   void try_plain(std::span<const double> values);
   void try_zstd(std::span<const double> values);
+  enum class Look : std::uint8_t { kForRepeats, kForFrequencies };
+  void compress(const std::string& inside, Look look);
 };
 
 void BlockEncoder::Scratch::try_decimal(std::span<const double> values) {
@@ -192,27 +205,59 @@ void BlockEncoder::Scratch::try_plain(std::span<const double> values) {
 }
 
 void BlockEncoder::Scratch::try_zstd(std::span<const double> values) {
-  // The smallest block as it is, and the plain values: zstd finds repeats in them that no column has.
+  // A column of integers in whole bytes, of which zstd finds out how often each comes: packed bits hide that. And the
+  // plain values, in which it finds repeats that no column has.
+  if (best.size() < kWorthBytes) return;
+  const std::string smallest = best;
+  const auto coding = static_cast<ValueCoding>(static_cast<unsigned char>(smallest[0]) & kCodingMask);
+  std::string inside;
+  if (coding == ValueCoding::kDecimal || coding == ValueCoding::kDecimalAndUlp || coding == ValueCoding::kBits) {
+    best.clear();
+    ints.align_to_bytes(true);
+    if (coding == ValueCoding::kDecimal) try_decimal(values);
+    if (coding == ValueCoding::kBits) try_bits(values);
+    if (coding == ValueCoding::kDecimalAndUlp) {
+      best.assign(values.size_bytes() * 2, '\0');  // it gives up where it finds nothing smaller
+      try_decimal_and_ulp(values);
+    }
+    ints.align_to_bytes(false);
+    inside = best;
+  }
   std::string plain;
   base::ByteWriter plain_writer(plain);
   plain_writer.fixed(block_head(ValueCoding::kPlain, 0, false));
   plain_writer.raw(std::as_bytes(values));
-  const std::string smallest = best;
-  for (const std::string* inside : {&smallest, static_cast<const std::string*>(&plain)}) {
-    base::ByteWriter writer(candidate);
-    writer.fixed(block_head(ValueCoding::kZstd, 0, false));
-    writer.varint(inside->size());
-    const std::size_t begin = candidate.size();
-    candidate.resize(begin + ZSTD_compressBound(inside->size()));
-    const std::size_t size =
-        ZSTD_compress(candidate.data() + begin, candidate.size() - begin, inside->data(), inside->size(), kZstdLevel);
-    if (ZSTD_isError(size) != 0) {
-      candidate.clear();
-      continue;
-    }
-    candidate.resize(begin + size);
-    keep_smaller();
+  best.clear();
+  compress(smallest, Look::kForRepeats);
+  compress(plain, Look::kForRepeats);
+  if (!inside.empty() && inside.size() <= kBlockBytesMax) compress(inside, Look::kForFrequencies);
+  // It costs whoever reads it: little is not worth it.
+  if (best.empty() || best.size() * kWorthOf > smallest.size() * kWorth) best = smallest;
+}
+
+// One block inside of another, where that is the smallest of those.
+void BlockEncoder::Scratch::compress(const std::string& inside, Look look) {
+  // Short repeats among residuals are chance: told as such they take more than their bytes do.
+  const bool repeats = look == Look::kForRepeats;
+  ZSTD_CCtx_reset(compressor.get(), ZSTD_reset_session_and_parameters);
+  ZSTD_CCtx_setParameter(compressor.get(), ZSTD_c_compressionLevel, repeats ? kZstdLevel : 1);
+  if (!repeats) {
+    ZSTD_CCtx_setParameter(compressor.get(), ZSTD_c_strategy, ZSTD_fast);
+    ZSTD_CCtx_setParameter(compressor.get(), ZSTD_c_minMatch, kRepeatBytesMin);
   }
+  base::ByteWriter writer(candidate);
+  writer.fixed(block_head(ValueCoding::kZstd, 0, false));
+  writer.varint(inside.size());
+  const std::size_t begin = candidate.size();
+  candidate.resize(begin + ZSTD_compressBound(inside.size()));
+  const std::size_t size = ZSTD_compress2(compressor.get(), candidate.data() + begin, candidate.size() - begin,
+                                          inside.data(), inside.size());
+  if (ZSTD_isError(size) != 0) {
+    candidate.clear();
+    return;
+  }
+  candidate.resize(begin + size);
+  keep_smaller();
 }
 
 BlockEncoder::BlockEncoder() : scratch_(std::make_unique<Scratch>()) {}
@@ -238,7 +283,11 @@ void BlockEncoder::encode_values(std::span<const double> values, bool compress, 
       s.try_plain(values);
     }
   }
-  if (compress) s.try_zstd(values);
+  if (compress) {
+    if (s.compressor == nullptr) s.compressor.reset(ZSTD_createCCtx());
+    QD_ASSERT(s.compressor != nullptr, "out of memory");
+    s.try_zstd(values);
+  }
   out.append(s.best);
 }
 
@@ -294,8 +343,16 @@ bool decode_zstd(base::ByteReader& in, std::span<double> out) {
   const std::uint64_t size = in.varint();
   if (!in.ok() || size > kBlockBytesMax) return false;
   const auto frame = in.raw(in.remaining());
-  std::vector<std::byte> inside(size);
-  const std::size_t got = ZSTD_decompress(inside.data(), inside.size(), frame.data(), frame.size());
+  // Made once a thread: it is a hundred times larger than a block.
+  struct FreeDecompressor {
+    void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+  };
+  thread_local const std::unique_ptr<ZSTD_DCtx, FreeDecompressor> decompressor(ZSTD_createDCtx());
+  QD_ASSERT(decompressor != nullptr, "out of memory");
+  std::array<std::byte, kBlockBytesMax> inside_bytes;
+  const auto inside = std::span(inside_bytes).first(size);
+  const std::size_t got =
+      ZSTD_decompressDCtx(decompressor.get(), inside.data(), inside.size(), frame.data(), frame.size());
   return got == size && decode_block(inside, true, out);
 }
 

@@ -71,7 +71,7 @@ std::uint64_t common_divisor(std::span<const std::uint64_t> steps) {
 
 // Sorts the residuals by how many bits they are away from the middle, then tries to treat all beyond b bits as
 // outliers.
-IntsEncoder::Frame IntsEncoder::choose_frame(std::span<const std::uint64_t> residuals) {
+IntsEncoder::Frame IntsEncoder::choose_frame(std::span<const std::uint64_t> residuals) const {
   struct Bucket {
     std::size_t count = 0;
     std::size_t below = 0;  // below the reference: as outliers they wrap around and take the longest varint
@@ -105,7 +105,8 @@ IntsEncoder::Frame IntsEncoder::choose_frame(std::span<const std::uint64_t> resi
     inside.most = std::max(inside.most, bucket.most);
     const std::uint64_t range =
         inside.count == 0 ? 0 : static_cast<std::uint64_t>(inside.most) - static_cast<std::uint64_t>(inside.least);
-    const unsigned width = packed_width(static_cast<unsigned>(std::bit_width(range)));
+    const auto bits = static_cast<unsigned>(std::bit_width(range));
+    const unsigned width = packed_width(aligned_ ? (bits + 7) / 8 * 8 : bits);
     const std::size_t bytes = packed_bytes(residuals.size(), width) + outlier_bytes_above;
     if (bytes >= best.bytes) continue;
     best = {.reference = middle + (inside.count == 0 ? 0 : static_cast<std::uint64_t>(inside.least)),

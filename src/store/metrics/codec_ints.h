@@ -22,6 +22,8 @@ class IntsEncoder {
 
   // Appends the column. REQUIRES: not empty.
   void encode(std::span<const std::int64_t> ints, For what, std::string& out);
+  // From now on residuals take whole bytes: longer, and what a compressor of bytes makes most of.
+  void align_to_bytes(bool aligned) { aligned_ = aligned; }
 
  private:
   struct Frame {
@@ -29,11 +31,12 @@ class IntsEncoder {
     unsigned width = 64;
     std::size_t bytes = SIZE_MAX;
   };
-  static Frame choose_frame(std::span<const std::uint64_t> residuals);
+  Frame choose_frame(std::span<const std::uint64_t> residuals) const;
 
   std::vector<std::uint64_t> steps_;
   std::vector<std::uint64_t> residuals_;
   std::vector<std::uint64_t> best_;
+  bool aligned_ = false;
 };
 
 // Fills `out` and leaves the reader behind the column; false when the bytes cannot be a column of so many integers.

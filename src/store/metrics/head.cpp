@@ -234,6 +234,7 @@ Head::Applied Head::apply(const SampleBatch& batch, const std::function<void()>&
   constexpr std::size_t kAhead = 12;
   const std::size_t n = batch.size();
   const TimestampMs oldest = accepted_from();
+  const model::HistogramPtr* const histograms = batch.histograms.empty() ? nullptr : batch.histograms.data();
   Applied applied;
   TimestampMs first = model::kMaxTimestampMs;
   TimestampMs last = model::kMinTimestampMs;
@@ -253,7 +254,8 @@ Head::Applied Head::apply(const SampleBatch& batch, const std::function<void()>&
       if (HeadSeries* const series = find_record(batch.refs[i]); series == nullptr) {
         if (time >= oldest) ++applied.unknown;
       } else if (time >= oldest) {
-        if (store(*series, time, batch.values[i])) {
+        const bool is_number = histograms == nullptr || histograms[i] == nullptr;
+        if (is_number ? store(*series, time, batch.values[i]) : store(*series, time, batch.values[i], *histograms[i])) {
           ++applied.stored;
           first = std::min(first, time);
           last = std::max(last, time);
@@ -272,6 +274,8 @@ Head::Applied Head::apply(const SampleBatch& batch, const std::function<void()>&
 bool Head::store(HeadSeries& series, TimestampMs time_ms, double value) {
   const TimestampMs last = series.last_ms.load(std::memory_order_relaxed);
   if (time_ms <= last) return false;
+  if (series.histograms) [[unlikely]]
+    close_histograms(series);
   ChunkState state{.time_ms = last,
                    .delta_ms = series.delta_ms,
                    .value = series.last_value.load(std::memory_order_relaxed),
@@ -312,7 +316,47 @@ bool Head::store(HeadSeries& series, TimestampMs time_ms, double value) {
   return true;
 }
 
+bool Head::store(HeadSeries& series, TimestampMs time_ms, double mark, const model::Histogram& histogram) {
+  if (time_ms <= series.last_ms.load(std::memory_order_relaxed)) return false;
+  if (series.open_bytes > 0) close_chunk(series);
+  const Slot slot = slot_of(series.ref.load(std::memory_order_relaxed));
+  if (series.histograms) {
+    HistogramChunk& open = *stripe(slot).histograms[slot];
+    if (open.full()) {
+      close_histograms(series);
+    } else {
+      open.add(time_ms, histogram);
+    }
+  }
+  if (!series.histograms) {
+    stripe(slot).histograms[slot] = std::make_unique<HistogramChunk>(time_ms, histogram);
+    series.histograms = true;
+    series.first_ms = time_ms;
+  }
+  series.last_value.store(mark, std::memory_order_relaxed);
+  series.last_ms.store(time_ms, std::memory_order_relaxed);
+  return true;
+}
+
 void Head::close_chunk(HeadSeries& series) {
+  keep_closed(series, ChunkKind::kNumbers, series.open_samples, {series.open, series.open_bytes});
+  open_chunks_.free(series.open, series.open_class);
+  series.open = nullptr;
+  series.open_bytes = 0;
+  series.open_samples = 0;
+}
+
+void Head::close_histograms(HeadSeries& series) {
+  const Slot slot = slot_of(series.ref.load(std::memory_order_relaxed));
+  auto& histograms = stripe(slot).histograms;
+  const auto open = histograms.find(slot);
+  keep_closed(series, ChunkKind::kHistograms, open->second->samples(), open->second->bytes());
+  histograms.erase(open);
+  series.histograms = false;
+}
+
+// What ends at the newest sample of the series, as its newest chunk.
+void Head::keep_closed(HeadSeries& series, ChunkKind kind, std::uint16_t samples, std::span<const std::byte> bytes) {
   const ChunkEntry entry{.series = series.ref.load(std::memory_order_relaxed),
                          .previous = series.closed,
                          .min_ms = series.first_ms,
@@ -320,10 +364,11 @@ void Head::close_chunk(HeadSeries& series) {
                          .last_value = series.last_value.load(std::memory_order_relaxed),
                          .offset = 0,
                          .crc = 0,
-                         .bytes = 0,
-                         .samples = series.open_samples,
+                         .bytes_low = 0,
+                         .samples = samples,
+                         .bytes_high = 0,
+                         .kind = kind,
                          .zero = 0};
-  const std::span<const std::byte> bytes(series.open, series.open_bytes);
   std::optional<ChunkRef> ref;
   if (filling_ != nullptr) ref = filling_->add(entry, bytes);
   if (!ref) {
@@ -333,10 +378,6 @@ void Head::close_chunk(HeadSeries& series) {
     ref = filling_->add(entry, bytes);
   }
   series.closed = *ref;
-  open_chunks_.free(series.open, series.open_class);
-  series.open = nullptr;
-  series.open_bytes = 0;
-  series.open_samples = 0;
 }
 
 // --- Chunks and blocks ---
@@ -361,6 +402,7 @@ void Head::close_chunks() {
       HeadSeries& series = record(static_cast<Slot>(slot));
       MutexLock stripe_lock(stripe(static_cast<Slot>(slot)).mutex);
       if (series.open_bytes > 0) close_chunk(series);
+      if (series.histograms) close_histograms(series);
     }
   }
   MutexLock lock(state_);
@@ -461,6 +503,15 @@ std::uint64_t Head::block_bytes() const {
   return sum;
 }
 
+std::uint64_t Head::histogram_bytes() const {
+  std::uint64_t sum = 0;
+  for (Stripe& its : stripes_) {
+    MutexLock lock(its.mutex);
+    for (const auto& [slot, open] : its.histograms) sum += open->memory_bytes();
+  }
+  return sum;
+}
+
 // --- Sealing ---
 
 void Head::publish(TimestampMs min_ms, const std::function<void()>& at_that_moment) {
@@ -502,6 +553,7 @@ std::size_t Head::drop_dead(const std::function<bool(Slot)>& kept) {
     series.open = nullptr;
     series.open_bytes = 0;
     series.open_samples = 0;
+    if (std::exchange(series.histograms, false)) stripe(slot).histograms.erase(slot);
     series.closed = 0;
   }
   if (!dead.empty()) {

@@ -1,8 +1,9 @@
 // The newest samples of every series: what is appended goes here and to the log, and stays until it is sealed.
 //
 // A series is a record of 80 bytes, an open chunk that grows to 256 bytes, and a reference to its newest closed chunk
-// in a ChunkBlock. Records never move; a reference names slot and generation, so that one to a dropped series is
-// noticed.
+// in a ChunkBlock. The open chunk of a series of histograms is kept beside its stripe, one to two kilobytes, and is
+// closed as soon as a number comes, as the other is by a histogram. Records never move; a reference names slot and
+// generation, so that one to a dropped series is noticed.
 //
 // Thread-safe as a whole: any number of threads look up series, judge samples and read. `apply`, `close_chunks`,
 // `drop_dead` and `publish` are called by one thread at a time, which the store sees to. A read sees a batch whole or
@@ -22,6 +23,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -31,6 +33,7 @@
 #include "base/result.h"
 #include "store/metrics/chunk_block.h"
 #include "store/metrics/head_series.h"
+#include "store/metrics/histogram_chunk.h"
 #include "store/metrics/label_index.h"
 #include "store/metrics/slab.h"
 #include "store/metrics/wal_record.h"
@@ -114,11 +117,11 @@ class Head {
   // batch is being applied.
   std::vector<std::pair<SeriesRef, model::TimestampMs>> newest(std::span<const model::Matcher> matchers,
                                                                model::TimestampMs from_ms) const;
-  // What the series in a slot of a selection that is held is called.
-  SeriesRef ref_of(Slot slot) const { return record(slot).ref.load(std::memory_order_relaxed); }
   // One series, whatever its times; nothing when it is not there.
   HeadSelection select_one(SeriesRef ref, const std::function<void()>& at_that_moment) const;
   model::LabelSet labels(Slot slot) const;
+  // 0 when no series has the slot. REQUIRES: one had it.
+  SeriesRef ref(Slot slot) const { return record(slot).ref.load(std::memory_order_acquire); }
   // Runs `use` on the index, which stays unchanged meanwhile.
   void with_index(const std::function<void(const LabelIndex&)>& use) const;
   // Series that may have samples from `from_ms` on, as positions of the index, inside with_index.
@@ -159,6 +162,8 @@ class Head {
   void subtract_samples(std::uint64_t n);
   std::uint64_t chunk_count() const;
   std::uint64_t block_bytes() const;
+  // What open chunks of histograms take.
+  std::uint64_t histogram_bytes() const;
 
  private:
   static constexpr unsigned kPageLog2 = 12;
@@ -169,6 +174,7 @@ class Head {
 
   struct alignas(64) Stripe {
     base::Mutex mutex;  // guards the open chunks of the records whose slots fall on this stripe
+    std::unordered_map<Slot, std::unique_ptr<HistogramChunk>> histograms;  // theirs, where it is one of histograms
   };
   Stripe& stripe(Slot slot) const { return stripes_[(slot >> kStripeRunLog2) % kStripes]; }
   HeadSeries* page(Slot slot) const { return pages_[slot >> kPageLog2].load(std::memory_order_acquire); }
@@ -180,7 +186,12 @@ class Head {
   SeriesRef create(std::span<const PairId> pairs, SeriesRef wanted) QD_REQUIRES(index_mutex_);
 
   bool store(HeadSeries& series, model::TimestampMs time_ms, double value) QD_REQUIRES(state_);
+  bool store(HeadSeries& series, model::TimestampMs time_ms, double mark, const model::Histogram& histogram)
+      QD_REQUIRES(state_);
   void close_chunk(HeadSeries& series) QD_REQUIRES(state_);
+  void close_histograms(HeadSeries& series) QD_REQUIRES(state_);
+  void keep_closed(HeadSeries& series, ChunkKind kind, std::uint16_t samples, std::span<const std::byte> bytes)
+      QD_REQUIRES(state_);
   void finish_block() QD_REQUIRES(state_);
   void set_block(std::shared_ptr<const ChunkBlock> block) QD_EXCLUDES(blocks_mutex_);
   std::shared_ptr<const BlockTable> blocks() const QD_EXCLUDES(blocks_mutex_);

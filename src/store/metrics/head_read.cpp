@@ -114,6 +114,14 @@ void Head::with_index(const std::function<void(const LabelIndex&)>& use) const {
 
 namespace {
 
+bool decode_any(ChunkKind kind, std::span<const std::byte> bytes, TimestampMs first_ms, std::size_t count,
+                Columns& out) {
+  if (kind == ChunkKind::kHistograms) return decode_histogram_chunk(bytes, first_ms, count, out);
+  if (kind != ChunkKind::kNumbers || !decode_chunk(bytes, first_ms, count, out)) return false;
+  if (!out.histograms.empty()) out.histograms.resize(out.size());
+  return true;
+}
+
 // Chunks of one series that a read needs, newest first. Most reads need few.
 struct Chain {
   struct Link {
@@ -137,6 +145,7 @@ base::Status Head::read(const HeadSelection& selection, std::size_t i, Timestamp
   std::size_t open_samples = 0;
   TimestampMs open_first_ms = 0;
   ChunkRef newest = 0;
+  std::vector<std::byte> open_histograms;
   {
     MutexLock lock(stripe(slot).mutex);
     const HeadSeries& series = record(slot);
@@ -146,6 +155,11 @@ base::Status Head::read(const HeadSelection& selection, std::size_t i, Timestamp
       open_bytes = series.open_bytes;
       open_samples = series.open_samples;
       std::memcpy(open.data(), series.open, open_bytes);
+    } else if (series.histograms && open_first_ms <= to_ms) {
+      const HistogramChunk& its = *stripe(slot).histograms.find(slot)->second;
+      open_histograms.assign(its.bytes().begin(), its.bytes().end());
+      open_bytes = open_histograms.size();
+      open_samples = its.samples();
     }
   }
 
@@ -173,19 +187,22 @@ base::Status Head::read(const HeadSelection& selection, std::size_t i, Timestamp
     base::Status decoded;
     if (!bytes) {
       decoded = base::fail(bytes.error());
-    } else if (!decode_chunk(*bytes, entry.min_ms, entry.samples, out)) {
+    } else if (!decode_any(entry.kind, *bytes, entry.min_ms, entry.samples, out)) {
       decoded = base::fail(base::ErrorCode::kCorrupt, fmt::format("chunk {} of block {} of the head cannot be decoded",
                                                                   link->index, link->block->number()));
     }
     if (decoded) continue;
     if (skipped == nullptr) {
-      out.times.resize(before);
-      out.values.resize(before);
+      out.resize(before);
       return decoded;
     }
     skipped->push_back(decoded.error());
   }
-  if (open_bytes > 0 && !decode_chunk(std::span(open).first(open_bytes), open_first_ms, open_samples, out)) {
+  const bool opened = open_histograms.empty()
+                          ? open_bytes == 0 || decode_any(ChunkKind::kNumbers, std::span(open).first(open_bytes),
+                                                          open_first_ms, open_samples, out)
+                          : decode_any(ChunkKind::kHistograms, open_histograms, open_first_ms, open_samples, out);
+  if (!opened) {
     return base::fail(base::ErrorCode::kInternal, "an open chunk of the head cannot be decoded");
   }
 
@@ -194,14 +211,8 @@ base::Status Head::read(const HeadSelection& selection, std::size_t i, Timestamp
   const auto first = std::lower_bound(begin, last, from_ms);
   const auto keep = static_cast<std::size_t>(last - begin);
   const auto cut = first - begin;
-  out.times.resize(before + keep);
-  out.values.resize(before + keep);
-  if (cut > 0) {
-    out.times.erase(out.times.begin() + static_cast<std::ptrdiff_t>(before),
-                    out.times.begin() + static_cast<std::ptrdiff_t>(before) + cut);
-    out.values.erase(out.values.begin() + static_cast<std::ptrdiff_t>(before),
-                     out.values.begin() + static_cast<std::ptrdiff_t>(before) + cut);
-  }
+  out.resize(before + keep);
+  if (cut > 0) out.erase(before, static_cast<std::size_t>(cut));
   return {};
 }
 

@@ -35,7 +35,8 @@ struct HeadSeries {
   std::uint16_t open_samples = 0;
   std::uint8_t open_class = 0;
   std::uint8_t scale = 0;
-  bool fresh = true;  // made since series were last dropped
+  bool fresh = true;        // made since series were last dropped
+  bool histograms = false;  // the open chunk is one of histograms: its stripe has it
 };
 static_assert(sizeof(HeadSeries) <= 72);
 

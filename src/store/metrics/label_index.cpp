@@ -365,11 +365,10 @@ std::vector<std::string> LabelIndex::values(std::string_view name, PostingsView 
   return out;
 }
 
-void LabelIndex::each_pair(const std::function<void(std::string_view, std::string_view, std::size_t)>& call) const {
-  for (const Name& name : names_) {
-    for (const PairId pair : name.pairs) {
-      if (pairs_[pair].series.size() != 0) call(name.text, pair_value(pair), pairs_[pair].series.size());
-    }
+void LabelIndex::each_pair(PairId from, PairId to,
+                           const std::function<void(std::string_view, std::string_view, std::size_t)>& call) const {
+  for (PairId pair = from; pair < std::min(to, pair_numbers()); ++pair) {
+    if (pairs_[pair].series.size() != 0) call(pair_name(pair), pair_value(pair), pairs_[pair].series.size());
   }
 }
 

@@ -92,8 +92,11 @@ class LabelIndex {
   std::vector<std::string> names(PostingsView positions) const;
   std::vector<std::string> values(std::string_view name, PostingsView positions) const;
 
-  // Calls with every pair that some series carries, and how many do.
-  void each_pair(const std::function<void(std::string_view, std::string_view, std::size_t)>& call) const;
+  // Calls with every pair of a number in [from, to) that some series carries, and how many do.
+  void each_pair(PairId from, PairId to,
+                 const std::function<void(std::string_view, std::string_view, std::size_t)>& call) const;
+  // Above all numbers of pairs.
+  PairId pair_numbers() const { return static_cast<PairId>(pairs_.size()); }
   std::size_t pair_count() const { return pairs_.size() - free_pairs_.size(); }
 
   // Places of `slots` in label order: the first is where the series that comes first stands.

@@ -1,6 +1,7 @@
 #include "store/metrics/late_buffer.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "store/metrics/head_series.h"
@@ -20,20 +21,68 @@ struct LateSample {
   std::uint64_t commit;  // the batch that brought it
 };
 
+// Looked through one by one; more than this become a run.
+constexpr std::size_t kTailMax = 128;
+
+bool earlier(const LateSample& a, const LateSample& b) {
+  return a.time_ms != b.time_ms ? a.time_ms < b.time_ms : a.commit < b.commit;
+}
+
 }  // namespace
 
-// All of it under the buffer's mutex.
+// All of it under the buffer's mutex. What came last stands in the tail as it came, what came before in runs by time,
+// each at least twice as long as the next: adding and finding a sample take logarithmic time in whichever order they
+// come.
 struct LateBuffer::Generation {
   struct Series {
     TimestampMs min_ms = model::kMaxTimestampMs;
     TimestampMs max_ms = model::kMinTimestampMs;
-    std::vector<LateSample> samples;
+    std::uint64_t first_commit = 0;
+    std::vector<std::vector<LateSample>> runs;
+    std::vector<LateSample> tail;
+
+    void add(const LateSample& sample);
+    // Calls `take` with each sample in [from_ms, to_ms], run by run.
+    template <typename Take>
+    void each(TimestampMs from_ms, TimestampMs to_ms, const Take& take) const;
   };
   std::unordered_map<Slot, Series> series;
   std::size_t samples = 0;
 
   std::size_t weight() const { return samples + series.size() * kSeriesWeight; }
 };
+
+void LateBuffer::Generation::Series::add(const LateSample& sample) {
+  if (min_ms > max_ms) first_commit = sample.commit;
+  min_ms = std::min(min_ms, sample.time_ms);
+  max_ms = std::max(max_ms, sample.time_ms);
+  tail.push_back(sample);
+  if (tail.size() < kTailMax) return;
+  std::vector<LateSample> run;
+  run.swap(tail);
+  if (!std::is_sorted(run.begin(), run.end(), earlier)) std::sort(run.begin(), run.end(), earlier);
+  while (!runs.empty() && runs.back().size() < 2 * run.size()) {
+    std::vector<LateSample> merged;
+    merged.reserve(runs.back().size() + run.size());
+    std::merge(runs.back().begin(), runs.back().end(), run.begin(), run.end(), std::back_inserter(merged), earlier);
+    run = std::move(merged);
+    runs.pop_back();
+  }
+  runs.push_back(std::move(run));
+}
+
+template <typename Take>
+void LateBuffer::Generation::Series::each(TimestampMs from_ms, TimestampMs to_ms, const Take& take) const {
+  if (max_ms < from_ms || min_ms > to_ms) return;
+  for (const auto& run : runs) {
+    auto at = std::lower_bound(run.begin(), run.end(), from_ms,
+                               [](const LateSample& sample, TimestampMs time_ms) { return sample.time_ms < time_ms; });
+    for (; at != run.end() && at->time_ms <= to_ms; ++at) take(*at);
+  }
+  for (const LateSample& sample : tail) {
+    if (sample.time_ms >= from_ms && sample.time_ms <= to_ms) take(sample);
+  }
+}
 
 LateBuffer::LateBuffer() : growing_(std::make_shared<Generation>()) {}
 LateBuffer::~LateBuffer() = default;
@@ -43,10 +92,7 @@ void LateBuffer::apply(const SampleBatch& batch) {
   const std::uint64_t commit = commits_.load(std::memory_order_relaxed) + 1;
   const std::size_t weight = growing_->weight();
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    Generation::Series& series = growing_->series[slot_of(batch.refs[i])];
-    series.min_ms = std::min(series.min_ms, batch.times[i]);
-    series.max_ms = std::max(series.max_ms, batch.times[i]);
-    series.samples.push_back({batch.times[i], batch.values[i], commit});
+    growing_->series[slot_of(batch.refs[i])].add({batch.times[i], batch.values[i], commit});
   }
   growing_->samples += batch.size();
   samples_.fetch_add(batch.size(), std::memory_order_relaxed);
@@ -61,11 +107,9 @@ bool LateBuffer::overtaken(const SampleBatch& batch, std::uint64_t since) const 
   const auto came_since = [&](const Generation& generation, Slot slot, TimestampMs time_ms) {
     const auto found = generation.series.find(slot);
     if (found == generation.series.end()) return false;
-    const auto& samples = found->second.samples;
-    for (auto it = samples.rbegin(); it != samples.rend() && it->commit > since; ++it) {
-      if (it->time_ms == time_ms) return true;
-    }
-    return false;
+    bool any = false;
+    found->second.each(time_ms, time_ms, [&](const LateSample& sample) { any = any || sample.commit > since; });
+    return any;
   };
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const Slot slot = slot_of(batch.refs[i]);
@@ -99,7 +143,7 @@ bool LateBuffer::overlaps(const View& view, Slot slot, TimestampMs from_ms, Time
   return std::any_of(view.generations.begin(), view.generations.end(), [&](const auto& generation) {
     const auto found = generation->series.find(slot);
     return found != generation->series.end() && found->second.min_ms <= to_ms && found->second.max_ms >= from_ms &&
-           found->second.samples.front().commit <= view.commits;
+           found->second.first_commit <= view.commits;
   });
 }
 
@@ -110,20 +154,19 @@ void LateBuffer::read(const View& view, Slot slot, TimestampMs from_ms, Timestam
     for (const auto& generation : view.generations) {
       const auto series = generation->series.find(slot);
       if (series == generation->series.end()) continue;
-      for (const LateSample& sample : series->second.samples) {
-        if (sample.commit > view.commits) break;
-        if (sample.time_ms >= from_ms && sample.time_ms <= to_ms) found.push_back(sample);
-      }
+      series->second.each(from_ms, to_ms, [&](const LateSample& sample) {
+        if (sample.commit <= view.commits) found.push_back(sample);
+      });
     }
   }
-  const auto earlier = [](const LateSample& a, const LateSample& b) { return a.time_ms < b.time_ms; };
-  if (!std::is_sorted(found.begin(), found.end(), earlier)) std::stable_sort(found.begin(), found.end(), earlier);
+  if (!std::is_sorted(found.begin(), found.end(), earlier)) std::sort(found.begin(), found.end(), earlier);
   const std::size_t before = out.size();
   for (const LateSample& sample : found) {
     if (out.size() > before && out.times.back() == sample.time_ms) continue;
     out.times.push_back(sample.time_ms);
     out.values.push_back(sample.value);
   }
+  if (!out.histograms.empty()) out.histograms.resize(out.size());
 }
 
 void LateBuffer::freeze() {

@@ -1,5 +1,5 @@
 // Samples that came late: older than the newest of their series, or than what has been sealed. They stand in the log
-// and here, in the order in which they came, until the store writes them to segments of their own.
+// and here until the store writes them to segments of their own.
 //
 // The buffer keeps generations: one that grows, and those that are being written (more than one when writing failed
 // before). Series are named by the slot that the head keeps them in; the head keeps a series as long as the buffer

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "store/metrics/exemplars.h"
+
 namespace qd::store::metrics {
 namespace {
 
@@ -24,25 +26,45 @@ struct Later {
   }
 };
 
+// Adds samples [from, from + n) of `columns` to `to`.
+void append(Columns& to, const Columns& columns, std::size_t from, std::size_t n) {
+  const auto copy = [&](auto& into, const auto& column) {
+    const auto begin = column.begin() + static_cast<std::ptrdiff_t>(from);
+    into.insert(into.end(), begin, begin + static_cast<std::ptrdiff_t>(n));
+  };
+  const std::size_t before = to.size();
+  copy(to.times, columns.times);
+  copy(to.values, columns.values);
+  if (!columns.histograms.empty()) {
+    to.histograms.resize(before);
+    copy(to.histograms, columns.histograms);
+  } else if (!to.histograms.empty()) {
+    to.histograms.resize(to.size());
+  }
+}
+
 // Adds `newer` to `into`: both rise; at the same time `newer` wins.
 void merge_columns(Columns& into, const Columns& newer, Columns& scratch) {
   if (into.times.empty() || newer.times.empty() || into.times.back() < newer.times.front()) {
-    into.times.insert(into.times.end(), newer.times.begin(), newer.times.end());
-    into.values.insert(into.values.end(), newer.values.begin(), newer.values.end());
+    append(into, newer, 0, newer.size());
     return;
   }
   scratch.clear();
+  const bool histograms = !into.histograms.empty() || !newer.histograms.empty();
+  const auto take = [&](const Columns& from, std::size_t at) {
+    scratch.times.push_back(from.times[at]);
+    scratch.values.push_back(from.values[at]);
+    if (histograms) scratch.histograms.push_back(from.histograms.empty() ? nullptr : from.histograms[at]);
+  };
   std::size_t i = 0;
   std::size_t j = 0;
   while (i < into.size() || j < newer.size()) {
     const bool take_newer = i == into.size() || (j < newer.size() && newer.times[j] <= into.times[i]);
     if (take_newer) {
       if (i < into.size() && into.times[i] == newer.times[j]) ++i;
-      scratch.times.push_back(newer.times[j]);
-      scratch.values.push_back(newer.values[j++]);
+      take(newer, j++);
     } else {
-      scratch.times.push_back(into.times[i]);
-      scratch.values.push_back(into.values[i++]);
+      take(into, i++);
     }
   }
   std::swap(into, scratch);
@@ -63,10 +85,12 @@ base::Result<SegmentInfo> merge_segments(base::Files& files, std::span<const std
   Columns all;
   Columns one;
   Columns scratch;
+  std::vector<model::Exemplar> exemplars;
   bool any = false;
   while (!cursors.empty()) {
     const LabelSet labels = cursors.top().labels;
     all.clear();
+    exemplars.clear();
     while (!cursors.empty() && cursors.top().labels == labels) {
       const std::size_t segment = cursors.top().segment;
       const std::uint32_t id = cursors.top().id;
@@ -75,11 +99,14 @@ base::Result<SegmentInfo> merge_segments(base::Files& files, std::span<const std
       QD_TRY(segments[segment]->read(id, drop_before_ms, model::kMaxTimestampMs, one));
       if (cut) cut(segment, labels, one);
       merge_columns(all, one, scratch);
+      QD_TRY(segments[segment]->exemplars(id, drop_before_ms, model::kMaxTimestampMs, exemplars));
       push(segment, id + 1);
     }
     if (all.times.empty()) continue;
     any = true;
-    QD_TRY(writer->add(labels, all.times, all.values));
+    put_in_order(exemplars);
+    QD_TRY(writer->add(
+        labels, {.times = all.times, .values = all.values, .histograms = all.histograms, .exemplars = exemplars}));
   }
   if (!any) {
     return base::fail(base::ErrorCode::kNotFound,

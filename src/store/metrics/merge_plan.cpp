@@ -44,6 +44,12 @@ std::vector<std::size_t> worth_merging(std::span<const SegmentInfo> segments, co
 
 }  // namespace
 
+bool is_final(std::int64_t span_ms, const MergeOptions& options) {
+  std::int64_t width = options.seal_interval_ms;
+  while (width * kGrowth <= width_max_ms(options.retention_ms)) width *= kGrowth;
+  return span_ms > width / kGrowth;
+}
+
 std::int64_t late_window_ms(std::int64_t seal_interval_ms, std::int64_t retention_ms, std::int64_t span_ms) {
   std::int64_t width = seal_interval_ms;
   while (span_ms / width > kLateWindowsMax && width * kGrowth <= width_max_ms(retention_ms)) width *= kGrowth;

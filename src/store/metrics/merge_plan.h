@@ -21,6 +21,9 @@ struct MergeOptions {
 // holds more than one; empty when there is nothing to do.
 std::vector<std::size_t> plan_merge(std::span<const SegmentInfo> segments, const MergeOptions& options);
 
+// Whether what spans so much time will not be merged again.
+bool is_final(std::int64_t span_ms, const MergeOptions& options);
+
 // Late segments lie over others. Where a window holds one other segment, they wait until they are a part of it worth
 // writing it anew, and are merged among themselves meanwhile.
 

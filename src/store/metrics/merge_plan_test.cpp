@@ -68,6 +68,14 @@ TEST(MergePlan, late_samples_are_sealed_into_few_windows) {
   EXPECT_EQ(late_window_ms(100, 20'000, 1'000'000), 1600);
 }
 
+TEST(MergePlan, the_largest_windows_are_final) {
+  // Windows of 100, 400 and 1600: what is longer than 400 lies in one of the last.
+  const MergeOptions options = {.seal_interval_ms = 100, .retention_ms = 20'000, .sealed_until_ms = 0};
+  EXPECT_FALSE(is_final(399, options));
+  EXPECT_TRUE(is_final(401, options));
+  EXPECT_TRUE(is_final(1599, options));
+}
+
 TEST(MergePlan, windows_before_the_epoch_are_windows_too) {
   EXPECT_EQ(window_start(-1, 100), -100);
   EXPECT_EQ(window_start(-100, 100), -100);

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/files.h"
 #include "base/temp_directory.h"
+#include "store/metrics/histogram_test_data.h"
 #include "store/metrics/segment_format.h"
 #include "store/metrics/segment_test_data.h"
 
@@ -54,6 +55,54 @@ TEST_F(MergeTest, agrees_with_maps_and_the_later_segment_wins) {
     EXPECT_EQ(merged->info().level, 2U);
     EXPECT_EQ(merged->info().samples, info->samples);
   }
+}
+
+TEST_F(MergeTest, histograms_and_exemplars_come_along_and_the_later_segment_wins) {
+  std::mt19937_64 random(4);
+  const LabelSet labels{{"__name__", "latency"}};
+  std::map<TimestampMs, std::pair<double, model::HistogramPtr>> expected;
+  std::vector<std::shared_ptr<const Segment>> segments;
+  for (int n = 0; n < 3; ++n) {
+    // Each begins in the middle of the one before; numbers stand amid histograms.
+    auto histograms = random_histograms(random, 100);
+    std::vector<TimestampMs> times;
+    std::vector<double> values;
+    for (std::size_t i = 0; i < histograms.size(); ++i) {
+      if (i % 10 > 6) histograms[i] = nullptr;
+      times.push_back(1000 + n * 500 + static_cast<TimestampMs>(i) * 10);
+      values.push_back(n);
+      expected[times[i]] = {values[i], histograms[i]};
+    }
+    const std::vector<model::Exemplar> exemplars = {{.labels = {}, .value = 1, .time_ms = 1000},
+                                                    {.labels = {}, .value = 2, .time_ms = 1001 + n}};
+    const auto path = directory_ / ("mixed-" + std::to_string(n));
+    auto writer = *SegmentWriter::create(files_, path, {});
+    ASSERT_TRUE(
+        writer->add(labels, {.times = times, .values = values, .histograms = histograms, .exemplars = exemplars}));
+    ASSERT_TRUE(writer->finish());
+    segments.push_back(*Segment::open(files_, path));
+  }
+  ASSERT_TRUE(merge_segments(files_, segments, path_, model::kMinTimestampMs, {.compress_cold = true}));
+  const auto merged = *Segment::open(files_, path_);
+  EXPECT_TRUE(merged->verify());
+  Columns columns;
+  ASSERT_TRUE(merged->read(0, model::kMinTimestampMs, model::kMaxTimestampMs, columns));
+  ASSERT_EQ(columns.size(), expected.size());
+  std::size_t i = 0;
+  for (const auto& [time, sample] : expected) {
+    ASSERT_EQ(columns.times[i], time);
+    ASSERT_EQ(columns.histograms[i] == nullptr, sample.second == nullptr) << time;
+    if (sample.second == nullptr) {
+      EXPECT_EQ(columns.values[i], sample.first);
+    } else {
+      EXPECT_TRUE(same_histogram(*columns.histograms[i], *sample.second));
+    }
+    ++i;
+  }
+  std::vector<model::Exemplar> exemplars;
+  ASSERT_TRUE(merged->exemplars(0, model::kMinTimestampMs, model::kMaxTimestampMs, exemplars));
+  EXPECT_EQ(exemplars.size(), 4U);  // the one that all have is one
+  EXPECT_EQ(merged->info().exemplars_max_ms, 1003);
 }
 
 TEST_F(MergeTest, nothing_left_is_not_found_and_leaves_no_file) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "model/exemplar.h"
 #include "model/histogram.h"
 #include "model/labels.h"
 #include "model/matcher.h"
@@ -41,6 +42,30 @@ struct Columns {
     start_times.clear();
   }
   std::size_t size() const { return times.size(); }
+
+  // To `n` samples, of which those that are new are numbers. REQUIRES: histograms are not there, or one a sample.
+  void resize(std::size_t n) {
+    times.resize(n);
+    values.resize(n);
+    if (!histograms.empty()) histograms.resize(n);
+  }
+  // `n` samples from `at` on.
+  void erase(std::size_t at, std::size_t n) {
+    const auto cut = [&](auto& column) {
+      const auto begin = column.begin() + static_cast<std::ptrdiff_t>(at);
+      column.erase(begin, begin + static_cast<std::ptrdiff_t>(n));
+    };
+    cut(times);
+    cut(values);
+    if (!histograms.empty()) cut(histograms);
+  }
+  // Without histograms where none is left.
+  void drop_no_histograms() {
+    for (const model::HistogramPtr& histogram : histograms) {
+      if (histogram != nullptr) return;
+    }
+    histograms.clear();
+  }
 };
 
 // What select found: series in label order. It keeps alive whatever its series live in.
@@ -67,5 +92,22 @@ class Querier {
   virtual base::Result<std::vector<std::string>> label_values(std::string_view name, std::span<const Matcher> matchers,
                                                               TimestampMs from_ms, TimestampMs to_ms) const = 0;
 };
+
+// A series and what stands behind its samples, in order of time.
+struct SeriesExemplars {
+  LabelSet labels;
+  std::vector<model::Exemplar> exemplars;
+};
+
+class ExemplarQuerier {
+ public:
+  virtual ~ExemplarQuerier() = default;
+  // Exemplars in [from_ms, to_ms] of series that any of `selectors` accepts, in label order; series without any are
+  // left out. kLimit past `series_limit` series or kExemplarsSelectedMax exemplars; kCorrupt names the file and offset.
+  virtual base::Result<std::vector<SeriesExemplars>> exemplars(std::span<const std::vector<Matcher>> selectors,
+                                                               TimestampMs from_ms, TimestampMs to_ms,
+                                                               std::size_t series_limit) const = 0;
+};
+inline constexpr std::size_t kExemplarsSelectedMax = 1'000'000;
 
 }  // namespace qd::store::metrics

@@ -8,6 +8,8 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "store/metrics/codec.h"
+#include "store/metrics/codec_histogram.h"
+#include "store/metrics/histogram_chunk.h"
 #include "store/metrics/segment_format.h"
 #include "store/metrics/segment_index.h"
 
@@ -65,6 +67,8 @@ class Blocks {
     return ok_;
   }
   bool ok() const { return ok_ && left_ == 0; }
+  // What stands behind the last block of the record. REQUIRES: ok().
+  base::ByteReader rest() const { return in_; }
 
  private:
   static TimestampMs add(TimestampMs time_ms, std::uint64_t span) {
@@ -96,7 +100,11 @@ struct Segment::State {
   }
   // The payload of the block at `offset`, its checksum checked.
   base::Result<std::span<const std::byte>> block(std::uint64_t offset, std::uint64_t bytes) const;
-  base::Status decode(const Block& block, std::span<TimestampMs> times, std::span<double> values) const;
+  base::Status decode_times_of(const Block& block, std::span<TimestampMs> times) const;
+  // Appends what the block has in [from_ms, to_ms] to `out`.
+  base::Status read_block(const Block& block, TimestampMs from_ms, TimestampMs to_ms, Columns& out) const;
+  base::Status exemplars(std::uint32_t id, TimestampMs from_ms, TimestampMs to_ms,
+                         std::vector<model::Exemplar>& out) const;
   base::Status read(std::uint32_t id, TimestampMs from_ms, TimestampMs to_ms, Columns& out) const;
   base::Status check_sections() const;
 
@@ -124,18 +132,42 @@ base::Result<std::span<const std::byte>> Segment::State::block(std::uint64_t off
   return payload;
 }
 
-base::Status Segment::State::decode(const Block& b, std::span<TimestampMs> times, std::span<double> values) const {
+base::Status Segment::State::decode_times_of(const Block& b, std::span<TimestampMs> times) const {
   QD_ASSIGN(const auto times_block, block(b.times_offset, b.times_bytes));
-  QD_ASSIGN(const auto values_block, block(b.values_offset, b.values_bytes));
   if (const auto decoded = decode_times(times_block, times); !decoded) {
     return damaged(b.times_offset, decoded.error().message());
   }
   if (times.front() != b.first_ms || times.back() != b.last_ms) {
     return damaged(b.times_offset, "the times of a block are not those that its series' record says");
   }
-  if (const auto decoded = decode_values(values_block, values); !decoded) {
+  return {};
+}
+
+base::Status Segment::State::read_block(const Block& b, TimestampMs from_ms, TimestampMs to_ms, Columns& out) const {
+  const std::size_t at = out.size();
+  out.resize(at + b.samples);
+  const auto times = std::span(out.times).subspan(at);
+  QD_TRY(decode_times_of(b, times));
+  const bool all = b.first_ms >= from_ms && b.last_ms <= to_ms;
+  const auto first = all ? times.begin() : std::lower_bound(times.begin(), times.end(), from_ms);
+  const auto end = all ? times.end() : std::upper_bound(first, times.end(), to_ms);
+  const auto skip = static_cast<std::size_t>(first - times.begin());
+  const auto keep = static_cast<std::size_t>(end - first);
+  QD_ASSIGN(const auto values_block, block(b.values_offset, b.values_bytes));
+  if (is_histogram_block(values_block)) {
+    std::fill_n(out.values.begin() + static_cast<std::ptrdiff_t>(at), b.samples, no_number());
+    out.histograms.resize(at);
+    if (const auto decoded = decode_histograms(values_block, b.samples, skip, keep, out.histograms); !decoded) {
+      return damaged(b.values_offset, decoded.error().message());
+    }
+  } else if (const auto decoded = decode_values(values_block, std::span(out.values).subspan(at)); !decoded) {
     return damaged(b.values_offset, decoded.error().message());
   }
+  if (all) return {};
+  const auto begin = static_cast<std::ptrdiff_t>(at);
+  std::copy_n(out.times.begin() + begin + static_cast<std::ptrdiff_t>(skip), keep, out.times.begin() + begin);
+  std::copy_n(out.values.begin() + begin + static_cast<std::ptrdiff_t>(skip), keep, out.values.begin() + begin);
+  out.resize(at + keep);
   return {};
 }
 
@@ -147,24 +179,48 @@ base::Status Segment::State::read(std::uint32_t id, TimestampMs from_ms, Timesta
   while (blocks.next(block)) {
     if (block.last_ms < from_ms) continue;
     if (block.first_ms > to_ms) return {};
-    const std::size_t at = out.size();
-    out.times.resize(at + block.samples);
-    out.values.resize(at + block.samples);
-    const auto times = std::span(out.times).subspan(at);
-    QD_TRY(decode(block, times, std::span(out.values).subspan(at)));
-    if (block.first_ms >= from_ms && block.last_ms <= to_ms) continue;
-    const auto first = std::lower_bound(times.begin(), times.end(), from_ms);
-    const auto end = std::upper_bound(first, times.end(), to_ms);
-    const auto begin = static_cast<std::ptrdiff_t>(at);
-    const auto skip = begin + (first - times.begin());
-    const auto keep = end - first;
-    std::copy_n(out.times.begin() + skip, keep, out.times.begin() + begin);
-    std::copy_n(out.values.begin() + skip, keep, out.values.begin() + begin);
-    out.times.resize(at + static_cast<std::size_t>(keep));
-    out.values.resize(at + static_cast<std::size_t>(keep));
+    QD_TRY(read_block(block, from_ms, to_ms, out));
   }
   if (!blocks.ok())
     return damaged(footer[Section::kSeries].offset, fmt::format("the blocks of series {} do not read", id));
+  return {};
+}
+
+base::Status Segment::State::exemplars(std::uint32_t id, TimestampMs from_ms, TimestampMs to_ms,
+                                       std::vector<model::Exemplar>& out) const {
+  if (footer.info.exemplars == 0) return {};
+  QD_ASSIGN(const SegmentIndex::Series series, index.series(id));
+  const auto record_damage = [&] {
+    return damaged(footer[Section::kSeries].offset, fmt::format("the exemplars of series {} do not read", id));
+  };
+  Blocks blocks(series);
+  Block passed;
+  while (blocks.next(passed)) {
+  }
+  if (!blocks.ok()) return record_damage();
+  base::ByteReader record = blocks.rest();
+  if (record.at_end()) return {};
+  std::uint64_t left = record.varint();
+  const std::uint64_t offset = record.varint();
+  const std::uint64_t bytes = record.varint();
+  if (!record.ok()) return record_damage();
+  QD_ASSIGN(const auto payload, block(offset, bytes));
+  base::ByteReader in(payload);
+  std::uint64_t time = 0;
+  for (; left > 0; --left) {
+    model::Exemplar read;
+    time += static_cast<std::uint64_t>(in.signed_varint());
+    read.time_ms = static_cast<TimestampMs>(time);
+    const auto has_time = in.fixed<std::uint8_t>();
+    read.value = in.fixed<double>();
+    auto labels = LabelSet::from_bytes(in.text());
+    if (!in.ok() || has_time > 1 || !labels) return damaged(offset, "a block of exemplars does not read as one");
+    if (read.time_ms < from_ms || read.time_ms > to_ms) continue;
+    read.has_time = has_time == 1;
+    read.labels = *std::move(labels);
+    out.push_back(std::move(read));
+  }
+  if (!in.at_end()) return damaged(offset, "a block of exemplars does not read as one");
   return {};
 }
 
@@ -255,11 +311,21 @@ std::string_view Segment::label(std::uint32_t id, std::string_view name) const {
 base::Status Segment::read(std::uint32_t id, TimestampMs from_ms, TimestampMs to_ms, Columns& out) const {
   QD_ASSERT(id < info().series);
   const std::size_t before = out.size();
+  const bool had_histograms = !out.histograms.empty();
   auto status = state_->read(id, from_ms, to_ms, out);
   if (!status) {
-    out.times.resize(before);
-    out.values.resize(before);
+    out.resize(before);
+    if (!had_histograms) out.histograms.clear();
   }
+  return status;
+}
+
+base::Status Segment::exemplars(std::uint32_t id, TimestampMs from_ms, TimestampMs to_ms,
+                                std::vector<model::Exemplar>& out) const {
+  QD_ASSERT(id < info().series);
+  const std::size_t before = out.size();
+  auto status = state_->exemplars(id, from_ms, to_ms, out);
+  if (!status) out.resize(before);
   return status;
 }
 
@@ -274,15 +340,21 @@ std::vector<std::string_view> Segment::label_values(std::string_view name) const
 base::Status Segment::verify() const {
   QD_TRY(state_->check_sections());
   Columns columns;
+  std::vector<model::Exemplar> exemplars;
   std::uint64_t samples = 0;
+  std::uint64_t exemplar_count = 0;
   for (std::uint32_t id = 0; id < info().series; ++id) {
     columns.clear();
     QD_TRY(read(id, model::kMinTimestampMs, model::kMaxTimestampMs, columns));
     samples += columns.size();
+    exemplars.clear();
+    QD_TRY(this->exemplars(id, model::kMinTimestampMs, model::kMaxTimestampMs, exemplars));
+    exemplar_count += exemplars.size();
   }
-  if (samples == info().samples) return {};
-  return state_->damaged(state_->file.size() - kSegmentFooterBytes,
-                         fmt::format("the footer counts {} samples and there are {}", info().samples, samples));
+  if (samples == info().samples && exemplar_count == info().exemplars) return {};
+  return state_->damaged(state_->file.size() - segment_footer_bytes(state_->footer.version),
+                         fmt::format("the footer counts {} samples and {} exemplars, and there are {} and {}",
+                                     info().samples, info().exemplars, samples, exemplar_count));
 }
 
 }  // namespace qd::store::metrics

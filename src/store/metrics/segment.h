@@ -58,6 +58,11 @@ class Segment {
   // it was. REQUIRES: id < info().series.
   base::Status read(std::uint32_t id, TimestampMs from_ms, TimestampMs to_ms, Columns& out) const;
 
+  // Appends the exemplars of series `id` in [from_ms, to_ms] to `out`, in order of time. kCorrupt, naming file and
+  // offset, leaves `out` as it was. REQUIRES: id < info().series.
+  base::Status exemplars(std::uint32_t id, TimestampMs from_ms, TimestampMs to_ms,
+                         std::vector<model::Exemplar>& out) const;
+
   // Of all series, sorted. The views are valid as long as the segment.
   std::vector<std::string_view> label_names() const;
   std::vector<std::string_view> label_values(std::string_view name) const;

@@ -65,6 +65,11 @@ std::string encode_segment_header() {
 std::string encode_segment_footer(const SegmentFooter& footer) {
   std::string out;
   base::ByteWriter writer(out);
+  if (footer.version > 1) {
+    writer.fixed(footer.info.exemplars_min_ms);
+    writer.fixed(footer.info.exemplars_max_ms);
+    writer.fixed(footer.info.exemplars);
+  }
   writer.fixed(footer.info.min_ms);
   writer.fixed(footer.info.max_ms);
   writer.fixed(footer.info.series);
@@ -96,15 +101,22 @@ base::Result<SegmentFooter> decode_segment_frame(std::span<const std::byte> file
                                   "newer program that wrote it",
                                   path, version, kSegmentVersion));
   }
-  if (version != kSegmentVersion || zero != 0)
+  if (version == 0 || version > kSegmentVersion || zero != 0)
     return segment_damage(path, kSegmentMagic.size(), "the header is damaged");
-  if (file.size() < kSegmentHeaderBytes + kSegmentFooterBytes)
+  const std::size_t footer_bytes = segment_footer_bytes(version);
+  if (file.size() < kSegmentHeaderBytes + footer_bytes)
     return segment_damage(path, file.size(), "the file is cut short");
 
-  const std::uint64_t end = file.size() - kSegmentFooterBytes;
+  const std::uint64_t end = file.size() - footer_bytes;
   const auto bytes = file.subspan(end);
   base::ByteReader in(bytes);
   SegmentFooter footer;
+  footer.version = version;
+  if (version > 1) {
+    footer.info.exemplars_min_ms = in.fixed<std::int64_t>();
+    footer.info.exemplars_max_ms = in.fixed<std::int64_t>();
+    footer.info.exemplars = in.fixed<std::uint64_t>();
+  }
   footer.info.min_ms = in.fixed<std::int64_t>();
   footer.info.max_ms = in.fixed<std::int64_t>();
   footer.info.series = in.fixed<std::uint64_t>();

@@ -15,7 +15,8 @@
 namespace qd::store::metrics {
 
 inline constexpr std::string_view kSegmentMagic = "QDSEGMNT";
-inline constexpr std::uint32_t kSegmentVersion = 1;
+// 2 has histograms and exemplars; files of version 1 are read as they are.
+inline constexpr std::uint32_t kSegmentVersion = 2;
 inline constexpr std::size_t kSegmentHeaderBytes = 16;
 inline constexpr std::size_t kBlockChecksumBytes = 4;
 
@@ -47,6 +48,7 @@ struct SectionPlace {
 };
 
 struct SegmentFooter {
+  std::uint32_t version = kSegmentVersion;
   SegmentInfo info;
   std::uint32_t symbols = 0;
   std::uint32_t names = 0;
@@ -56,8 +58,11 @@ struct SegmentFooter {
   const SectionPlace& operator[](Section section) const { return sections[static_cast<std::size_t>(section)]; }
   SectionPlace& operator[](Section section) { return sections[static_cast<std::size_t>(section)]; }
 };
-// info and counts, the sections, checksum, magic.
-inline constexpr std::size_t kSegmentFooterBytes = 4 * 8 + 4 * 4 + kSectionCount * 20 + 4 + 8;
+// Version 2 tells of exemplars first; then info and counts, the sections, checksum, magic.
+inline constexpr std::size_t kExemplarFooterBytes = 3 * 8;
+constexpr std::size_t segment_footer_bytes(std::uint32_t version) {
+  return (version == 1 ? 0 : kExemplarFooterBytes) + 4 * 8 + 4 * 4 + kSectionCount * 20 + 4 + 8;
+}
 
 // kCorrupt, with the place and what to do about it.
 std::unexpected<base::Error> segment_damage(std::string_view path, std::uint64_t offset, std::string_view what);

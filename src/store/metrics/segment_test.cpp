@@ -300,7 +300,7 @@ TEST_F(SegmentTest, every_flipped_byte_is_noticed_where_it_matters) {
 TEST_F(SegmentTest, bytes_that_no_section_owns_are_refused) {
   write(random_series(25, 3, 3));
   const std::string good = read_bytes();
-  for (const std::size_t before_end : {std::size_t{0}, kSegmentFooterBytes}) {
+  for (const std::size_t before_end : {std::size_t{0}, segment_footer_bytes(kSegmentVersion)}) {
     std::string bytes = good;
     bytes.insert(bytes.size() - before_end, 1, '\0');
     EXPECT_FALSE(Segment::from_bytes(base::as_bytes(bytes), path_)) << before_end;

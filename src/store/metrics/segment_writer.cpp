@@ -18,6 +18,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "store/metrics/codec.h"
+#include "store/metrics/codec_histogram.h"
 #include "store/metrics/segment_format.h"
 
 namespace qd::store::metrics {
@@ -59,6 +60,15 @@ class Symbols {
   std::unordered_map<std::string_view, std::uint32_t> numbers_;
 };
 
+// Where what stands at `begin`, numbers or histograms, gives way to the other.
+std::size_t end_of_run(const SeriesContent& content, std::size_t begin) {
+  if (content.histograms.empty()) return content.times.size();
+  const bool numbers = content.histograms[begin] == nullptr;
+  std::size_t end = begin + 1;
+  while (end < content.times.size() && (content.histograms[end] == nullptr) == numbers) ++end;
+  return end;
+}
+
 std::vector<std::uint32_t> numbers_up_to(std::size_t count) {
   std::vector<std::uint32_t> numbers(count);
   std::iota(numbers.begin(), numbers.end(), 0U);
@@ -84,7 +94,8 @@ struct SegmentWriter::State {
   base::Status flush();
   void write_block_checksum(std::size_t begin);
   std::uint64_t write_times(std::span<const model::TimestampMs> times, std::size_t& bytes);
-  void write_blocks(std::span<const model::TimestampMs> times, std::span<const double> values);
+  void write_blocks(const SeriesContent& content);
+  void write_exemplars(std::span<const model::Exemplar> exemplars);
   void note_labels(const model::LabelSet& labels);
 
   base::Status write_section(Section section, std::string_view bytes);
@@ -105,6 +116,7 @@ struct SegmentWriter::State {
   std::string buffer;  // not yet in the file
   std::uint64_t flushed = 0;
   BlockEncoder encoder;
+  HistogramEncoder histogram_encoder;
   std::string time_block;
   std::unordered_map<std::string, std::uint64_t> time_blocks;  // where each stands
   std::size_t time_blocks_bytes = 0;
@@ -152,34 +164,52 @@ std::uint64_t SegmentWriter::State::write_times(std::span<const model::Timestamp
 }
 
 // All blocks of times, then all blocks of values, and the end of the series' record, which says where they are.
-void SegmentWriter::State::write_blocks(std::span<const model::TimestampMs> times, std::span<const double> values) {
+void SegmentWriter::State::write_blocks(const SeriesContent& content) {
   struct Block {
     std::size_t begin;
     std::size_t samples;
+    bool histograms;
     std::uint64_t times_offset;
     std::size_t times_bytes;
   };
-  // Of even size, so that there is no short one at the end.
-  const std::size_t count = (times.size() + kBlockSamplesMax - 1) / kBlockSamplesMax;
-  std::vector<Block> blocks(count);
-  std::size_t begin = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    Block& block = blocks[i];
-    block.begin = begin;
-    block.samples = (times.size() - begin + count - i - 1) / (count - i);
-    block.times_offset = write_times(times.subspan(begin, block.samples), block.times_bytes);
-    begin += block.samples;
+  const std::span<const model::TimestampMs> times = content.times;
+  std::vector<Block> blocks;
+  const auto add_block = [&](std::size_t begin, std::size_t samples, bool histograms) {
+    Block& block = blocks.emplace_back(Block{.begin = begin, .samples = samples, .histograms = histograms});
+    block.times_offset = write_times(times.subspan(begin, samples), block.times_bytes);
+  };
+  for (std::size_t begin = 0; begin < times.size();) {
+    const std::size_t end = end_of_run(content, begin);
+    if (content.histograms.empty() || content.histograms[begin] == nullptr) {
+      // Of even size, so that there is no short one at the end.
+      const std::size_t count = (end - begin + kBlockSamplesMax - 1) / kBlockSamplesMax;
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t samples = (end - begin + count - i - 1) / (count - i);
+        add_block(begin, samples, false);
+        begin += samples;
+      }
+      continue;
+    }
+    while (begin < end) {
+      const std::size_t samples = HistogramEncoder::fitting(content.histograms.subspan(begin, end - begin));
+      add_block(begin, samples, true);
+      begin += samples;
+    }
   }
 
   const std::size_t record_begin = block_records.size();
   base::ByteWriter record(block_records);
-  record.varint(count);
+  record.varint(blocks.size());
   record.varint(position());
-  for (std::size_t i = 0; i < count; ++i) {
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
     const Block& block = blocks[i];
     const std::uint64_t offset = position();
     const std::size_t buffer_begin = buffer.size();
-    encoder.encode_values(values.subspan(block.begin, block.samples), options.compress_cold, buffer);
+    if (block.histograms) {
+      histogram_encoder.encode(content.histograms.subspan(block.begin, block.samples), options.compress_cold, buffer);
+    } else {
+      encoder.encode_values(content.values.subspan(block.begin, block.samples), options.compress_cold, buffer);
+    }
     const std::size_t values_bytes = buffer.size() - buffer_begin;
     write_block_checksum(buffer_begin);
 
@@ -187,12 +217,42 @@ void SegmentWriter::State::write_blocks(std::span<const model::TimestampMs> time
     record.varint(block.samples);
     if (i > 0)
       record.varint(static_cast<std::uint64_t>(its.front()) - static_cast<std::uint64_t>(times[block.begin - 1]));
-    if (i + 1 < count) record.varint(static_cast<std::uint64_t>(its.back()) - static_cast<std::uint64_t>(its.front()));
+    if (i + 1 < blocks.size())
+      record.varint(static_cast<std::uint64_t>(its.back()) - static_cast<std::uint64_t>(its.front()));
     record.varint(offset - block.times_offset);
     record.varint(block.times_bytes);
     record.varint(values_bytes);
   }
+  if (!content.exemplars.empty()) write_exemplars(content.exemplars);
   series.back().blocks_bytes = static_cast<std::uint32_t>(block_records.size() - record_begin);
+}
+
+// A block of their own, and at the very end of the record varint how many, varint offset, varint bytes.
+void SegmentWriter::State::write_exemplars(std::span<const model::Exemplar> exemplars) {
+  SegmentInfo& info = footer.info;
+  info.exemplars_min_ms =
+      info.exemplars == 0 ? exemplars.front().time_ms : std::min(info.exemplars_min_ms, exemplars.front().time_ms);
+  info.exemplars_max_ms =
+      info.exemplars == 0 ? exemplars.back().time_ms : std::max(info.exemplars_max_ms, exemplars.back().time_ms);
+  info.exemplars += exemplars.size();
+  const std::uint64_t offset = position();
+  const std::size_t begin = buffer.size();
+  base::ByteWriter writer(buffer);
+  std::uint64_t before = 0;
+  for (const model::Exemplar& exemplar : exemplars) {
+    const auto time = static_cast<std::uint64_t>(exemplar.time_ms);
+    writer.signed_varint(static_cast<std::int64_t>(time - before));
+    writer.fixed<std::uint8_t>(exemplar.has_time ? 1 : 0);
+    writer.fixed(exemplar.value);
+    writer.text(exemplar.labels.bytes());
+    before = time;
+  }
+  const std::size_t bytes = buffer.size() - begin;
+  write_block_checksum(begin);
+  base::ByteWriter record(block_records);
+  record.varint(exemplars.size());
+  record.varint(offset);
+  record.varint(bytes);
 }
 
 void SegmentWriter::State::note_labels(const model::LabelSet& labels) {
@@ -360,13 +420,14 @@ base::Result<std::unique_ptr<SegmentWriter>> SegmentWriter::create(base::Files& 
   return std::unique_ptr<SegmentWriter>(new SegmentWriter(std::move(state)));
 }
 
-base::Status SegmentWriter::add(const model::LabelSet& labels, std::span<const model::TimestampMs> times,
-                                std::span<const double> values) {
+base::Status SegmentWriter::add(const model::LabelSet& labels, const SeriesContent& content) {
   State& s = *state_;
+  const std::span<const model::TimestampMs> times = content.times;
   const auto refuse = [&](base::ErrorCode code, std::string_view why) {
     return base::fail(code, fmt::format("writing segment {}: series {} {}", s.path.native(), labels.to_string(), why));
   };
-  if (times.empty() || times.size() != values.size()) {
+  if (times.empty() || times.size() != content.values.size() ||
+      (!content.histograms.empty() && content.histograms.size() != times.size())) {
     return refuse(base::ErrorCode::kInvalid, "has no samples, or not as many values as times");
   }
   if (!s.series.empty() && !(s.last_labels < labels)) {
@@ -374,6 +435,9 @@ base::Status SegmentWriter::add(const model::LabelSet& labels, std::span<const m
   }
   if (std::adjacent_find(times.begin(), times.end(), std::greater_equal<>()) != times.end()) {
     return refuse(base::ErrorCode::kInvalid, "has times that do not rise");
+  }
+  if (!std::ranges::is_sorted(content.exemplars, {}, &model::Exemplar::time_ms)) {
+    return refuse(base::ErrorCode::kInvalid, "has exemplars whose times fall");
   }
   if (s.series.size() >= kSeriesLimit) {
     return refuse(base::ErrorCode::kLimit, fmt::format("is one more than the {} that fit", kSeriesLimit));
@@ -387,7 +451,7 @@ base::Status SegmentWriter::add(const model::LabelSet& labels, std::span<const m
   s.last_labels = labels;
   s.series.push_back({.min_ms = times.front(), .max_ms = times.back()});
   s.note_labels(labels);
-  s.write_blocks(times, values);
+  s.write_blocks(content);
   return s.buffer.size() >= kWriteBytes ? s.flush() : base::Status();
 }
 

@@ -16,6 +16,8 @@
 
 #include "base/files.h"
 #include "base/result.h"
+#include "model/exemplar.h"
+#include "model/histogram.h"
 #include "model/labels.h"
 #include "model/sample.h"
 
@@ -31,9 +33,20 @@ struct SegmentInfo {
   std::uint64_t samples = 0;
   std::uint64_t bytes = 0;  // of the file
   std::uint32_t level = 0;
+  std::uint64_t exemplars = 0;
+  model::TimestampMs exemplars_min_ms = 0;  // of all exemplars, where there are some
+  model::TimestampMs exemplars_max_ms = 0;
 
   bool late() const { return (level & kLateLevel) != 0; }
   std::uint32_t merges() const { return level & ~kLateLevel; }
+};
+
+// What is known of one series.
+struct SeriesContent {
+  std::span<const model::TimestampMs> times;
+  std::span<const double> values;
+  std::span<const model::HistogramPtr> histograms = {};  // none, or one a sample: null where that is a number
+  std::span<const model::Exemplar> exemplars = {};       // in order of time
 };
 
 struct SegmentOptions {
@@ -51,9 +64,13 @@ class SegmentWriter {
   SegmentWriter& operator=(const SegmentWriter&) = delete;
 
   // One series. kInvalid unless it comes after the one before in label order, has as many values as times, at least
-  // one, and its times rise strictly; the writer is unchanged then. After any other error only destroying it is left.
+  // one, its times rise strictly, and its exemplars' do not fall; the writer is unchanged then. After any other error
+  // only destroying it is left.
+  base::Status add(const model::LabelSet& labels, const SeriesContent& content);
   base::Status add(const model::LabelSet& labels, std::span<const model::TimestampMs> times,
-                   std::span<const double> values);
+                   std::span<const double> values) {
+    return add(labels, {.times = times, .values = values});
+  }
 
   // Index, footer, sync, rename, sync of the directory: once this returns success the segment is durable. kInvalid when
   // no series was added. Once.

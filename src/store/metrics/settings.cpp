@@ -35,6 +35,15 @@ void declare(model::config::Schema& schema, StoreOptions& options) {
     options.series_limit = static_cast<std::size_t>(*series_limit);
     return {};
   });
+  auto exemplars_limit = std::make_shared<std::int64_t>(static_cast<std::int64_t>(options.exemplars_limit));
+  schema.integer("store.metrics.exemplars_limit", *exemplars_limit,
+                 "Newest exemplars of all series that are kept until they are sealed; older ones give way. `0` takes "
+                 "none.",
+                 0, 10'000'000);
+  schema.check("store.metrics.exemplars_limit", [exemplars_limit, &options]() -> base::Status {
+    options.exemplars_limit = static_cast<std::size_t>(*exemplars_limit);
+    return {};
+  });
 }
 
 }  // namespace qd::store::metrics

@@ -42,13 +42,19 @@ StoreImpl::StoreImpl(base::Files& files, std::filesystem::path dir, const StoreO
       log_(log),
       options_(options),
       out_of_order_window_ms_(options.out_of_order_window_ms),
+      exemplars_(options.exemplars_limit),
       segments_(std::make_shared<const SegmentList>()),
       tombstones_(std::make_shared<const Tombstones>()),
       samples_appended_(registry.counter("quarterdeck_store_samples_appended_total", "Samples stored.")),
       late_samples_(registry.counter("quarterdeck_store_late_samples_total",
                                      "Samples stored that were older than the newest of their series, or sealed.")),
+      exemplars_appended_(registry.counter("quarterdeck_store_exemplars_appended_total", "Exemplars stored.")),
+      exemplars_dropped_(registry.counter("quarterdeck_store_exemplars_dropped_total",
+                                          "Exemplars that gave way to newer ones before they were sealed.")),
       commits_(registry.counter("quarterdeck_store_commits_total", "Batches acknowledged.")),
       failed_commits_(registry.counter("quarterdeck_store_commits_failed_total", "Batches refused as a whole.")),
+      series_refused_(registry.counter("quarterdeck_store_series_refused_total",
+                                       "Times that a new series was refused: store.metrics.series_limit was met.")),
       torn_tails_(registry.counter("quarterdeck_store_torn_tails_total", "Torn records cut off the log at start-up.")),
       damaged_parts_(registry.counter("quarterdeck_store_damaged_parts_total",
                                       "Parts of files that were found damaged or missing.")),
@@ -88,6 +94,8 @@ void StoreImpl::set_options(const StoreOptions& options) {
   out_of_order_window_ms_ = options.out_of_order_window_ms;
   options_.sync = options.sync;
   options_.sync_interval_ms = options.sync_interval_ms;
+  options_.exemplars_limit = options.exemplars_limit;
+  exemplars_.set_limit(options.exemplars_limit);
 }
 
 // --- Opening ---
@@ -97,8 +105,8 @@ void StoreImpl::set_options(const StoreOptions& options) {
 class StoreImpl::Replay final : public WalSink {
  public:
   // Late samples of log files before `late_first` are in segments.
-  Replay(Head& head, LateBuffer& late, std::uint64_t late_first)
-      : head_(head), late_(late), late_first_(late_first), applier_([this] { work(); }) {}
+  Replay(StoreImpl& store, std::uint64_t late_first)
+      : store_(store), head_(*store.head_), late_first_(late_first), applier_([this] { work(); }) {}
   ~Replay() override { finish(); }
 
   // Returns once everything is in the head; nothing may come after it.
@@ -124,6 +132,13 @@ class StoreImpl::Replay final : public WalSink {
   void samples(const SampleBatch& batch) override { add(batch, false); }
   void late(const SampleBatch& batch) override {
     if (file_ >= late_first_) add(batch, true);
+  }
+  void exemplars(std::span<const RefExemplar> exemplars) override {
+    for (const auto& [ref, exemplar] : exemplars) {
+      if (exemplar.time_ms < head_.accepted_from()) continue;
+      const auto renamed = renamed_.find(ref);
+      store_.add_exemplar(renamed == renamed_.end() ? ref : renamed->second, exemplar);
+    }
   }
 
   std::uint64_t read() const { return read_; }
@@ -174,7 +189,7 @@ class StoreImpl::Replay final : public WalSink {
     batch.refs.resize(kept);
     batch.times.resize(kept);
     batch.values.resize(kept);
-    late_.apply(batch);
+    store_.late_.apply(batch);
   }
 
   void work() {
@@ -200,8 +215,8 @@ class StoreImpl::Replay final : public WalSink {
     }
   }
 
+  StoreImpl& store_;
   Head& head_;
-  LateBuffer& late_;
   const std::uint64_t late_first_;
   std::uint64_t file_ = 0;
   std::unordered_map<SeriesRef, SeriesRef> renamed_;
@@ -352,7 +367,7 @@ Status StoreImpl::load_segments() {
 }
 
 Status StoreImpl::load_head() {
-  Replay replay(*head_, late_, manifest_.late_first);
+  Replay replay(*this, manifest_.late_first);
   std::vector<std::uint64_t> series_files;
   for (const std::uint64_t number : manifest_.series_files) {
     next_series_file_ = std::max(next_series_file_, number + 1);
@@ -436,54 +451,13 @@ StoreStats StoreImpl::stats() const {
   stats.wal_bytes = wal_->bytes();
   stats.tombstones = tombstones()->list().size();
   stats.samples_appended = samples_appended_.value();
+  stats.head_exemplars = exemplars_.size();
   return stats;
 }
 
 std::map<std::string, model::Metadata, std::less<>> StoreImpl::metadata() const {
   MutexLock lock(metadata_mutex_);
   return metadata_;
-}
-
-namespace {
-
-// The `n` largest, the largest first, equal ones by name.
-void keep_largest(std::vector<CardinalityRow>& rows, std::size_t n) {
-  const auto before = [](const CardinalityRow& a, const CardinalityRow& b) {
-    return a.value != b.value ? a.value > b.value : a.name < b.name;
-  };
-  const auto end = rows.begin() + static_cast<std::ptrdiff_t>(std::min(n, rows.size()));
-  std::partial_sort(rows.begin(), end, rows.end(), before);
-  rows.erase(end, rows.end());
-}
-
-}  // namespace
-
-Cardinality StoreImpl::cardinality(std::size_t rows) const {
-  Cardinality result;
-  head_->with_index([&](const LabelIndex& index) {
-    result.series = index.size();
-    index.each_pair([&](std::string_view name, std::string_view value, std::size_t series) {
-      ++result.label_pairs;
-      if (name == model::kMetricName) result.series_by_metric.push_back({std::string(value), series});
-      // Pairs come name by name.
-      if (result.values_by_label.empty() || result.values_by_label.back().name != name) {
-        result.values_by_label.push_back({std::string(name), 0});
-        result.bytes_by_label.push_back({std::string(name), 0});
-      }
-      ++result.values_by_label.back().value;
-      result.bytes_by_label.back().value += value.size() * series;
-      result.series_by_pair.push_back({fmt::format("{}={}", name, value), series});
-      // Never the whole index as text.
-      constexpr std::size_t kPairsAtOnce = 65536;
-      if (result.series_by_pair.size() >= kPairsAtOnce + rows) keep_largest(result.series_by_pair, rows);
-      if (result.series_by_metric.size() >= kPairsAtOnce + rows) keep_largest(result.series_by_metric, rows);
-    });
-  });
-  keep_largest(result.series_by_metric, rows);
-  keep_largest(result.values_by_label, rows);
-  keep_largest(result.bytes_by_label, rows);
-  keep_largest(result.series_by_pair, rows);
-  return result;
 }
 
 void StoreImpl::update_gauges() {

@@ -43,6 +43,7 @@ struct StoreOptions {
   std::size_t labels_limit_bytes = 64 << 10;      // of one series' label set
   std::int64_t out_of_order_window_ms = 0;        // store.metrics.out_of_order_window
   std::int64_t future_limit_ms = 10 * 60 * 1000;  // ahead of the wall clock given to maintain
+  std::size_t exemplars_limit = 100'000;          // store.metrics.exemplars_limit; in memory, 0 keeps none
 };
 
 struct StoreStats {
@@ -58,6 +59,7 @@ struct StoreStats {
   std::uint64_t wal_bytes = 0;
   std::uint64_t tombstones = 0;  // deletions whose samples still stand in files
   std::uint64_t samples_appended = 0;
+  std::uint64_t head_exemplars = 0;
 };
 
 // One row of what status/tsdb shows.
@@ -65,16 +67,28 @@ struct CardinalityRow {
   std::string name;
   std::uint64_t value;
 };
+struct TargetCardinality {
+  std::string job;
+  std::string instance;
+  std::uint64_t series;
+};
+// Where the series of the head come from: the largest first, equal ones by name.
 struct Cardinality {
   std::uint64_t series = 0;
+  std::uint64_t series_limit = 0;
   std::uint64_t label_pairs = 0;
+  std::uint64_t label_names = 0;
+  std::uint64_t jobs = 0;
+  std::uint64_t targets = 0;  // pairs of job and instance
   std::vector<CardinalityRow> series_by_metric;
   std::vector<CardinalityRow> values_by_label;
   std::vector<CardinalityRow> bytes_by_label;
   std::vector<CardinalityRow> series_by_pair;
+  std::vector<CardinalityRow> series_by_job;
+  std::vector<TargetCardinality> series_by_target;
 };
 
-class Store : public Appendable, public Querier {
+class Store : public Appendable, public Querier, public ExemplarQuerier {
  public:
   // Opens or creates. Replays the log: a torn tail is cut and logged; a bad checksum elsewhere sets the damaged part
   // aside (`*.damaged`), says which, and goes on with the rest. kConflict/kInvalid with the cure when the directory was
@@ -87,7 +101,7 @@ class Store : public Appendable, public Querier {
   // past retention, cuts the log. One thread at a time. A failure is logged, counted and tried again; it is returned
   // for tests.
   virtual base::Status maintain(model::TimestampMs now_ms) = 0;
-  // Options that may change at run time: retention, series limit, sync.
+  // Options that may change at run time: retention, limits, sync.
   virtual void set_options(const StoreOptions& options) = 0;
 
   // Deletes the samples in [from_ms, to_ms], both ends inside, of the series that any of `selectors` accepts: what is
@@ -104,6 +118,8 @@ class Store : public Appendable, public Querier {
   // From which time on samples changed; told after they are visible and before commit() and the like return.
   virtual const ChangeLog& change_log() const = 0;
   virtual StoreStats stats() const = 0;
+  // At most `rows` of each kind. Walks the index piece by piece, so that appending goes on; what is made or dropped
+  // meanwhile may be in it or not.
   virtual Cardinality cardinality(std::size_t rows) const = 0;
   virtual std::map<std::string, model::Metadata, std::less<>> metadata() const = 0;
 };

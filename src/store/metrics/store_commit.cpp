@@ -11,6 +11,7 @@
 #include <limits>
 #include <utility>
 
+#include "store/metrics/histogram_bytes.h"
 #include "store/metrics/late_judge.h"
 #include "store/metrics/store_impl.h"
 
@@ -23,9 +24,11 @@ namespace {
 
 constexpr std::size_t kGroupBytesMax = 16 << 20;
 // Late samples that may wait for the next maintenance; beyond it batches with such are refused, to be sent again.
-constexpr std::size_t kLateWeightMax = 8'000'000;
+constexpr std::size_t kLateWeightMax = 4'000'000;
 // Families that are remembered; further ones have no metadata.
 constexpr std::size_t kMetadataFamiliesMax = 200'000;
+// Of one batch; further ones are dropped, and counted.
+constexpr std::size_t kExemplarsPendingMax = 100'000;
 
 class StoreAppender final : public Appender {
  public:
@@ -39,6 +42,88 @@ class StoreAppender final : public Appender {
   void take_late() override { take_late_ = true; }
 
   AppendOutcome append(SeriesRef ref, TimestampMs time_ms, double value) override {
+    const AppendOutcome outcome = add(ref, time_ms, value, true);
+    if (!batch_.histograms.empty()) batch_.histograms.resize(batch_.size());
+    return outcome;
+  }
+
+  AppendOutcome append(SeriesRef ref, TimestampMs time_ms, const model::Histogram& histogram) override {
+    if (model::is_stale_nan(histogram.sum)) return append(ref, time_ms, model::stale_nan());
+    if (!storable(histogram)) return AppendOutcome::kInvalid;
+    const std::size_t before = batch_.size();
+    const AppendOutcome outcome = add(ref, time_ms, histogram_mark(histogram), false);
+    if (batch_.size() == before) return outcome;
+    batch_.histograms.resize(before);
+    batch_.histograms.push_back(std::make_shared<const model::Histogram>(histogram));
+    return outcome;
+  }
+
+  AppendOutcome exemplar(SeriesRef ref, const model::Exemplar& exemplar) override {
+    bool repeated = false;
+    const AppendOutcome outcome = store_.judge_exemplar(ref, exemplar, repeated);
+    if (outcome != AppendOutcome::kOk || repeated) return outcome;
+    if (exemplars_.size() < kExemplarsPendingMax) {
+      exemplars_.push_back({ref, exemplar});
+    } else {
+      store_.exemplars_dropped().add();
+    }
+    return outcome;
+  }
+
+  void metadata(std::string_view family, const model::Metadata& metadata) override {
+    store_.set_metadata(family, metadata);
+  }
+
+  base::Status commit() override {
+    base::Status status = write_records();
+    if (!request_.record.empty() && status) {
+      const SampleBatch& late = judge_.late();
+      request_.batch = &batch_;
+      request_.late = &late;
+      request_.exemplars = exemplars_;
+      // Without samples it shares series with no other.
+      request_.min_ref = std::numeric_limits<SeriesRef>::max();
+      request_.max_ref = 0;
+      request_.min_ms = std::numeric_limits<TimestampMs>::max();
+      for (const SampleBatch* const part : {&std::as_const(batch_), &late}) {
+        if (part->refs.empty()) continue;
+        const auto [min, max] = std::minmax_element(part->refs.begin(), part->refs.end());
+        request_.min_ref = std::min(request_.min_ref, *min);
+        request_.max_ref = std::max(request_.max_ref, *max);
+        request_.min_ms = std::min(request_.min_ms, *std::min_element(part->times.begin(), part->times.end()));
+      }
+      status = store_.commit(request_);
+    }
+    request_.record.clear();
+    request_.done = false;
+    request_.status = {};
+    batch_.clear();
+    judge_.clear();
+    exemplars_.clear();
+    by_ref_.clear();
+    return status;
+  }
+
+  std::size_t pending() const override { return batch_.size() + judge_.late().size(); }
+
+ private:
+  base::Status write_records() {
+    const SampleBatch& late = judge_.late();
+    std::string& record = request_.record;
+    if (late.refs.empty()) {
+      if (!batch_.refs.empty()) QD_TRY(append_samples_record(record, batch_));
+    } else if (batch_.histograms.empty()) {
+      QD_TRY(append_late_record(record, late, batch_));
+    } else {
+      QD_TRY(append_late_record(record, late, {}));
+      QD_TRY(append_samples_record(record, batch_));
+    }
+    if (!exemplars_.empty()) append_exemplars_record(record, exemplars_);
+    return {};
+  }
+
+  // A number, or what stands for a histogram: the batch judges both alike, but only numbers may come late.
+  AppendOutcome add(SeriesRef ref, TimestampMs time_ms, double value, bool is_number) {
     if (batch_.refs.empty()) request_.judged_at = store_.changes();
     bool repeated = false;
     bool in_batch = false;
@@ -55,7 +140,7 @@ class StoreAppender final : public Appender {
     const bool there = !in_batch && (repeated || outcome == AppendOutcome::kDuplicate);
     if (outcome == AppendOutcome::kOutOfOrder || outcome == AppendOutcome::kTooOld ||
         (there && store_.tombstones()->covers_head(ref, time_ms, time_ms)))
-      return append_late(ref, time_ms, value, outcome, in_batch);
+      return is_number ? append_late(ref, time_ms, value, outcome, in_batch) : outcome;
     if (outcome != AppendOutcome::kOk || repeated) return outcome;
     if (take_late_ && time_ms < store_.late_from_ms(true)) return AppendOutcome::kTooOld;
     if (!by_ref_.empty()) remember(ref, batch_.size());
@@ -66,45 +151,6 @@ class StoreAppender final : public Appender {
     return AppendOutcome::kOk;
   }
 
-  void metadata(std::string_view family, const model::Metadata& metadata) override {
-    store_.set_metadata(family, metadata);
-  }
-
-  base::Status commit() override {
-    base::Status status;
-    const SampleBatch& late = judge_.late();
-    if (pending() > 0) {
-      status = late.refs.empty() ? append_samples_record(request_.record, batch_)
-                                 : append_late_record(request_.record, late, batch_);
-      if (status) {
-        request_.batch = &batch_;
-        request_.late = &late;
-        request_.min_ref = std::numeric_limits<SeriesRef>::max();
-        request_.max_ref = 0;
-        for (const std::vector<SeriesRef>* const refs : {&std::as_const(batch_).refs, &late.refs}) {
-          if (refs->empty()) continue;
-          const auto [min, max] = std::minmax_element(refs->begin(), refs->end());
-          request_.min_ref = std::min(request_.min_ref, *min);
-          request_.max_ref = std::max(request_.max_ref, *max);
-        }
-        request_.min_ms = std::numeric_limits<TimestampMs>::max();
-        for (const std::vector<TimestampMs>* const times : {&std::as_const(batch_).times, &late.times})
-          for (const TimestampMs time_ms : *times) request_.min_ms = std::min(request_.min_ms, time_ms);
-        status = store_.commit(request_);
-      }
-    }
-    request_.record.clear();
-    request_.done = false;
-    request_.status = {};
-    batch_.clear();
-    judge_.clear();
-    by_ref_.clear();
-    return status;
-  }
-
-  std::size_t pending() const override { return batch_.size() + judge_.late().size(); }
-
- private:
   // A reference that does not rise may stand in the batch already.
   AppendOutcome judge_again(SeriesRef ref, TimestampMs time_ms, double value, bool& repeated) {
     if (by_ref_.empty()) {
@@ -136,6 +182,7 @@ class StoreAppender final : public Appender {
   SampleBatch batch_;  // in order
   LateJudge judge_;    // the others
   bool take_late_ = false;
+  std::vector<RefExemplar> exemplars_;
   CommitRequest request_;
   SeriesRef max_ref_ = 0;
   // Where each series stands last; filled once a reference does not rise.
@@ -150,7 +197,9 @@ std::unique_ptr<Appender> StoreImpl::appender() {
 
 base::Result<SeriesRef> StoreImpl::series(const model::LabelSet& labels) {
   const StoreOptions now = options();
-  return head_->series(labels, now.series_limit, now.labels_limit_bytes);
+  auto ref = head_->series(labels, now.series_limit, now.labels_limit_bytes);
+  if (!ref && ref.error().code() == base::ErrorCode::kLimit) series_refused_.add();
+  return ref;
 }
 
 void StoreImpl::set_metadata(std::string_view family, const model::Metadata& metadata) {
@@ -295,6 +344,7 @@ std::vector<CommitRequest*> StoreImpl::write_group(std::vector<CommitRequest*> g
       samples_appended_.add(stored);
       late_samples_.add(late.size());
       log_samples_.fetch_add(request->batch->size() + late.size(), std::memory_order_relaxed);
+      for (const auto& [ref, exemplar] : request->exemplars) add_exemplar(ref, exemplar);
       changes_.fetch_add(1, std::memory_order_relaxed);
     }
   }

@@ -247,6 +247,7 @@ class StoreLossTest : public StoreTest {
     struct Counting final : WalSink {
       void series(std::span<const LoggedSeries>) override {}
       void samples(const SampleBatch& batch) override { n += batch.size(); }
+      void exemplars(std::span<const RefExemplar>) override {}
       std::size_t n = 0;
     } counting;
     std::uint64_t records = 0;

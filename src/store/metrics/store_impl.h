@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "store/metrics/exemplars.h"
 #include "store/metrics/head.h"
 #include "store/metrics/late_buffer.h"
 #include "store/metrics/manifest.h"
@@ -40,9 +41,10 @@ struct CommitRequest {
   std::string record;                 // both as they go into the log
   SeriesRef min_ref = 0;
   SeriesRef max_ref = 0;
-  TimestampMs min_ms = 0;             // of its samples
+  TimestampMs min_ms = 0;            // of its samples
   std::uint64_t judged_at = 0;       // changes() when its first sample was judged
   std::uint64_t late_judged_at = 0;  // the same of its late ones: commits() of the late buffer
+  std::span<const RefExemplar> exemplars;
   base::Status status;
   bool done = false;
 };
@@ -70,6 +72,9 @@ class StoreImpl final : public Store {
                                                      TimestampMs to_ms) const override;
   base::Result<std::vector<std::string>> label_values(std::string_view name, std::span<const Matcher> matchers,
                                                       TimestampMs from_ms, TimestampMs to_ms) const override;
+  base::Result<std::vector<SeriesExemplars>> exemplars(std::span<const std::vector<Matcher>> selectors,
+                                                       TimestampMs from_ms, TimestampMs to_ms,
+                                                       std::size_t series_limit) const override;
   base::Status maintain(model::TimestampMs now_ms) override;
   void set_options(const StoreOptions& options) override;
   base::Status delete_series(std::span<const std::vector<Matcher>> selectors, TimestampMs from_ms,
@@ -93,6 +98,9 @@ class StoreImpl final : public Store {
   std::shared_ptr<const Tombstones> tombstones() const;
   // Replaces `out` with all samples of one series in [from_ms, to_ms].
   base::Status stored(SeriesRef ref, model::TimestampMs from_ms, model::TimestampMs to_ms, Columns& out) const;
+  // As Appender::exemplar; `repeated` when there is nothing to store.
+  AppendOutcome judge_exemplar(SeriesRef ref, const model::Exemplar& exemplar, bool& repeated) const;
+  base::Counter& exemplars_dropped() { return exemplars_dropped_; }
   std::uint64_t changes() const { return changes_.load(std::memory_order_relaxed); }
 
  private:
@@ -106,6 +114,9 @@ class StoreImpl final : public Store {
                                                      TimestampMs from_ms, TimestampMs to_ms) const;
   Postings present(const LabelIndex& index, const LateBuffer::View& late, std::span<const Matcher> matchers,
                    TimestampMs from_ms, TimestampMs to_ms) const;
+
+  // cardinality.cpp
+  void count_targets(std::size_t rows, Cardinality& result) const;
 
   // store.cpp
   base::Status read_manifest();
@@ -137,6 +148,10 @@ class StoreImpl final : public Store {
   bool hides_in(const Tombstone& tombstone, const LiveSegment& entry) const;
   base::Status rewrite(const SegmentList& inputs, const SegmentOptions& options);
   base::Status drop_spent_tombstones();
+  // store_exemplars.cpp
+  void add_exemplar(SeriesRef ref, const model::Exemplar& exemplar);
+  // What is not sealed is repeated in the new log segment, before the older ones go.
+  base::Status log_exemplars() QD_REQUIRES(commit_mutex_);
 
   // store_maintain.cpp
   base::Status sync(const StoreOptions& options, model::TimestampMs now_ms);
@@ -176,13 +191,14 @@ class StoreImpl final : public Store {
   LateBuffer late_;
   std::atomic<std::int64_t> out_of_order_window_ms_;
   std::atomic<model::TimestampMs> retained_from_ms_{model::kMinTimestampMs};  // as of the last maintenance
+  ExemplarRing exemplars_;
 
   // Changed inside Head::publish, read inside Head::select: both see head and segments of one moment.
   mutable base::Mutex segments_mutex_;
   std::shared_ptr<const SegmentList> segments_ QD_GUARDED_BY(segments_mutex_);
   std::shared_ptr<const Tombstones> tombstones_ QD_GUARDED_BY(segments_mutex_);
 
-  base::Mutex maintain_mutex_;
+  base::Mutex maintain_mutex_;  // guards no data: one change of the manifest and the files it names at a time
   base::Mutex commit_mutex_;
   std::string group_buffer_ QD_GUARDED_BY(commit_mutex_);
   // By slot: the last group in which batches had to be told apart by series, and that held this one.
@@ -214,8 +230,11 @@ class StoreImpl final : public Store {
 
   base::Counter& samples_appended_;
   base::Counter& late_samples_;
+  base::Counter& exemplars_appended_;
+  base::Counter& exemplars_dropped_;
   base::Counter& commits_;
   base::Counter& failed_commits_;
+  base::Counter& series_refused_;
   base::Counter& torn_tails_;
   base::Counter& damaged_parts_;
   base::Counter& seals_;

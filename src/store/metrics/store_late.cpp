@@ -177,8 +177,8 @@ base::Result<SegmentList> StoreImpl::write_late() {
         }
         const auto at = static_cast<std::size_t>(begin - columns.times.begin());
         const auto n = static_cast<std::size_t>(end - begin);
-        QD_TRY(
-            to.writer->add(labels, std::span(columns.times).subspan(at, n), std::span(columns.values).subspan(at, n)));
+        QD_TRY(to.writer->add(labels, {.times = std::span(columns.times).subspan(at, n),
+                                       .values = std::span(columns.values).subspan(at, n)}));
         begin = end;
       }
     }

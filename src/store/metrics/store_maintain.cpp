@@ -155,6 +155,7 @@ Status StoreImpl::seal(TimestampMs until_ms) {
       doubtful_.push_back(path);
       return published;
     }
+    exemplars_.remove_before(until_ms);
     head_->merge_first(next_first_ms);
     head_->subtract_samples(samples);
     return {};
@@ -178,12 +179,13 @@ base::Result<std::shared_ptr<const Segment>> StoreImpl::write_sealed(const HeadS
   std::unique_ptr<SegmentWriter> writer;
   Columns columns;
   std::vector<base::Error> skipped;
+  const ExemplarRing::BySeries exemplars = exemplars_.select(model::kMinTimestampMs, until_ms - 1);
   for (std::size_t i = 0; i < selection.slots.size(); ++i) {
     columns.clear();
     QD_TRY(head_->read(selection, i, model::kMinTimestampMs, model::kMaxTimestampMs, columns, &skipped));
     const auto passed = std::lower_bound(columns.times.begin(), columns.times.end(), until_ms);
     samples += static_cast<std::uint64_t>(passed - columns.times.begin());
-    deleted->cut_head(head_->ref_of(selection.slots[i]), columns, 0);
+    deleted->cut_head(head_->ref(selection.slots[i]), columns, 0);
     const auto end = std::lower_bound(columns.times.begin(), columns.times.end(), until_ms);
     if (end != columns.times.end()) next_first_ms = std::min(next_first_ms, *end);
     const auto n = static_cast<std::size_t>(end - columns.times.begin());
@@ -191,8 +193,13 @@ base::Result<std::shared_ptr<const Segment>> StoreImpl::write_sealed(const HeadS
     if (writer == nullptr) {
       QD_ASSIGN(writer, SegmentWriter::create(files_, path, {}));
     }
-    QD_TRY(writer->add(head_->labels(selection.slots[i]), std::span(columns.times).first(n),
-                       std::span(columns.values).first(n)));
+    const auto its_exemplars = exemplars.find(head_->ref(selection.slots[i]));
+    QD_TRY(writer->add(head_->labels(selection.slots[i]),
+                       {.times = std::span(columns.times).first(n),
+                        .values = std::span(columns.values).first(n),
+                        .histograms = std::span(columns.histograms).first(columns.histograms.empty() ? 0 : n),
+                        .exemplars = its_exemplars == exemplars.end() ? std::span<const model::Exemplar>()
+                                                                      : std::span(its_exemplars->second)}));
   }
   for (const base::Error& error : skipped) {
     damaged_parts_.add();
@@ -259,6 +266,7 @@ Status StoreImpl::cut_log() {
     QD_ASSIGN(first_log, wal_->rotate());
     late_.freeze();
     log_samples_.store(0, std::memory_order_relaxed);
+    QD_TRY(log_exemplars());
     if (retire_ && !head_->pinned()) {
       if (head_->drop_dead([&](Slot slot) { return late_.holds(slot); }) > 0) series_written_ = 0;
       changes_.fetch_add(1, std::memory_order_relaxed);
@@ -378,9 +386,10 @@ Status StoreImpl::merge(const StoreOptions& now) {
     infos.push_back(list[i].segment->info());
     places.push_back(i);
   }
-  std::vector<std::size_t> plan = plan_merge(infos, {.seal_interval_ms = now.seal_interval_ms,
-                                                     .retention_ms = now.retention_ms,
-                                                     .sealed_until_ms = head_->accepted_from()});
+  const MergeOptions merge_options = {.seal_interval_ms = now.seal_interval_ms,
+                                      .retention_ms = now.retention_ms,
+                                      .sealed_until_ms = head_->accepted_from()};
+  std::vector<std::size_t> plan = plan_merge(infos, merge_options);
   if (plan.empty()) return {};
   // What comes later wins: late samples never do, and of those what was sealed first.
   std::stable_sort(plan.begin(), plan.end(), [&](std::size_t a, std::size_t b) {
@@ -391,11 +400,17 @@ Status StoreImpl::merge(const StoreOptions& now) {
   SegmentList inputs;
   SegmentOptions merged_options;
   const bool all_late = std::all_of(plan.begin(), plan.end(), [&](std::size_t i) { return infos[i].late(); });
+  TimestampMs first_ms = model::kMaxTimestampMs;
+  TimestampMs last_ms = model::kMinTimestampMs;
   for (const std::size_t i : plan) {
     inputs.push_back(list[places[i]]);
     merged_options.level = std::max(merged_options.level, infos[i].merges() + 1);
+    first_ms = std::min(first_ms, infos[i].min_ms);
+    last_ms = std::max(last_ms, infos[i].max_ms);
   }
   if (all_late) merged_options.level |= kLateLevel;
+  // It stays as it is until retention takes it.
+  merged_options.compress_cold = is_final(last_ms - first_ms, merge_options);
   if (Status merged = rewrite(inputs, merged_options); !merged) {
     if (merged.error().code() != base::ErrorCode::kCorrupt) return merged;
     // It stays as it is and serves the series that are whole; merging it can never succeed.

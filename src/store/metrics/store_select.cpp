@@ -79,7 +79,7 @@ class StoreSeriesSet final : public SeriesSet {
     series.reserve(selection_.slots.size());
     for (std::uint32_t i = 0; i < selection_.slots.size(); ++i) {
       const TimestampMs last_ms = std::min(to_ms, selection_.last_ms[i]);
-      if (!deleted_->empty() && deleted_->covers_head(head_.ref_of(selection_.slots[i]), from_ms, last_ms)) continue;
+      if (!deleted_->empty() && deleted_->covers_head(head_.ref(selection_.slots[i]), from_ms, last_ms)) continue;
       series.emplace_back(std::move(selection_.labels[i]), i);
     }
     selection_.labels = {};
@@ -96,7 +96,7 @@ class StoreSeriesSet final : public SeriesSet {
         late_buffer_.read(late_, source.id, from_ms, to_ms, out);
       } else if (source.segment == kHead) {
         QD_TRY(head_.read(selection_, source.id, from_ms, to_ms, out));
-        if (!deleted_->empty()) deleted_->cut_head(head_.ref_of(selection_.slots[source.id]), out, before);
+        if (!deleted_->empty()) deleted_->cut_head(head_.ref(selection_.slots[source.id]), out, before);
       } else {
         const LiveSegment& entry = (*segments_)[source.segment];
         QD_TRY(entry.segment->read(source.id, from_ms, to_ms, out));
@@ -105,6 +105,7 @@ class StoreSeriesSet final : public SeriesSet {
       if (before > 0 && out.size() > before && out.times[before] <= out.times[before - 1]) in_order = false;
     }
     if (!in_order) put_in_order(out);
+    if (!out.histograms.empty()) out.drop_no_histograms();
     return {};
   }
 
@@ -157,9 +158,11 @@ void put_in_order(Columns& columns) {
   for (const std::size_t i : order) {
     if (!sorted.times.empty() && sorted.times.back() == columns.times[i]) {
       sorted.values.back() = columns.values[i];
+      if (!columns.histograms.empty()) sorted.histograms.back() = columns.histograms[i];
     } else {
       sorted.times.push_back(columns.times[i]);
       sorted.values.push_back(columns.values[i]);
+      if (!columns.histograms.empty()) sorted.histograms.push_back(columns.histograms[i]);
     }
   }
   std::swap(columns, sorted);

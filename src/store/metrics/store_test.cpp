@@ -346,7 +346,46 @@ TEST_F(StoreTest, it_tells_what_it_holds) {
   EXPECT_EQ(cardinality.values_by_label[0].value, 10U);
   EXPECT_EQ(cardinality.series_by_metric[0].value, 10U);
   EXPECT_EQ(cardinality.series_by_pair[0].name, "__name__=m");
+  EXPECT_EQ(cardinality.series_by_pair[1].name, "job=even");
+  EXPECT_EQ(cardinality.label_names, 3U);
+  EXPECT_EQ(cardinality.jobs, 2U);
+  EXPECT_EQ(cardinality.targets, 10U);
+  ASSERT_EQ(cardinality.series_by_job.size(), 2U);
+  EXPECT_EQ(cardinality.series_by_job[1].name, "odd");
+  EXPECT_EQ(cardinality.series_by_job[1].value, 5U);
+  ASSERT_EQ(cardinality.series_by_target.size(), 2U);
+  EXPECT_EQ(cardinality.series_by_target[1].job, "even");
+  EXPECT_EQ(cardinality.series_by_target[1].instance, "00002");
   EXPECT_EQ(store_->metadata().at("m").help, "An m.");
+}
+
+TEST_F(StoreTest, cardinality_is_counted_over_many_pieces) {
+  open();
+  auto appender = store_->appender();
+  constexpr int kMany = 10'000;
+  for (int i = 0; i < kMany; ++i) {
+    const std::string instance = std::to_string(i % 100);
+    const std::string path = std::to_string(i);
+    const auto ref =
+        appender->series({{"__name__", i % 10 == 0 ? "rare" : "often"}, {"instance", instance}, {"path", path}});
+    ASSERT_TRUE(ref);
+  }
+  const Cardinality found = store_->cardinality(3);
+  EXPECT_EQ(found.series, 10'000U);
+  EXPECT_EQ(found.label_pairs, 2U + 100U + 10'000U);
+  EXPECT_EQ(found.targets, 100U);
+  EXPECT_EQ(found.series_by_target[2].series, 100U);
+  EXPECT_EQ(found.series_by_target[2].instance, "10");
+  EXPECT_EQ(found.series_by_metric[0].name, "often");
+  EXPECT_EQ(found.series_by_metric[0].value, 9'000U);
+  EXPECT_EQ(found.values_by_label[0].name, "path");
+  EXPECT_EQ(found.values_by_label[0].value, 10'000U);
+  EXPECT_EQ(found.series_by_pair[2].name, "instance=0");
+  options_.series_limit = 10'000;
+  store_->set_options(options_);
+  EXPECT_EQ(appender->series({{"__name__", "more"}}).error().code(), ErrorCode::kLimit);
+  EXPECT_EQ(registry_.counter("quarterdeck_store_series_refused_total", "").value(), 1U);
+  EXPECT_EQ(store_->cardinality(1).series_limit, 10'000U);
 }
 
 }  // namespace

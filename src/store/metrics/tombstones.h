@@ -16,6 +16,7 @@
 #include "model/matcher.h"
 #include "store/metrics/appender.h"
 #include "store/metrics/querier.h"
+#include "store/metrics/wal_record.h"
 
 namespace qd::store::metrics {
 
@@ -70,8 +71,9 @@ class Tombstones {
 };
 
 std::string encode_tombstone(const Tombstone& tombstone);
-// kCorrupt when it is not as written; kInvalid, naming the versions, when a newer program wrote it.
+// kCorrupt when it is not as written; kInvalid, naming the versions, when a newer program wrote it. kIgnore is for
+// fuzzing.
 base::Result<Tombstone> decode_tombstone(std::span<const std::byte> bytes, std::uint64_t number,
-                                         const std::filesystem::path& path);
+                                         const std::filesystem::path& path, Checksums checksums = Checksums::kVerify);
 
 }  // namespace qd::store::metrics

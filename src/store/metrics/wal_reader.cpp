@@ -32,6 +32,16 @@ bool deliver(const WalRecord& record, WalSink& sink, std::vector<LoggedSeries>& 
       sink.late(late);
       if (!batch.refs.empty()) sink.samples(batch);
       return true;
+    case WalRecordType::kHistograms:
+      if (!decode_histogram_samples(record.payload, batch)) return false;
+      sink.samples(batch);
+      return true;
+    case WalRecordType::kExemplars: {
+      std::vector<RefExemplar> exemplars;
+      if (!decode_exemplars(record.payload, exemplars)) return false;
+      sink.exemplars(exemplars);
+      return true;
+    }
   }
   return false;
 }

@@ -22,10 +22,12 @@ class WalSink {
  public:
   virtual ~WalSink() = default;
   virtual void series(std::span<const LoggedSeries> series) = 0;
+  // Of records with histograms too.
   virtual void samples(const SampleBatch& batch) = 0;
   virtual void late(const SampleBatch& /*batch*/) {}
   // What follows is of this file of the log.
   virtual void file(std::uint64_t /*number*/) {}
+  virtual void exemplars(std::span<const RefExemplar> exemplars) = 0;
 };
 
 struct DamagedPart {

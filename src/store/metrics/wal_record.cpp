@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "store/metrics/chunk.h"
+#include "store/metrics/histogram_bytes.h"
 
 namespace qd::store::metrics {
 namespace {
@@ -26,6 +27,9 @@ constexpr std::uint8_t kManyTimes = 1;
 constexpr unsigned kDecimalTag = 128;
 constexpr unsigned kRawTag = 247;
 constexpr std::size_t kValueBytesMax = 9;
+// In records of histograms: a varint length and the histogram (histogram_bytes.cpp).
+constexpr unsigned kHistogramTag = 184;
+constexpr std::uint8_t kHasTime = 1;
 
 struct RecordHeader {
   std::uint16_t marker;
@@ -39,6 +43,18 @@ static_assert(sizeof(RecordHeader) == kWalRecordHeaderBytes);
 std::uint32_t record_crc(const RecordHeader& header, std::span<const std::byte> payload) {
   const auto head = std::as_bytes(std::span(&header, 1)).first(offsetof(RecordHeader, crc));
   return base::crc32c(payload, base::crc32c(head));
+}
+
+bool is_type(std::uint8_t type) {
+  switch (static_cast<WalRecordType>(type)) {
+    case WalRecordType::kSeries:
+    case WalRecordType::kSamples:
+    case WalRecordType::kHistograms:
+    case WalRecordType::kExemplars:
+    case WalRecordType::kLate:
+      return true;
+  }
+  return false;
 }
 
 // Leaves room for a header and returns where.
@@ -87,35 +103,75 @@ char* put_value(char* out, double value) {
   return put_bytes(out, bits >> (8 * zeros), 8 - zeros);
 }
 
+bool get_value(const std::byte*& at, const std::byte* end, double& value) {
+  if (at >= end) return false;
+  const auto tag = std::to_integer<unsigned>(*at++);
+  if (tag < kDecimalTag) {
+    value = tag;
+    return true;
+  }
+  const unsigned n = tag > kRawTag ? tag - kRawTag : (tag & 7) + 1;
+  if (static_cast<std::size_t>(end - at) < n) return false;
+  std::uint64_t read = 0;
+  if (static_cast<std::size_t>(end - at) >= sizeof read) {
+    std::memcpy(&read, at, sizeof read);
+    if (n < 8) read &= (1ULL << (8 * n)) - 1;
+  } else {
+    std::memcpy(&read, at, n);
+  }
+  at += n;
+  if (tag > kRawTag) {
+    value = std::bit_cast<double>(read << (8 * (8 - n)));
+    return true;
+  }
+  const unsigned scale = (tag - kDecimalTag) / 8;
+  if (scale > static_cast<unsigned>(kDecimalScaleMax)) return false;
+  value = static_cast<double>(base::unzigzag(read)) / kPowersOfTen[scale];
+  return true;
+}
+
 bool get_values(std::span<const std::byte> bytes, std::span<double> values) {
   const std::byte* at = bytes.data();
   const std::byte* const end = at + bytes.size();
   for (double& value : values) {
-    if (at >= end) return false;
-    const auto tag = std::to_integer<unsigned>(*at++);
-    if (tag < kDecimalTag) {
-      value = tag;
-      continue;
-    }
-    const unsigned n = tag > kRawTag ? tag - kRawTag : (tag & 7) + 1;
-    if (static_cast<std::size_t>(end - at) < n) return false;
-    std::uint64_t read = 0;
-    if (static_cast<std::size_t>(end - at) >= sizeof read) {
-      std::memcpy(&read, at, sizeof read);
-      if (n < 8) read &= (1ULL << (8 * n)) - 1;
-    } else {
-      std::memcpy(&read, at, n);
-    }
-    at += n;
-    if (tag > kRawTag) {
-      value = std::bit_cast<double>(read << (8 * (8 - n)));
-      continue;
-    }
-    const unsigned scale = (tag - kDecimalTag) / 8;
-    if (scale > static_cast<unsigned>(kDecimalScaleMax)) return false;
-    value = static_cast<double>(base::unzigzag(read)) / kPowersOfTen[scale];
+    if (!get_value(at, end, value)) return false;
   }
   return at == end;
+}
+
+// The first value of `in`, a number or a histogram.
+bool get_value_or_histogram(ByteReader& in, double& value, model::HistogramPtr& histogram) {
+  ByteReader ahead = in;
+  const auto rest = ahead.raw(ahead.remaining());
+  if (rest.empty()) return false;
+  if (std::to_integer<unsigned>(rest[0]) != kHistogramTag) {
+    const std::byte* at = rest.data();
+    if (!get_value(at, at + rest.size(), value)) return false;
+    in.raw(static_cast<std::size_t>(at - rest.data()));
+    return true;
+  }
+  in.raw(1);
+  ByteReader bytes(base::as_bytes(in.text()));
+  auto read = std::make_shared<model::Histogram>();
+  if (!in.ok() || !decode_histogram(bytes, *read) || !bytes.at_end()) return false;
+  value = histogram_mark(*read);
+  histogram = std::move(read);
+  return true;
+}
+
+void put_values_and_histograms(const SampleBatch& batch, std::string& out) {
+  std::string bytes;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (batch.histograms[i] == nullptr) {
+      char value[kValueBytesMax + 8];
+      out.append(value, static_cast<std::size_t>(put_value(value, batch.values[i]) - value));
+      continue;
+    }
+    bytes.clear();
+    encode_histogram(*batch.histograms[i], bytes);
+    out.push_back(static_cast<char>(kHistogramTag));
+    ByteWriter(out).text(bytes);
+  }
 }
 
 }  // namespace
@@ -152,12 +208,16 @@ void encode_samples(std::string& out, const SampleBatch& batch) {
     last = static_cast<std::uint64_t>(time);
     if (one_time) break;
   }
-  const std::size_t values_at = out.size();
-  out.resize(values_at + n * kValueBytesMax + 8);
-  char* const first = out.data() + values_at;
-  char* at = first;
-  for (const double value : batch.values) at = put_value(at, value);
-  out.resize(values_at + static_cast<std::size_t>(at - first));
+  if (batch.histograms.empty()) {
+    const std::size_t values_at = out.size();
+    out.resize(values_at + n * kValueBytesMax + 8);
+    char* const first = out.data() + values_at;
+    char* at = first;
+    for (const double value : batch.values) at = put_value(at, value);
+    out.resize(values_at + static_cast<std::size_t>(at - first));
+  } else {
+    put_values_and_histograms(batch, out);
+  }
 }
 
 base::Status close_batch(std::string& out, std::size_t start, WalRecordType type, std::size_t samples) {
@@ -176,7 +236,8 @@ base::Status close_batch(std::string& out, std::size_t start, WalRecordType type
 base::Status append_samples_record(std::string& out, const SampleBatch& batch) {
   const std::size_t start = open_record(out);
   encode_samples(out, batch);
-  return close_batch(out, start, WalRecordType::kSamples, batch.size());
+  return close_batch(out, start, batch.histograms.empty() ? WalRecordType::kSamples : WalRecordType::kHistograms,
+                     batch.size());
 }
 
 base::Status append_late_record(std::string& out, const SampleBatch& late, const SampleBatch& samples) {
@@ -186,6 +247,21 @@ base::Status append_late_record(std::string& out, const SampleBatch& late, const
   ByteWriter(out).text(first);
   if (!samples.refs.empty()) encode_samples(out, samples);
   return close_batch(out, start, WalRecordType::kLate, late.size() + samples.size());
+}
+
+// varint how many, then for each: varint reference, svarint time, u8 whether it came with it, f64 value, text labels.
+void append_exemplars_record(std::string& out, std::span<const RefExemplar> exemplars) {
+  const std::size_t start = open_record(out);
+  ByteWriter writer(out);
+  writer.varint(exemplars.size());
+  for (const auto& [ref, exemplar] : exemplars) {
+    writer.varint(ref);
+    writer.signed_varint(exemplar.time_ms);
+    writer.fixed<std::uint8_t>(exemplar.has_time ? kHasTime : 0);
+    writer.fixed(exemplar.value);
+    writer.text(exemplar.labels.bytes());
+  }
+  close_record(out, start, WalRecordType::kExemplars);
 }
 
 void SeriesRecordWriter::add(SeriesRef ref, std::string_view label_bytes) {
@@ -208,11 +284,7 @@ bool read_record(std::span<const std::byte> bytes, std::size_t at, WalRecord& re
   RecordHeader header;
   std::memcpy(&header, bytes.data() + at, sizeof header);
   if (header.marker != kMarker || header.zero != 0) return false;
-  if (header.type != static_cast<std::uint8_t>(WalRecordType::kSeries) &&
-      header.type != static_cast<std::uint8_t>(WalRecordType::kSamples) &&
-      header.type != static_cast<std::uint8_t>(WalRecordType::kLate)) {
-    return false;
-  }
+  if (!is_type(header.type)) return false;
   if (header.length > bytes.size() - at - kWalRecordHeaderBytes) return false;
   record.payload = bytes.subspan(at + kWalRecordHeaderBytes, header.length);
   record.type = static_cast<WalRecordType>(header.type);
@@ -232,9 +304,11 @@ bool decode_series(std::span<const std::byte> payload, std::vector<LoggedSeries>
   return true;
 }
 
-bool decode_samples(std::span<const std::byte> payload, SampleBatch& out) {
+namespace {
+
+// How many samples, their references and times.
+bool get_samples(ByteReader& reader, SampleBatch& out) {
   out.clear();
-  ByteReader reader(payload);
   const std::uint64_t n = reader.varint();
   // A value takes a byte at least, so this bounds what is allocated below.
   if (!reader.ok() || n == 0 || n > reader.remaining()) return false;
@@ -260,9 +334,44 @@ bool decode_samples(std::span<const std::byte> payload, SampleBatch& out) {
       out.times.push_back(static_cast<model::TimestampMs>(time));
     }
   }
-  if (!reader.ok()) return false;
   out.values.resize(n);
-  return get_values(reader.raw(reader.remaining()), out.values);
+  return reader.ok();
+}
+
+}  // namespace
+
+bool decode_samples(std::span<const std::byte> payload, SampleBatch& out) {
+  ByteReader reader(payload);
+  return get_samples(reader, out) && get_values(reader.raw(reader.remaining()), out.values);
+}
+
+bool decode_histogram_samples(std::span<const std::byte> payload, SampleBatch& out) {
+  ByteReader reader(payload);
+  if (!get_samples(reader, out)) return false;
+  out.histograms.resize(out.size());
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    if (!get_value_or_histogram(reader, out.values[i], out.histograms[i])) return false;
+  }
+  return reader.at_end();
+}
+
+bool decode_exemplars(std::span<const std::byte> payload, std::vector<RefExemplar>& out) {
+  out.clear();
+  ByteReader reader(payload);
+  std::uint64_t left = reader.varint();
+  if (left > reader.remaining()) return false;
+  for (; left > 0; --left) {
+    RefExemplar& read = out.emplace_back();
+    read.ref = reader.varint();
+    read.exemplar.time_ms = reader.signed_varint();
+    const auto flags = reader.fixed<std::uint8_t>();
+    read.exemplar.value = reader.fixed<double>();
+    auto labels = model::LabelSet::from_bytes(reader.text());
+    if (!reader.ok() || flags > kHasTime || !labels) return false;
+    read.exemplar.has_time = flags == kHasTime;
+    read.exemplar.labels = *std::move(labels);
+  }
+  return reader.at_end();
 }
 
 bool decode_late(std::span<const std::byte> payload, SampleBatch& late, SampleBatch& samples) {

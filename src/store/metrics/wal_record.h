@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "model/exemplar.h"
+#include "model/histogram.h"
 #include "model/labels.h"
 #include "model/sample.h"
 #include "store/metrics/appender.h"
@@ -19,34 +21,47 @@
 namespace qd::store::metrics {
 
 inline constexpr std::string_view kWalMagic = "QDWL";
+// 2 has records of histograms, exemplars and late samples; files of version 1 are read as they are.
 inline constexpr std::uint32_t kWalVersion = 2;
 inline constexpr std::size_t kWalHeaderBytes = 16;
 inline constexpr std::size_t kWalRecordHeaderBytes = 12;
 inline constexpr std::size_t kWalRecordBytesMax = 1ULL << 30;
 
-enum class WalRecordType : std::uint8_t { kSeries = 1, kSamples = 2, kLate = 8 };
+enum class WalRecordType : std::uint8_t { kSeries = 1, kSamples = 2, kHistograms = 5, kExemplars = 6, kLate = 8 };
 
 // A batch as columns.
 struct SampleBatch {
   std::vector<SeriesRef> refs;
   std::vector<model::TimestampMs> times;
   std::vector<double> values;
+  // Empty where there are none; else one a sample, null where it is a number. The value beside one is its
+  // histogram_mark.
+  std::vector<model::HistogramPtr> histograms = {};
 
   std::size_t size() const { return refs.size(); }
   void clear() {
     refs.clear();
     times.clear();
     values.clear();
+    histograms.clear();
   }
+};
+
+struct RefExemplar {
+  SeriesRef ref;
+  model::Exemplar exemplar;
 };
 
 // The first bytes of a log file.
 std::string wal_header(std::uint64_t segment);
 
-// Appends a whole record to `out`. REQUIRES: !batch.refs.empty(). kLimit when the record would be too large.
+// Appends a whole record to `out`: of type kHistograms when there are some in the batch, else kSamples. REQUIRES:
+// !batch.refs.empty(). kLimit when the record would be too large.
 base::Status append_samples_record(std::string& out, const SampleBatch& batch);
-// The same of a batch with late samples; `samples` may be empty. REQUIRES: !late.refs.empty().
+// The same of a batch with late samples; `samples` may be empty. REQUIRES: !late.refs.empty(), and no histograms.
 base::Status append_late_record(std::string& out, const SampleBatch& late, const SampleBatch& samples);
+// REQUIRES: !exemplars.empty(), and few enough of them for a record.
+void append_exemplars_record(std::string& out, std::span<const RefExemplar> exemplars);
 
 // Appends records of new series to `out`, closing one as it reaches a megabyte.
 class SeriesRecordWriter {
@@ -80,5 +95,7 @@ struct LoggedSeries {
 bool decode_series(std::span<const std::byte> payload, std::vector<LoggedSeries>& out);
 bool decode_samples(std::span<const std::byte> payload, SampleBatch& out);
 bool decode_late(std::span<const std::byte> payload, SampleBatch& late, SampleBatch& samples);
+bool decode_histogram_samples(std::span<const std::byte> payload, SampleBatch& out);
+bool decode_exemplars(std::span<const std::byte> payload, std::vector<RefExemplar>& out);
 
 }  // namespace qd::store::metrics

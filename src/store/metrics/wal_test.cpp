@@ -51,6 +51,10 @@ class Collector final : public WalSink {
     for (const auto& one : series) series_.emplace_back(one.ref, std::string(one.label_bytes));
   }
   void samples(const SampleBatch& batch) override { batches_.push_back(batch); }
+  void exemplars(std::span<const RefExemplar> exemplars) override {
+    exemplars_.insert(exemplars_.end(), exemplars.begin(), exemplars.end());
+  }
+  std::vector<RefExemplar> exemplars_;
   std::vector<std::pair<SeriesRef, std::string>> series_;
   std::vector<SampleBatch> batches_;
 };

@@ -67,6 +67,7 @@ export const kPages = [
     Page: later(loaders.status, "Status"),
     load: loaders.status,
     seldom: true,
+    below: true,
   },
 ];
 

@@ -14,7 +14,7 @@ import { useParam } from "../../lib/router.js";
 import { compareAlerts } from "../../lib/rules.js";
 import { useRules } from "../../lib/rules_context.jsx";
 import { formatAgo, formatDateTime, formatSpan, parseStamp } from "../../lib/time.js";
-import { filterGroups, worstLabels } from "./groups.js";
+import { filterGroups, groupPace, worstLabels } from "./groups.js";
 
 function Labels({ labels, without = [] }) {
   const pairs = Object.entries(labels ?? {}).filter(([name]) => !without.includes(name));
@@ -55,6 +55,7 @@ function Annotations({ annotations }) {
 
 function ActiveAlert({ alert }) {
   const since = parseStamp(alert.activeAt);
+  const gone = alert.keepFiringSince ? parseStamp(alert.keepFiringSince) : null;
   return (
     <li className="active-alert">
       <div className="active-line">
@@ -64,6 +65,11 @@ function ActiveAlert({ alert }) {
           <span>
             value <b>{formatValue(parseSample(alert.value), "count")}</b>
           </span>
+          {gone !== null && (
+            <span className="quiet" title={formatDateTime(gone)}>
+              kept firing for {formatSpan(serverNow() - gone)}
+            </span>
+          )}
           {since !== null && (
             <time dateTime={alert.activeAt} title={formatDateTime(since)}>
               for {formatSpan(serverNow() - since)}
@@ -158,7 +164,7 @@ function Group({ group, openAll }) {
       <header className="group-head">
         <h2>{group.name}</h2>
         {group.file && <span className="quiet group-file">{group.file}</span>}
-        <span className="quiet group-side">every {formatSpan(group.interval)}</span>
+        <span className="quiet group-side">{groupPace(group, formatSpan)}</span>
       </header>
       <ul>
         {group.rules.map((rule, index) => (

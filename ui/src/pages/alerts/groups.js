@@ -30,3 +30,11 @@ export function filterGroups(groups, show, text) {
     .filter((group) => group.rules.length > 0)
     .sort((a, b) => order(a.rules[0]) - order(b.rules[0]));
 }
+
+// How often a group is evaluated, how long that takes, and what bounds it. `span` prints seconds.
+export function groupPace(group, span) {
+  const parts = [`every ${span(group.interval)}`];
+  if (group.evaluationTime > 0) parts.push(`takes ${span(group.evaluationTime)}`);
+  if (group.limit > 0) parts.push(`at most ${group.limit} a rule`);
+  return parts.join(", ");
+}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { filterGroups, worstLabels } from "./groups.js";
+import { filterGroups, groupPace, worstLabels } from "./groups.js";
 
 const groups = [
   {
@@ -70,5 +70,15 @@ describe("rules by group", () => {
     ]);
     expect(worstLabels(rules[2])).toEqual({ severity: "page" });
     expect(worstLabels({ labels: { severity: "info" } })).toEqual({ severity: "info" });
+  });
+});
+
+describe("the pace of a group", () => {
+  const span = (seconds) => `${seconds}s`;
+  it("tells its interval, its time and its limit, as far as there are any", () => {
+    expect(groupPace({ interval: 15 }, span)).toBe("every 15s");
+    expect(groupPace({ interval: 15, evaluationTime: 0.5, limit: 10 }, span)).toBe(
+      "every 15s, takes 0.5s, at most 10 a rule",
+    );
   });
 });

@@ -9,7 +9,9 @@ import { serverNow } from "../../lib/clock.js";
 import { exploreHref } from "../../lib/explore_href.js";
 import { formatCount } from "../../lib/format.js";
 import { useFetch, usePoll } from "../../lib/hooks.js";
+import { useLocation } from "../../lib/router.js";
 import { formatDateTime, formatSpan, parseStamp } from "../../lib/time.js";
+import { Cardinality } from "./cardinality.jsx";
 
 const kMetrics = 10;
 const kFlags = 4;
@@ -109,6 +111,11 @@ function withOwn(state, own) {
 }
 
 export function Status() {
+  const { path } = useLocation();
+  return path.startsWith("/status/cardinality") ? <Cardinality /> : <Whole />;
+}
+
+function Whole() {
   const own = useFetch("about", (signal) => about({ signal }));
   const build = useFetch("build", (signal) => buildInfo({ signal }));
   const runtime = usePoll("runtime", (signal) => runtimeInfo({ signal }));
@@ -120,7 +127,8 @@ export function Status() {
       <header className="page-head">
         <h1>Status</h1>
         <p className="quiet">
-          Quarterdeck about itself; more at <a href="/metrics">/metrics</a>
+          Quarterdeck about itself; more at <a href="/metrics">/metrics</a>, and where its series come from at{" "}
+          <A href="/status/cardinality">Cardinality</A>
         </p>
       </header>
       <div className="parts">
