@@ -146,7 +146,11 @@ std::string body_v2(std::span<const Item> items, const Families* families) {
       if (item->kind == ItemKind::kSample) request.sample(item->sample);
       if (item->kind == ItemKind::kHistogram) {
         const auto timed = wire::decode_histogram(item->field);
-        if (timed && timed->histogram) request.histogram(timed->time_ms, *timed->histogram);
+        if (timed && timed->stale) {
+          request.sample({timed->time_ms, model::stale_nan()});
+        } else if (timed && timed->histogram) {
+          request.histogram(timed->time_ms, *timed->histogram);
+        }
       }
       if (item->kind == ItemKind::kExemplar) {
         const auto exemplar = wire::decode_exemplar(item->field);

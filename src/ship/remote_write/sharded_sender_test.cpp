@@ -343,6 +343,19 @@ TEST_F(ShardedSenderTest, remote_write_2_tells_what_families_are_with_their_seri
   EXPECT_EQ(value("prometheus_remote_storage_exemplars_total"), 1);
 }
 
+TEST_F(ShardedSenderTest, the_end_of_a_series_of_histograms_goes_as_a_numbers_by_remote_write_2) {
+  destination_.protobuf_message = std::string(wire::kProtoV2);
+  model::Histogram end;
+  end.sum = model::stale_nan();
+  put_all({{labels(1), {6, 0}, std::make_shared<const std::string>(wire::histogram_field(6, end))}});
+  sender_->start();
+  scheduler_.run_posted();
+  ASSERT_EQ(posted_.size(), 1U);
+  const Read all = read(posted_.front());
+  EXPECT_EQ(all.histograms, 0U);
+  EXPECT_EQ(all.times.at("1"), std::vector<model::TimestampMs>{6});
+}
+
 TEST_F(ShardedSenderTest, with_remote_write_1_families_are_told_once_an_interval) {
   destination_.metadata.send = true;
   families_["m"] = {.type = model::MetricType::kGauge, .help = "What m is.", .unit = ""};
