@@ -48,9 +48,13 @@
 #include "serve/prometheus/read_api.h"
 #include "serve/prometheus/write_api.h"
 #include "serve/ui/page.h"
+#include "ship/objects/sender.h"
+#include "ship/objects/shipper.h"
 #include "ship/remote_write/forwarder.h"
 #include "ship/remote_write/post.h"
 #include "ship/remote_write/shipper.h"
+#include "store/prometheus/directory.h"
+#include "store/prometheus/merged_querier.h"
 #include "store/state/database.h"
 
 namespace qd::cli {
@@ -68,6 +72,12 @@ constexpr std::size_t kWaitingQueueMax = 1'000;
 constexpr std::size_t kProbingThreadsMax = 100;
 constexpr std::size_t kProbingQueueMax = 1'000;
 constexpr std::int64_t kMaintainEveryMs = 1'000;
+// A Prometheus's directory is read anew so often, and longer apart where that takes more than a twentieth of the time.
+constexpr std::int64_t kPrometheusEveryMs = 15'000;
+constexpr std::int64_t kPrometheusShare = 20;
+// For blocks: how often it is looked whether one is due, and how far back the first one is at most.
+constexpr std::int64_t kShipEveryMs = 60'000;
+constexpr std::int64_t kShipBackMs = 31LL * 24 * 60 * 60 * 1000;
 // At the end, for what waits to be forwarded.
 constexpr std::int64_t kForwardGraceMs = 5'000;
 
@@ -158,6 +168,12 @@ struct App::Rooms {
   void commit(const SettingsPtr& next);
   void tell_warnings() const;
   void maintain();
+  void refresh_prometheus();
+  void ship_blocks();
+  // All that can be asked for: the store, and what is read beside it.
+  const store::metrics::Querier& querier() const {
+    return both ? static_cast<const store::metrics::Querier&>(*both) : *store;
+  }
 
   SettingsPtr current() const {
     base::MutexLock guard(settings_mutex);
@@ -182,6 +198,9 @@ struct App::Rooms {
   std::unique_ptr<store::state::Database> database;
   std::unique_ptr<store::state::Tokens> tokens;
   std::unique_ptr<store::metrics::Store> store;
+  std::unique_ptr<store::prometheus::Directory> prometheus;  // read beside ours; null for none
+  std::unique_ptr<store::prometheus::MergedQuerier> both;    // the same
+  std::int64_t prometheus_due_ms = 0;                        // of refresh_prometheus, one at a time
   // Constructed before the loop, so that what is queued on the loop at its end still finds them.
   std::unique_ptr<base::ThreadPool> query_pool;
   std::unique_ptr<query::promql::Engine> engine;
@@ -196,6 +215,8 @@ struct App::Rooms {
   std::unique_ptr<connect::http::ConfiguredClient> outbound;  // by `client`, as Prometheus's files say
   std::unique_ptr<ship::remote_write::Shipper> shipper;
   std::unique_ptr<ship::remote_write::Forwarder> forwarder;  // null where nothing is forwarded
+  std::unique_ptr<ship::objects::Sender> objects_sender;     // the same where nothing is uploaded
+  std::unique_ptr<ship::objects::Shipper> block_shipper;
   std::unique_ptr<observe::probe::Probes> probes;
   std::unique_ptr<observe::CollectorRunner> collectors;
   std::unique_ptr<observe::scrape::Manager> scrapes;
@@ -219,12 +240,15 @@ struct App::Rooms {
   FileWatch file_watch;
   std::atomic<bool> maintaining = false;
   std::atomic<bool> maintaining_queues = false;
+  std::atomic<bool> shipping_blocks = false;
+  std::atomic<bool> reading_prometheus = false;
   base::Mutex end_mutex;
   base::CondVar end;
   bool ended QD_GUARDED_BY(end_mutex) = false;
 
  private:
   base::Status build_forwarder(const Settings& s);
+  base::Status build_block_shipper(const Settings& s);
   base::Status build_shipper(const Settings& s);
   store::metrics::Appendable& observed() { return forwarder ? forwarder->observed() : shipper->store(); }
   store::metrics::Appendable& received() { return forwarder ? forwarder->received() : shipper->store(); }
@@ -246,6 +270,18 @@ base::Status App::Rooms::open() {
   QD_ASSIGN(database, store::state::Database::open(dir / "state.db"));
   tokens = std::make_unique<store::state::Tokens>(*database);
   QD_ASSIGN(store, store::metrics::Store::open(files, dir / "metrics", s->store, log, registry));
+  if (s->prometheus_dir.empty()) return {};
+  const auto warn = [this](const store::prometheus::Warning& warning) {
+    log.warn("a part of the Prometheus directory is passed over", {{"what", warning.what}});
+  };
+  QD_ASSIGN(prometheus, store::prometheus::Directory::open(files, s->prometheus_dir, warn));
+  both = std::make_unique<store::prometheus::MergedQuerier>(std::vector<std::shared_ptr<const store::metrics::Querier>>{
+      store::prometheus::borrowed(*store), store::prometheus::borrowed(*prometheus)});
+  const auto content = prometheus->content();
+  log.info("a Prometheus directory is served beside ours",
+           {{"dir", s->prometheus_dir},
+            {"blocks", content->blocks.size()},
+            {"head_series", content->head ? content->head->counts().series : 0}});
   return {};
 }
 
@@ -258,7 +294,7 @@ base::Status App::Rooms::start() {
   active_queries = std::make_unique<query::running::ActiveQueries>(
       files, std::filesystem::path(s->data_dir) / "queries.active", log);
   queries = std::make_unique<query::running::Runner>(
-      query::running::Runner::Parts{*engine, *store, store->change_log(), *active_queries, files, clock, log, registry},
+      query::running::Runner::Parts{*engine, querier(), store->change_log(), *active_queries, files, clock, log, registry},
       s->queries);
   loop = std::make_unique<connect::EventLoop>();
   gate = std::make_unique<query::running::Gate>(*query_pool, *loop, registry, gate_limits(*s));
@@ -270,6 +306,7 @@ base::Status App::Rooms::start() {
   outbound = std::make_unique<connect::http::ConfiguredClient>(*client, clock);
   QD_TRY(build_shipper(*s));
   QD_TRY(build_forwarder(*s));
+  QD_TRY(build_block_shipper(*s));
   QD_TRY(build_observers(*s));
   build_judges(*s);
   QD_TRY(build_server(*s));
@@ -286,6 +323,7 @@ base::Status App::Rooms::start() {
   tell_alertmanagers(*s);
   rules->apply(s->groups, group_defaults(s->rules));
   maintain();
+  ship_blocks();
   reloaded_ms = clock.wall_ms();
   file_watch.loaded(watched_files(*s, invocation));
   ready = true;
@@ -335,6 +373,47 @@ base::Status App::Rooms::build_forwarder(const Settings& s) {
                 std::random_device{}()));
   log.info("forwarding", {{"url", ship::remote_write::shown_url(ship::remote_write::write_url(s.forward.url))}});
   return {};
+}
+
+base::Status App::Rooms::build_block_shipper(const Settings& s) {
+  if (!s.objects.enabled()) return {};
+  objects_sender = std::make_unique<ship::objects::Sender>(*client, s.objects);
+  ship::objects::Surroundings surroundings{
+      .send = [this](ship::objects::Outgoing request) { return objects_sender->send(std::move(request)); },
+      .now_ms = [this] { return clock.wall_ms(); },
+      .wait_ms =
+          [this](std::int64_t ms) {
+            constexpr std::int64_t kSliceMs = 50;
+            for (std::int64_t left = ms; left > 0 && !stopping; left -= kSliceMs)
+              std::this_thread::sleep_for(std::chrono::milliseconds(std::min(left, kSliceMs)));
+            return !stopping.load();
+          },
+  };
+  std::map<std::string, std::string> labels;
+  for (const model::Label& label : s.observe.external_labels) labels.emplace(label.name, label.value);
+  const std::int64_t back_ms = s.store.retention_ms > 0 ? std::min(s.store.retention_ms, kShipBackMs) : kShipBackMs;
+  QD_ASSIGN(block_shipper, ship::objects::Shipper::open(files, *store, std::filesystem::path(s.data_dir) / "objects",
+                                                        s.objects, std::move(labels), clock.wall_ms() - back_ms,
+                                                        std::move(surroundings), log, registry));
+  log.info("uploading blocks", {{"endpoint", s.objects.endpoint}, {"bucket", s.objects.bucket}});
+  return {};
+}
+
+// Beside the work of others: the store may be slow, or away.
+void App::Rooms::ship_blocks() {
+  if (!block_shipper) return;
+  if (!stopping && !shipping_blocks.exchange(true)) {
+    const auto queued = waiting_pool->submit([this] {
+      if (const auto shipped = block_shipper->run(clock.wall_ms());
+          !shipped && shipped.error().code() != base::ErrorCode::kCancelled)
+        log.warn("a block could not be uploaded and will be tried again", {{"error", shipped.error()}});
+      shipping_blocks = false;
+    });
+    if (!queued) shipping_blocks = false;
+  }
+  loop->after_ms(kShipEveryMs, [this] {
+    if (!stopping) ship_blocks();
+  });
 }
 
 base::Status App::Rooms::build_observers(const Settings& s) {
@@ -535,6 +614,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
   for (const auto& set : invocation.sets) flags.emplace_back("set." + set.substr(0, set.find('=')), "");
   sources = std::make_unique<serve::prometheus::Sources>(serve::prometheus::Sources{
       .store = *store,
+      .querier = querier(),
       .queries = *queries,
       .gate = *gate,
       .rules = *rules,
@@ -566,7 +646,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
   serve::prometheus::add_write_route(*router, received(), clock, log, registry);
   serve::otlp::add_metrics_routes(*router, received(), clock, log, registry, [this] { return current()->otlp; });
   serve::influx::add_routes(*router, received(), clock, log, registry);
-  serve::prometheus::add_read_route(*router, *store, *query_pool, log, registry);
+  serve::prometheus::add_read_route(*router, querier(), *query_pool, log, registry);
   inventory = std::make_unique<serve::platform::Inventory>(serve::platform::Inventory{
       .services =
           [this] {
@@ -629,8 +709,31 @@ void App::Rooms::maintain() {
       });
       if (!queued) maintaining_queues = false;
     }
+    refresh_prometheus();
     maintain();
   });
+}
+
+// Beside the store's maintenance: a large log takes a while to read.
+void App::Rooms::refresh_prometheus() {
+  if (!prometheus || reading_prometheus.exchange(true)) return;
+  const auto queued = work_pool->submit([this] {
+    constexpr std::int64_t kNsPerMs = 1'000'000;
+    const std::int64_t begin_ms = clock.monotonic_ns() / kNsPerMs;
+    if (begin_ms >= prometheus_due_ms) {
+      const auto changed_from_ms = prometheus->refresh();
+      if (!changed_from_ms) {
+        log.warn("the Prometheus directory was not read anew, and is served as it was",
+                 {{"error", changed_from_ms.error()}});
+      } else if (*changed_from_ms != model::kMaxTimestampMs) {
+        store->change_log().note(*changed_from_ms);
+      }
+      const std::int64_t end_ms = clock.monotonic_ns() / kNsPerMs;
+      prometheus_due_ms = end_ms + std::max(kPrometheusEveryMs, kPrometheusShare * (end_ms - begin_ms));
+    }
+    reading_prometheus = false;
+  });
+  if (!queued) reading_prometheus = false;
 }
 
 base::Status App::Rooms::reload(const std::string& asked_by) {
@@ -743,6 +846,7 @@ void App::Rooms::stop() {
   drop_in_servers.clear();
   server.reset();
   if (outbound) outbound->close();
+  if (objects_sender) objects_sender->close();
   client.reset();
   waiting_pool.reset();
   probing_pool.reset();

@@ -42,6 +42,7 @@ void add_targets(CommandLine& root);
 void add_token(CommandLine& root);
 void add_promql(CommandLine& root);
 void add_rules(CommandLine& root);
+void add_tsdb(CommandLine& root);
 void add_config(CommandLine& root);
 void add_version(CommandLine& root);
 

@@ -90,6 +90,7 @@ int run_command(int argc, char** argv) {
                  add_token(root);
                  add_promql(root);
                  add_rules(root);
+                 add_tsdb(root);
                  add_config(root);
                  add_version(root);
                });

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/strings.h"
+#include "store/prometheus/directory.h"
 
 namespace qd::cli {
 
@@ -73,6 +74,25 @@ base::Status check_data_dir(base::Files& files, const std::filesystem::path& dir
         fmt::format("there is no data directory {}: name the one of the server with --data-dir", dir.string()));
   QD_TRY(check_version(files, dir));
   return {};
+}
+
+base::Result<DataPlace> locate_data(base::Files& files, const std::filesystem::path& data_dir,
+                                    const std::filesystem::path& prometheus_dir) {
+  using store::prometheus::Directory;
+  DataPlace place{.dir = data_dir, .prometheus = prometheus_dir};
+  const auto itself = Directory::recognise(files, data_dir);
+  if (!itself) return unusable(data_dir, itself.error());
+  if (*itself) {
+    place.dir = data_dir / "quarterdeck";
+    if (place.prometheus.empty()) place.prometheus = data_dir;
+  }
+  if (prometheus_dir.empty()) return place;
+  QD_ASSIGN(const bool known, Directory::recognise(files, prometheus_dir));
+  if (known) return place;
+  return base::fail(ErrorCode::kNotFound,
+                    fmt::format("store.metrics.prometheus_dir: {} is no data directory of Prometheus (it has neither "
+                                "blocks nor chunks_head/): name what --storage.tsdb.path names",
+                                prometheus_dir.string()));
 }
 
 }  // namespace qd::cli

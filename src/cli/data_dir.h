@@ -23,4 +23,16 @@ base::Status write_data_version(base::Files& files, const std::filesystem::path&
 // when a newer version wrote it.
 base::Status check_data_dir(base::Files& files, const std::filesystem::path& dir);
 
+// Where our files are, and the directory of a Prometheus that is read beside them.
+struct DataPlace {
+  std::filesystem::path dir;
+  std::filesystem::path prometheus;  // empty for none
+};
+
+// `data_dir` (store.dir) as it is, unless it is itself the directory of a Prometheus: then ours are in quarterdeck/
+// inside it, and it is read. `prometheus_dir` (store.metrics.prometheus_dir) names one to read, or is empty; kNotFound
+// when it is none.
+base::Result<DataPlace> locate_data(base::Files& files, const std::filesystem::path& data_dir,
+                                    const std::filesystem::path& prometheus_dir);
+
 }  // namespace qd::cli

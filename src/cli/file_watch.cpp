@@ -10,6 +10,7 @@ std::vector<std::string> watched_files(const Settings& settings, const Invocatio
   std::vector<std::string> patterns = settings.prometheus.files;
   for (const auto* list : {&settings.prometheus.rule_files, &settings.rules.files})
     patterns.insert(patterns.end(), list->begin(), list->end());
+  if (!settings.observers.blackbox.modules_file.empty()) patterns.push_back(settings.observers.blackbox.modules_file);
   if (!invocation.config_file.empty()) patterns.push_back(invocation.config_file);
   return patterns;
 }

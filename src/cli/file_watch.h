@@ -10,7 +10,7 @@
 
 namespace qd::cli {
 
-// quarterdeck.yaml, the Prometheus file and what it names, rule files; patterns among them.
+// quarterdeck.yaml, the Prometheus file and what it names, rule files, modules of probes; patterns among them.
 std::vector<std::string> watched_files(const Settings& settings, const Invocation& invocation);
 
 // Thread-safe.

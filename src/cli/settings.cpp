@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "cli/data_dir.h"
 #include "observe/config.h"
 #include "observe/host/config.h"
 #include "observe/scrape/settings.h"
@@ -148,6 +149,10 @@ void declare(Settings& settings) {
   declare(schema, settings.observers);
   serve::prometheus::declare(schema, settings.exporters);
   store::metrics::declare(schema, settings.store);
+  schema
+      .text("store.metrics.prometheus_dir", settings.prometheus_dir,
+            "The data directory of a Prometheus, whose samples are served beside our own. Nothing is written there.")
+      .only_at_start();
   query::promql::declare(schema, settings.query);
   query::running::declare(schema, settings.queries);
   declare_rules(schema, settings.rules);
@@ -155,6 +160,7 @@ void declare(Settings& settings) {
   ship::remote_write::declare(schema, settings.forward);
   ship::remote_write::declare(schema, settings.ship);
   serve::otlp::declare(schema, settings.otlp);
+  ship::objects::declare(schema, settings.objects);
 }
 
 base::Result<std::vector<std::string>> matching_files(const std::string& pattern) {
@@ -184,6 +190,9 @@ base::Result<std::shared_ptr<Settings>> load_settings(const Invocation& invocati
     QD_ASSIGN(sources.file, model::config::parse_yaml(text, invocation.config_file));
   }
   QD_TRY(settings->schema.load(sources));
+  QD_ASSIGN(const DataPlace place, locate_data(files, settings->data_dir, settings->prometheus_dir));
+  settings->data_dir = place.dir;
+  settings->prometheus_dir = place.prometheus;
   QD_TRY(serve::check_exposure(settings->serve));
   const auto& forward = settings->forward;
   QD_TRY(ship::remote_write::check_files({forward.ca_file, forward.cert_file, forward.key_file}, "forward.tls", files));
@@ -214,6 +223,7 @@ base::Result<std::shared_ptr<Settings>> load_settings(const Invocation& invocati
 
 std::vector<std::string> keep_start_only(Settings& next, const Settings& running) {
   next.data_dir = running.data_dir;
+  next.prometheus_dir = running.prometheus_dir;
   next.external_url = running.external_url;
   next.external_labels = running.external_labels;
   next.serve = running.serve;
@@ -225,6 +235,7 @@ std::vector<std::string> keep_start_only(Settings& next, const Settings& running
   next.exporters = running.exporters;
   next.rules.restore = running.rules.restore;
   next.rules.concurrent_evaluations = running.rules.concurrent_evaluations;
+  next.objects = running.objects;
   next.observe.instance = running.observe.instance;
   next.observe.external_labels = running.observe.external_labels;
   next.store.seal_interval_ms = running.store.seal_interval_ms;

@@ -23,6 +23,7 @@
 #include "serve/otlp/metrics_api.h"
 #include "serve/prometheus/drop_in.h"
 #include "ship/remote_write/destination.h"
+#include "ship/objects/settings.h"
 #include "ship/remote_write/settings.h"
 #include "store/metrics/store.h"
 
@@ -39,6 +40,7 @@ struct RuleSettings {
 
 struct Settings {
   std::string data_dir = "data";
+  std::string prometheus_dir;  // read beside it; empty for none
   std::string external_url;
   std::map<std::string, std::string> external_labels;
   std::string prometheus_file;
@@ -57,6 +59,7 @@ struct Settings {
   ship::remote_write::ForwardSettings forward;
   ship::remote_write::ShipSettings ship;
   serve::otlp::OtlpSettings otlp;
+  ship::objects::ObjectSettings objects;
 
   // What the files named above hold.
   observe::scrape::PrometheusFile prometheus;

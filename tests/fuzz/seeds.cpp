@@ -28,6 +28,8 @@
 #include "store/metrics/segment_writer.h"
 #include "store/metrics/tombstones.h"
 #include "store/metrics/wal_record.h"
+#include "store/prometheus/block_writer.h"
+#include "store/prometheus/chunk.h"
 
 namespace {
 
@@ -345,6 +347,77 @@ void write_read_requests(const fs::path& dir) {
   write(dir / "packed", 1, wire::pack(wire::write_read_request(request)));
 }
 
+// What fuzz_prometheus takes: the first byte chooses.
+void write_prometheus(const fs::path& dir) {
+  namespace prometheus = qd::store::prometheus;
+  qd::base::PosixFiles files;
+  const qd::base::TempDirectory temporary;
+  std::mt19937_64 random(9);
+  Columns mixed;
+  for (int i = 0; i < 6; ++i) {
+    auto histogram = std::make_shared<qd::model::Histogram>();
+    histogram->is_integer = i < 4;
+    histogram->zero_threshold = 0x1p-128;
+    histogram->positive_spans = {{.offset = -1, .length = 1}, {.offset = 2, .length = 2}};
+    histogram->positive = {1.0 + i, 2.0, 3.0 + 2 * i};
+    histogram->count = 6.0 + 3 * i;
+    histogram->sum = 0.5 * i;
+    prometheus::add_sample(mixed, kStart + i * 15'000, std::bit_cast<double>(qd::model::kNormalNanBits), histogram);
+  }
+  prometheus::add_sample(mixed, kStart + 90'000, qd::model::stale_nan());
+  Columns numbers;
+  const auto shape = values(Shape::kGauge, 130);
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    prometheus::add_sample(numbers, kStart + static_cast<TimestampMs>(i) * 15'000, shape[i]);
+
+  auto writer = prometheus::BlockWriter::create(
+      files, temporary.path(),
+      {.ulid = prometheus::make_ulid(kStart, random), .min_ms = kStart, .end_ms = kStart + 7'200'000});
+  QD_ASSERT(writer.has_value());
+  QD_ASSERT((*writer)->add({{"__name__", "sizes"}, {"job", "odd"}}, mixed).has_value());
+  for (const std::string instance : {"a", "b", "x"}) {
+    const LabelSet labels{{"__name__", "up"}, {"instance", instance}, {"job", instance == "x" ? "api" : "b"}};
+    QD_ASSERT((*writer)->add(labels, numbers).has_value());
+  }
+  const auto meta = (*writer)->finish();
+  QD_ASSERT(meta.has_value());
+  const auto read = [&](const char* name) {
+    return *qd::base::read_file(files, temporary / meta->ulid / name, 1 << 20);
+  };
+  const std::string index = read("index");
+  const std::string block = std::string{static_cast<char>(index.size() >> 8), static_cast<char>(index.size() & 0xff)} +
+                            index + read("chunks/000001");
+  write(dir / "block", 1, block);
+  write(dir / "block-unchecked", 0, block);
+  write(dir / "tombstones", 4, read("tombstones"));
+  write(dir / "meta", 5, read("meta.json"));
+  int chunk_number = 0;
+  for (const Columns* columns : {&mixed, &numbers}) {
+    for (const auto& chunk : prometheus::encode_chunks(*columns)) {
+      const std::string one = std::string(1, static_cast<char>(chunk.encoding)) + chunk.bytes;
+      write(dir / ("chunk-" + std::to_string(chunk_number++)), 7, one);
+    }
+  }
+  // A record of series, and one of samples, as the log has them.
+  const std::string series(
+      "\x01\0\0\0\0\0\0\0\x01\x02\x08__name__\x02up\x03job\x01"
+      "a",
+      28);
+  const std::string sample("\x02\0\0\0\0\0\0\0\x01\0\0\x01\x8b\xcf\xe5\x68\0\0\0\x3f\xf0\0\0\0\0\0\0", 27);
+  write(dir / "record-series", 6, series);
+  write(dir / "record-samples", 6, sample);
+  std::string log;
+  for (const std::string& record : {series, sample}) {
+    log += '\x01';
+    log += '\0';
+    log += static_cast<char>(record.size());
+    const std::uint32_t checksum = std::byteswap(qd::base::crc32c(qd::base::as_bytes(record)));
+    log.append(reinterpret_cast<const char*>(&checksum), sizeof checksum);
+    log += record;
+  }
+  write(dir / "log", 2, log);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -361,6 +434,7 @@ int main(int count, char** arguments) {
     write_requests(corpus / "remote_write");
     write_requests_v2(corpus / "remote_write_v2");
     write_read_requests(corpus / "read_request");
+    write_prometheus(corpus / "prometheus");
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

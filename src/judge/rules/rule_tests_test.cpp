@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+
 namespace qd::judge::rules {
 namespace {
 
@@ -175,6 +178,19 @@ TEST(rule_tests, only_those_named_run) {
   EXPECT_EQ(failures(tests, kRules, {.run = {"^t"}}), "");
   EXPECT_NE(failures(tests, kRules, {.run = {"^t", "one"}}), "");
   EXPECT_NE(failures(tests, kRules, {.run = {"("}}).find("error: "), std::string::npos);
+}
+
+// The YAML block of docs/alerting.md that begins with this line.
+std::string block_of_documentation(std::string_view first_line) {
+  std::ifstream in(QD_SOURCE_DIR "/docs/alerting.md");
+  const std::string text((std::istreambuf_iterator<char>(in)), {});
+  const std::string fence = "```yaml\n";
+  const auto begin = text.find(fence + std::string(first_line)) + fence.size();
+  return text.substr(begin, text.find("```", begin) - begin);
+}
+
+TEST(rule_tests, the_example_of_the_documentation_passes) {
+  EXPECT_EQ(failures(block_of_documentation("rule_files:"), block_of_documentation("groups:")), "");
 }
 
 TEST(rule_tests, what_makes_no_sense_is_refused_where_it_stands) {

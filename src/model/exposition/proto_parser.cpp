@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "base/strings.h"
+#include "model/exposition/proto_exemplar.h"
+#include "model/exposition/proto_histogram.h"
 
 namespace qd::model::exposition {
 
@@ -19,8 +21,6 @@ using base::ErrorCode;
 using protozero::pbf_reader;
 
 namespace {
-
-constexpr std::size_t kBucketsMax = 100'000;  // of one classic histogram
 
 // The numbers of io.prometheus.client.MetricType.
 enum class Type : std::uint8_t { kCounter, kGauge, kSummary, kUntyped, kHistogram, kGaugeHistogram };
@@ -78,190 +78,6 @@ void append_escaped(std::string& out, std::string_view text) {
   }
 }
 
-struct Bucket {
-  double upper_bound = 0;
-  double count = 0;  // up to the bound
-};
-
-// A histogram as the wire has it, both of its parts.
-struct WireHistogram {
-  Histogram native;
-  std::vector<std::int64_t> positive_deltas;
-  std::vector<std::int64_t> negative_deltas;
-  bool is_float = false;
-  bool has_zero = false;
-  std::vector<Bucket> buckets;
-
-  bool is_native() const {
-    return !native.positive_spans.empty() || !native.negative_spans.empty() || native.zero_threshold > 0 || has_zero;
-  }
-};
-
-BucketSpan read_span(pbf_reader reader) {
-  BucketSpan span;
-  while (reader.next()) {
-    if (reader.tag() == 1) {
-      span.offset = reader.get_sint32();
-    } else if (reader.tag() == 2) {
-      span.length = reader.get_uint32();
-    } else {
-      reader.skip();
-    }
-  }
-  return span;
-}
-
-Bucket read_bucket(pbf_reader reader) {
-  Bucket bucket;
-  double whole = 0;
-  double part = 0;
-  while (reader.next()) {
-    if (reader.tag() == 1) {
-      whole = static_cast<double>(reader.get_uint64());
-    } else if (reader.tag() == 2) {
-      bucket.upper_bound = reader.get_double();
-    } else if (reader.tag() == 4) {
-      part = reader.get_double();
-    } else {
-      reader.skip();
-    }
-  }
-  bucket.count = part > 0 ? part : whole;
-  return bucket;
-}
-
-// Packed, or one by one.
-template <typename T, typename One, typename All>
-void read_numbers(pbf_reader& reader, std::vector<T>& into, One one, All all) {
-  if (reader.wire_type() == protozero::pbf_wire_type::length_delimited) {
-    for (const auto value : all()) into.push_back(value);
-  } else {
-    into.push_back(one());
-  }
-}
-
-WireHistogram read_histogram(pbf_reader reader) {
-  WireHistogram out;
-  Histogram& native = out.native;
-  double count_float = 0;
-  double zero_float = 0;
-  const auto deltas = [&](std::vector<std::int64_t>& into) {
-    read_numbers(reader, into, [&] { return reader.get_sint64(); }, [&] { return reader.get_packed_sint64(); });
-  };
-  const auto counts = [&](std::vector<double>& into) {
-    read_numbers(reader, into, [&] { return reader.get_double(); }, [&] { return reader.get_packed_double(); });
-  };
-  while (reader.next()) {
-    switch (reader.tag()) {
-      case 1:
-        native.count = static_cast<double>(reader.get_uint64());
-        break;
-      case 2:
-        native.sum = reader.get_double();
-        break;
-      case 3:
-        out.buckets.push_back(read_bucket(reader.get_message()));
-        if (out.buckets.size() > kBucketsMax) throw protozero::invalid_length_exception{};
-        break;
-      case 4:
-        count_float = reader.get_double();
-        break;
-      case 5:
-        native.schema = reader.get_sint32();
-        break;
-      case 6:
-        native.zero_threshold = reader.get_double();
-        break;
-      case 7:
-        native.zero_count = static_cast<double>(reader.get_uint64());
-        break;
-      case 8:
-        zero_float = reader.get_double();
-        break;
-      case 9:
-        native.negative_spans.push_back(read_span(reader.get_message()));
-        break;
-      case 10:
-        deltas(out.negative_deltas);
-        break;
-      case 11:
-        counts(native.negative);
-        break;
-      case 12:
-        native.positive_spans.push_back(read_span(reader.get_message()));
-        break;
-      case 13:
-        deltas(out.positive_deltas);
-        break;
-      case 14:
-        counts(native.positive);
-        break;
-      default:
-        reader.skip();
-    }
-  }
-  out.is_float = count_float > 0;
-  if (out.is_float) native.count = count_float;
-  if (zero_float > 0) native.zero_count = zero_float;
-  out.has_zero = native.zero_count > 0;
-  return out;
-}
-
-std::vector<double> summed(const std::vector<std::int64_t>& deltas) {
-  std::vector<double> out;
-  out.reserve(deltas.size());
-  // Unsigned, so that what is hostile wraps instead of being undefined; validate refuses what comes of it.
-  std::uint64_t at = 0;
-  for (const std::int64_t delta : deltas) {
-    at += static_cast<std::uint64_t>(delta);
-    out.push_back(static_cast<double>(static_cast<std::int64_t>(at)));
-  }
-  return out;
-}
-
-Histogram native_of(WireHistogram&& wire, Type type) {
-  Histogram out = std::move(wire.native);
-  out.is_integer = !wire.is_float;
-  if (out.is_integer) {
-    out.positive = summed(wire.positive_deltas);
-    out.negative = summed(wire.negative_deltas);
-  }
-  out.reset = type == Type::kGaugeHistogram ? CounterReset::kGauge : CounterReset::kUnknown;
-  return out;
-}
-
-// One whose buckets have the bounds of the classic ones.
-Histogram native_of_buckets(const WireHistogram& wire, Type type) {
-  Histogram out;
-  out.schema = kCustomBounds;
-  out.is_integer = !wire.is_float;
-  out.count = wire.native.count;
-  out.sum = wire.native.sum;
-  out.reset = type == Type::kGaugeHistogram ? CounterReset::kGauge : CounterReset::kUnknown;
-  double before = 0;
-  std::uint32_t gap = 0;
-  const auto add = [&](double count) {
-    if (count == 0) {
-      ++gap;
-      return;
-    }
-    if (out.positive_spans.empty() || gap > 0) {
-      out.positive_spans.push_back({.offset = static_cast<std::int32_t>(gap), .length = 0});
-      gap = 0;
-    }
-    ++out.positive_spans.back().length;
-    out.positive.push_back(count);
-  };
-  for (const Bucket& bucket : wire.buckets) {
-    if (std::isinf(bucket.upper_bound)) continue;
-    out.custom_bounds.push_back(bucket.upper_bound);
-    add(bucket.count - before);
-    before = bucket.count;
-  }
-  add(out.count - before);
-  return out;
-}
-
 }  // namespace
 
 class ProtoParser::Core {
@@ -287,6 +103,7 @@ class ProtoParser::Core {
   std::optional<TimestampMs> timestamp_ms() const { return timestamp_ms_; }
   double value() const { return current_.value; }
   const Histogram& histogram() const { return histogram_; }
+  std::span<const Exemplar> exemplars() const { return current_.exemplars; }
 
   std::span<const Label> labels() {
     labels_.clear();
@@ -304,6 +121,7 @@ class ProtoParser::Core {
     std::string label_value = {};
     double value = 0;
     bool is_histogram = false;
+    std::vector<Exemplar> exemplars = {};
   };
 
   base::Result<Event> step() {
@@ -377,7 +195,7 @@ class ProtoParser::Core {
     while (metric.next()) {
       switch (metric.tag()) {
         case 1:
-          read_label(metric.get_message());
+          own_labels_.push_back(read_label_pair(metric.get_message()));
           break;
         case 2:
           if (type_ == Type::kGauge)
@@ -435,25 +253,14 @@ class ProtoParser::Core {
     return {};
   }
 
-  void read_label(pbf_reader label) {
-    auto& [name, value] = own_labels_.emplace_back();
-    while (label.next()) {
-      if (label.tag() == 1) {
-        name = text_of(label);
-      } else if (label.tag() == 2) {
-        value = text_of(label);
-      } else {
-        label.skip();
-      }
-    }
-  }
-
-  // Counter, Gauge and Untyped have the value first.
+  // Counter, Gauge and Untyped have the value first; a counter may have an exemplar after it.
   void add_value(pbf_reader message) {
     Pending& one = pending_.emplace_back();
     while (message.next()) {
       if (message.tag() == 1) {
         one.value = message.get_double();
+      } else if (message.tag() == 2 && type_ == Type::kCounter) {
+        read_exemplar(message.get_message(), one.exemplars);
       } else {
         message.skip();
       }
@@ -502,8 +309,16 @@ class ProtoParser::Core {
     const bool convert = !native && options_.classic_to_native && !wire.buckets.empty();
     if ((!native && !convert) || options_.classic_histograms) add_classic(wire);
     if (!native && !convert) return {};
-    histogram_ = convert ? native_of_buckets(wire, type_) : native_of(std::move(wire), type_);
-    pending_.push_back({.suffix = {}, .is_histogram = true});
+    std::vector<Exemplar> exemplars = std::move(wire.exemplars);
+    // Those of the classic part, where the native one has none of its own.
+    if (exemplars.empty()) {
+      for (const Bucket& bucket : wire.buckets)
+        exemplars.insert(exemplars.end(), bucket.exemplars.begin(), bucket.exemplars.end());
+      if (exemplars.size() > kExemplarsMax) exemplars.resize(kExemplarsMax);
+    }
+    const bool gauge = type_ == Type::kGaugeHistogram;
+    histogram_ = convert ? native_of_buckets(wire, gauge) : native_of(std::move(wire), gauge);
+    pending_.push_back({.suffix = {}, .is_histogram = true, .exemplars = std::move(exemplars)});
     return {};
   }
 
@@ -511,8 +326,11 @@ class ProtoParser::Core {
     bool infinite = false;
     for (const Bucket& bucket : wire.buckets) {
       infinite = infinite || bucket.upper_bound == std::numeric_limits<double>::infinity();
-      pending_.push_back(
-          {.suffix = "_bucket", .label = "le", .label_value = label_number(bucket.upper_bound), .value = bucket.count});
+      pending_.push_back({.suffix = "_bucket",
+                          .label = "le",
+                          .label_value = label_number(bucket.upper_bound),
+                          .value = bucket.count,
+                          .exemplars = bucket.exemplars});
     }
     if (!infinite)
       pending_.push_back({.suffix = "_bucket", .label = "le", .label_value = "+Inf", .value = wire.native.count});
@@ -582,6 +400,9 @@ std::optional<TimestampMs> ProtoParser::timestamp_ms() const {
 }
 double ProtoParser::value() const {
   return core_->value();
+}
+std::span<const ProtoParser::Exemplar> ProtoParser::exemplars() const {
+  return core_->exemplars();
 }
 const Histogram& ProtoParser::histogram() const {
   return core_->histogram();

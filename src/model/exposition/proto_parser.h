@@ -2,7 +2,7 @@
 //
 // Source: metrics.proto of prometheus/client_model. A message becomes the series that the text of the same metrics
 // would have; numbers in `le` and `quantile` are written as OpenMetrics writes them ("1.0"). A native histogram is one
-// series of the family's name, an event of its own; its exemplars and created timestamps are passed over.
+// series of the family's name, an event of its own. Created timestamps are passed over.
 //
 // The body outlives the parser; what the accessors return is valid until the next call of next(). After an error the
 // parser is done. Not thread-safe. Memory: bounded by the largest metric.
@@ -47,6 +47,15 @@ class ProtoParser {
   std::optional<TimestampMs> timestamp_ms() const;
   double value() const;                // after kSeries
   const Histogram& histogram() const;  // after kHistogram
+
+  // Of a counter or a bucket one at most, of a native histogram any number up to kExemplarsMax.
+  struct Exemplar {
+    LabelSet labels;
+    double value = 0;
+    std::optional<TimestampMs> timestamp_ms;
+  };
+  static constexpr std::size_t kExemplarsMax = 100;
+  std::span<const Exemplar> exemplars() const;
 
   // After kType, kHelp and kUnit.
   std::string_view family() const;

@@ -173,6 +173,48 @@ TEST(ProtoParser, converts_classic_histograms_where_asked) {
             "h#histogram h schema -53 count 10 sum 20 zero 0 [4 5 1 ] [] bounds [1 2 3 ] integer\n");
 }
 
+TEST(ProtoParser, tells_exemplars) {
+  const auto exemplar = [](double value, bool timed) {
+    return labels({{"trace_id", "abc"}}) + message([&](pbf_writer& w) {
+             w.add_double(2, value);
+             if (!timed) return;
+             w.add_message(3, message([](pbf_writer& t) {
+                             t.add_int64(1, 7);
+                             t.add_int32(2, 250'000'000);
+                           }));
+           });
+  };
+  const std::string counter = message([&](pbf_writer& w) {
+    w.add_message(3, message([&](pbf_writer& c) {
+                    c.add_double(1, 5);
+                    c.add_message(2, exemplar(0.5, true));
+                  }));
+  });
+  const std::string histogram = message([&](pbf_writer& w) {
+    w.add_message(7, message([&](pbf_writer& h) {
+                    h.add_uint64(1, 1);
+                    h.add_message(12, message([](pbf_writer& s) { s.add_uint32(2, 1); }));
+                    const std::int64_t deltas[] = {1};
+                    h.add_packed_sint64(13, std::begin(deltas), std::end(deltas));
+                    h.add_message(16, exemplar(1, true));
+                    h.add_message(16, exemplar(2, false));
+                  }));
+  });
+  const std::string body = family("c", 0, {counter}) + family("h", 4, {histogram});
+  ProtoParser parser(body, {.native_histograms = true});
+  std::string told;
+  for (auto event = parser.next(); event && *event != Event::kEof; event = parser.next()) {
+    if (*event != Event::kSeries && *event != Event::kHistogram) continue;
+    for (const auto& one : parser.exemplars()) {
+      told += std::string(parser.series()) + " " + one.labels.to_string() + " " + std::to_string(one.value) + " " +
+              (one.timestamp_ms ? std::to_string(*one.timestamp_ms) : "-") + "\n";
+    }
+  }
+  EXPECT_EQ(told,
+            "c {trace_id=\"abc\"} 0.500000 7250\nh#histogram {trace_id=\"abc\"} 1.000000 7250\n"
+            "h#histogram {trace_id=\"abc\"} 2.000000 -\n");
+}
+
 TEST(ProtoParser, refuses_what_is_no_message) {
   const std::string good = family("g", 1, {value_of(2, 1)});
   for (std::size_t size = 1; size < good.size(); ++size) {

@@ -210,9 +210,7 @@ base::Status Ingest::append_sample(SomeParser& parser, Entry& entry, TimestampMs
     };
     switch (append()) {
       case AppendOutcome::kOk:
-        if constexpr (std::is_same_v<SomeParser, Parser>) {
-          if (parser.exemplar()) append_exemplar(parser, entry.ref, time_ms, appender);
-        }
+        append_exemplars(parser, entry.ref, time_ms, appender);
         return {};
       case AppendOutcome::kInvalid:  // none is: histograms were checked
         return {};
@@ -236,6 +234,24 @@ base::Status Ingest::append_sample(SomeParser& parser, Entry& entry, TimestampMs
   return {};
 }
 
+// One that the page repeats is no news to the store, and one that it does not take leaves the sample as it is.
+template <typename SomeParser>
+void Ingest::append_exemplars(SomeParser& parser, SeriesRef ref, TimestampMs time_ms, Appender& appender) {
+  const auto append = [&](LabelSet labels, const auto& told) {
+    static_cast<void>(appender.exemplar(ref, {.labels = std::move(labels),
+                                              .value = told.value,
+                                              .time_ms = told.timestamp_ms.value_or(time_ms),
+                                              .has_time = told.timestamp_ms.has_value()}));
+  };
+  if constexpr (std::is_same_v<SomeParser, model::exposition::ProtoParser>) {
+    for (const auto& told : parser.exemplars()) append(told.labels, told);
+  } else {
+    if (!parser.exemplar()) return;
+    const auto labels = parser.exemplar_labels();
+    append(LabelSet::from({labels.begin(), labels.end()}), *parser.exemplar());
+  }
+}
+
 base::Result<bool> Ingest::relabel(LabelSet& labels) const {
   if (!options_.metric_rules.empty()) {
     model::LabelBuilder builder(labels);
@@ -251,16 +267,6 @@ base::Result<bool> Ingest::relabel(LabelSet& labels) const {
   if (legacy) return true;
   return base::fail(ErrorCode::kInvalid, labels.to_string().substr(0, kShownBytes) +
                                              " has a name that metric_name_validation_scheme legacy does not allow");
-}
-
-// One that the page repeats is no news to the store, and one that it does not take leaves the sample as it is.
-void Ingest::append_exemplar(Parser& parser, SeriesRef ref, TimestampMs time_ms, Appender& appender) {
-  const Parser::Exemplar& told = *parser.exemplar();
-  model::Exemplar exemplar{
-      .value = told.value, .time_ms = told.timestamp_ms.value_or(time_ms), .has_time = told.timestamp_ms.has_value()};
-  const auto labels = parser.exemplar_labels();
-  exemplar.labels = LabelSet::from({labels.begin(), labels.end()});
-  static_cast<void>(appender.exemplar(ref, exemplar));
 }
 
 base::Status Ingest::check_labels(const LabelSet& labels) const {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -100,8 +101,10 @@ class Ingest {
   template <typename SomeParser>
   base::Status append_sample(SomeParser& parser, Entry& entry, model::TimestampMs now_ms,
                              store::metrics::Appender& appender, IngestCounts& counts);
-  static void append_exemplar(model::exposition::Parser& parser, store::metrics::SeriesRef ref,
-                              model::TimestampMs time_ms, store::metrics::Appender& appender);
+  // Of the sample that was appended last.
+  template <typename SomeParser>
+  static void append_exemplars(SomeParser& parser, store::metrics::SeriesRef ref, model::TimestampMs time_ms,
+                               store::metrics::Appender& appender);
   base::Result<Entry*> place(std::string_view series, bool in_order, IngestCounts& counts);
   // False: the rules drop it.
   base::Result<bool> relabel(model::LabelSet& labels) const;

@@ -124,6 +124,7 @@ std::vector<TargetStatus> Manager::targets() const {
 std::vector<DroppedTargets> Manager::dropped() const {
   base::MutexLock lock(mutex_);
   std::vector<DroppedTargets> all;
+  all.reserve(pools_.size());
   for (const Pool& pool : pools_) all.push_back(pool.dropped);
   return all;
 }
@@ -131,6 +132,7 @@ std::vector<DroppedTargets> Manager::dropped() const {
 std::vector<std::string> Manager::pools() const {
   base::MutexLock lock(mutex_);
   std::vector<std::string> names;
+  names.reserve(pools_.size());
   for (const Pool& pool : pools_) names.push_back(pool.job.config->job_name);
   return names;
 }

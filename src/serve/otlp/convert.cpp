@@ -200,7 +200,7 @@ bool Converter::begin_point(const Metric& metric, const Point& point) {
   return true;
 }
 
-void Converter::add(std::string name, const Point& point, double value, std::string_view label,
+void Converter::add(const std::string& name, const Point& point, double value, std::string_view label,
                     std::string_view label_value) {
   if (batch_.full()) return reject_full(name);
   model::LabelBuilder labels = labels_;

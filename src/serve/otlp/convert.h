@@ -78,7 +78,7 @@ class Converter final : public model::otlp::MetricsSink {
   void reject_full(std::string_view metric);
   // The labels of a point without its name. False, having rejected the point, where they are none.
   bool begin_point(const Metric& metric, const Point& point);
-  void add(std::string name, const Point& point, double value, std::string_view label = {},
+  void add(const std::string& name, const Point& point, double value, std::string_view label = {},
            std::string_view label_value = {});
   void histogram(const std::string& name, const Metric& metric, const Point& point);
   void exponential(const std::string& name, const Metric& metric, const Point& point);

@@ -1,12 +1,10 @@
-// POST and PUT /api/v1/admin/tsdb/…, as Prometheus has them: deletion, cleaning, snapshots. They act on the store, so
-// they need a real principal in place of Prometheus's --web.enable-admin-api.
+#include "serve/prometheus/admin_api.h"
 
 #include <algorithm>
 #include <array>
 #include <optional>
 #include <utility>
 
-#include "serve/prometheus/api.h"
 #include "serve/prometheus/values.h"
 
 namespace qd::serve::prometheus {
@@ -25,45 +23,46 @@ std::optional<bool> parse_bool(std::string_view text) {
   return std::nullopt;
 }
 
-base::Result<Response> delete_series(const Call& call, const Sources& sources) {
+base::Result<Response> delete_series(const Call& call, store::metrics::Store& store) {
   QD_ASSIGN(const auto selectors, match_parameters(call.request));
   if (selectors.empty()) return base::fail(ErrorCode::kInvalid, "no match[] parameter provided");
   QD_ASSIGN(const auto start_ms, time_parameter(call.request, "start", model::kMinTimestampMs));
   QD_ASSIGN(const auto end_ms, time_parameter(call.request, "end", model::kMaxTimestampMs));
-  QD_TRY(sources.store.delete_series(selectors, start_ms, end_ms));
+  QD_TRY(store.delete_series(selectors, start_ms, end_ms));
   return Response{.status = 204};
 }
 
-base::Result<Response> clean_tombstones(const Call&, const Sources& sources) {
-  QD_TRY(sources.store.clean_tombstones());
+base::Result<Response> clean_tombstones(const Call&, store::metrics::Store& store) {
+  QD_TRY(store.clean_tombstones());
   return Response{.status = 204};
 }
 
-base::Result<Response> snapshot(const Call& call, const Sources& sources) {
+base::Result<Response> snapshot(const Call& call, const TakeSnapshot& take) {
   const auto text = call.request.param("skip_head").value_or("");
   const auto skip_head = text.empty() ? false : parse_bool(text);
   if (!skip_head)
     return base::fail(ErrorCode::kInvalid, "invalid parameter \"skip_head\": it is neither true nor false");
-  QD_ASSIGN(const std::string name, sources.snapshot(*skip_head));
+  QD_ASSIGN(const std::string name, take(*skip_head));
   return success([&](std::string& out) { JsonWriter(out).begin_object().field("name", name).end_object(); });
 }
 
 }  // namespace
 
-void add_admin_routes(Router& router, const Sources& sources) {
-  const auto add = [&](std::string path, base::Result<Response> (*handle)(const Call&, const Sources&)) {
+void add_admin_routes(Router& router, store::metrics::Store& store, TakeSnapshot snapshot_taker) {
+  const auto add = [&](std::string path, std::function<base::Result<Response>(const Call&)> handle) {
     router.add({.methods = {"POST", "PUT"},
                 .path = std::move(path),
                 .access = Access::kAct,
                 .computes = true,
-                .handler = [&sources, handle](Call call) {
-                  auto response = handle(call, sources);
+                .handler = [handle = std::move(handle)](Call call) {
+                  auto response = handle(call);
                   call.reply.send(response ? std::move(*response) : api_error(response.error()));
                 }});
   };
-  add("/api/v1/admin/tsdb/delete_series", delete_series);
-  add("/api/v1/admin/tsdb/clean_tombstones", clean_tombstones);
-  add("/api/v1/admin/tsdb/snapshot", snapshot);
+  add("/api/v1/admin/tsdb/delete_series", [&store](const Call& call) { return delete_series(call, store); });
+  add("/api/v1/admin/tsdb/clean_tombstones", [&store](const Call& call) { return clean_tombstones(call, store); });
+  add("/api/v1/admin/tsdb/snapshot",
+      [take = std::move(snapshot_taker)](const Call& call) { return snapshot(call, take); });
 }
 
 }  // namespace qd::serve::prometheus

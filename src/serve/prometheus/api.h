@@ -16,6 +16,7 @@
 #include "query/promql/options.h"
 #include "query/running/gate.h"
 #include "query/running/runner.h"
+#include "serve/prometheus/admin_api.h"
 #include "serve/router.h"
 #include "store/metrics/store.h"
 
@@ -24,6 +25,7 @@ namespace qd::serve::prometheus {
 // What the API shows. Everything outlives the router that it was added to; functions are called from any thread.
 struct Sources {
   store::metrics::Store& store;
+  const store::metrics::Querier& querier;  // what is asked for samples: the store, and what is read beside it
   query::running::Runner& queries;
   query::running::Gate& gate;
   const judge::rules::Manager& rules;
@@ -40,7 +42,7 @@ struct Sources {
   std::function<std::vector<std::string>()> dropped_alertmanagers;  // and those that relabelling dropped
   std::function<base::Status(const Principal&)> reload;
   std::function<bool()> reload_succeeded;
-  std::function<base::Result<std::string>(bool skip_head)> snapshot;  // returns its name
+  TakeSnapshot snapshot;
   std::function<model::TimestampMs()> last_reload_ms;
   std::function<bool()> ready;
   model::TimestampMs started_ms = 0;
@@ -56,8 +58,6 @@ void add_series_routes(Router& router, const Sources& sources);
 void add_rule_routes(Router& router, const Sources& sources);
 void add_target_routes(Router& router, const Sources& sources);
 void add_status_routes(Router& router, const Sources& sources);
-// /api/v1/admin/tsdb/…
-void add_admin_routes(Router& router, const Sources& sources);
 // /-/healthy, /-/ready, /-/reload.
 void add_management_routes(Router& router, const Sources& sources);
 // /metrics, /exporters/<name>/metrics and /exporters/blackbox/probe.

@@ -47,7 +47,7 @@ void add_routes(Router& router, const Sources& sources) {
   add_rule_routes(router, sources);
   add_target_routes(router, sources);
   add_status_routes(router, sources);
-  add_admin_routes(router, sources);
+  add_admin_routes(router, sources.store, sources.snapshot);
   add_management_routes(router, sources);
   add_exporter_routes(router, sources);
 }

@@ -57,7 +57,7 @@ Result<Response> series(const Call& call, const Sources& sources) {
   std::set<model::LabelSet> found;
   for (const auto& matchers : selectors) {
     QD_ASSIGN(const auto set,
-              sources.store.select(matchers, window.start_ms, window.end_ms, sources.query_options().series_limit));
+              sources.querier.select(matchers, window.start_ms, window.end_ms, sources.query_options().series_limit));
     for (std::size_t i = 0; i < set->size(); ++i) {
       if (limit != 0 && found.size() > limit) break;
       found.insert(set->labels(i));
@@ -97,7 +97,7 @@ Result<Response> gather(const Call& call, const Ask& ask) {
 
 Result<Response> label_names(const Call& call, const Sources& sources) {
   return gather(call, [&](const std::vector<model::Matcher>& matchers, const Window& window) {
-    return sources.store.label_names(matchers, window.start_ms, window.end_ms);
+    return sources.querier.label_names(matchers, window.start_ms, window.end_ms);
   });
 }
 
@@ -106,7 +106,7 @@ Result<Response> label_values(const Call& call, const Sources& sources) {
   if (name.empty() || !base::valid_utf8(name))
     return base::fail(ErrorCode::kInvalid, fmt::format("invalid label name: \"{}\"", name));
   return gather(call, [&](const std::vector<model::Matcher>& matchers, const Window& window) {
-    return sources.store.label_values(name, matchers, window.start_ms, window.end_ms);
+    return sources.querier.label_values(name, matchers, window.start_ms, window.end_ms);
   });
 }
 

@@ -103,12 +103,9 @@ struct Columnar {
     const auto same = [&](const Histogram* other) {
       return other->positive_spans == histogram.positive_spans && other->negative_spans == histogram.negative_spans;
     };
-    std::size_t layout = layouts.size();
-    if (!layout_of.empty() && same(layouts[layout_of.back()])) {
-      layout = layout_of.back();
-    } else {
-      layout = static_cast<std::size_t>(std::ranges::find_if(layouts, same) - layouts.begin());
-    }
+    const bool as_before = !layout_of.empty() && same(layouts[layout_of.back()]);
+    const std::size_t layout =
+        as_before ? layout_of.back() : static_cast<std::size_t>(std::ranges::find_if(layouts, same) - layouts.begin());
     if (layout == layouts.size()) {
       if (layouts.size() == kLayoutsMax) return false;
       std::vector<std::int32_t> with_positive = positive;

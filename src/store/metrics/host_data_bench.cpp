@@ -35,16 +35,19 @@ std::vector<std::shared_ptr<const Segment>> recorded() {
 }
 
 struct Series {
+  LabelSet labels;
   std::vector<TimestampMs> times;
   std::vector<double> values;
 };
 
-// The columns of all of them as one segment has them, in blocks.
-const std::vector<Series>& blocks() {
+// All of them as one; with QD_BENCH_EVERY=n only every n-th sample, as if it had been asked for less often.
+const std::vector<Series>& series() {
   static const std::vector<Series> all = [] {
     std::vector<Series> made;
     const auto segments = recorded();
     if (segments.empty()) return made;
+    const char* const given = std::getenv("QD_BENCH_EVERY");
+    const std::size_t every = given == nullptr ? 1 : std::max<std::size_t>(1, std::strtoul(given, nullptr, 10));
     base::PosixFiles files;
     const base::TempDirectory dir;
     if (!merge_segments(files, segments, dir / "merged", model::kMinTimestampMs, {})) return made;
@@ -53,11 +56,29 @@ const std::vector<Series>& blocks() {
     for (std::uint32_t id = 0; id < merged->info().series; ++id) {
       columns.clear();
       if (!merged->read(id, model::kMinTimestampMs, model::kMaxTimestampMs, columns)) continue;
-      for (std::size_t at = 0; at < columns.size(); at += kBlockSamplesMax) {
-        const std::size_t n = std::min(kBlockSamplesMax, columns.size() - at);
-        const auto times = std::span(columns.times).subspan(at, n);
-        const auto values = std::span(columns.values).subspan(at, n);
-        made.push_back({{times.begin(), times.end()}, {values.begin(), values.end()}});
+      Series one{.labels = merged->labels(id), .times = {}, .values = {}};
+      for (std::size_t i = 0; i < columns.size(); i += every) {
+        one.times.push_back(columns.times[i]);
+        one.values.push_back(columns.values[i]);
+      }
+      made.push_back(std::move(one));
+    }
+    return made;
+  }();
+  return all;
+}
+
+struct Block {
+  std::vector<double> values;
+};
+
+const std::vector<Block>& blocks() {
+  static const std::vector<Block> all = [] {
+    std::vector<Block> made;
+    for (const Series& one : series()) {
+      for (std::size_t at = 0; at < one.values.size(); at += kBlockSamplesMax) {
+        const auto values = std::span(one.values).subspan(at, std::min(kBlockSamplesMax, one.values.size() - at));
+        made.push_back({{values.begin(), values.end()}});
       }
     }
     return made;
@@ -66,14 +87,16 @@ const std::vector<Series>& blocks() {
 }
 
 void host_data_segment(benchmark::State& state) {
-  const auto segments = recorded();
-  if (segments.empty()) return state.SkipWithError("set QD_BENCH_SEGMENTS");
+  if (series().empty()) return state.SkipWithError("set QD_BENCH_SEGMENTS");
   base::PosixFiles files;
   const base::TempDirectory dir;
   SegmentInfo info;
   for (auto _ : state) {
-    info = *merge_segments(files, segments, dir / "merged", model::kMinTimestampMs,
-                           {.compress_cold = state.range(0) != 0});
+    auto writer = *SegmentWriter::create(files, dir / "written", {.compress_cold = state.range(0) != 0});
+    for (const Series& one : series()) {
+      if (!writer->add(one.labels, one.times, one.values)) std::abort();
+    }
+    info = *writer->finish();
   }
   state.counters["bytes_per_sample"] = static_cast<double>(info.bytes) / static_cast<double>(info.samples);
   state.counters["series"] = static_cast<double>(info.series);
@@ -94,7 +117,7 @@ void host_data_values(benchmark::State& state) {
     bytes = {};
     samples = {};
     all_bytes = all_samples = 0;
-    for (const Series& block : blocks()) {
+    for (const Block& block : blocks()) {
       std::string out;
       encoder.encode_values(block.values, state.range(0) != 0, out);
       const auto coding = static_cast<std::size_t>(*value_coding(base::as_bytes(out)));
@@ -120,7 +143,7 @@ void host_data_decode(benchmark::State& state) {
   std::size_t samples = 0;
   std::size_t bytes = 0;
   BlockEncoder encoder;
-  for (const Series& block : blocks()) {
+  for (const Block& block : blocks()) {
     if (state.range(0) == 2) {
       encode_xor(block.values, encoded.emplace_back());
     } else {

@@ -116,7 +116,8 @@ class Store : public Appendable, public Querier, public ExemplarQuerier {
   virtual base::Status snapshot(const std::filesystem::path& into, bool skip_head) = 0;
 
   // From which time on samples changed; told after they are visible and before commit() and the like return.
-  virtual const ChangeLog& change_log() const = 0;
+  // Who serves more beside the store notes its changes there too.
+  virtual ChangeLog& change_log() = 0;
   virtual StoreStats stats() const = 0;
   // At most `rows` of each kind. Walks the index piece by piece, so that appending goes on; what is made or dropped
   // meanwhile may be in it or not.

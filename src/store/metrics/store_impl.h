@@ -81,7 +81,7 @@ class StoreImpl final : public Store {
                              TimestampMs to_ms) override;
   base::Status clean_tombstones() override;
   base::Status snapshot(const std::filesystem::path& into, bool skip_head) override;
-  const ChangeLog& change_log() const override { return change_log_; }
+  ChangeLog& change_log() override { return change_log_; }
   StoreStats stats() const override;
   Cardinality cardinality(std::size_t rows) const override;
   std::map<std::string, model::Metadata, std::less<>> metadata() const override;

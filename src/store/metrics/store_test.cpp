@@ -299,7 +299,7 @@ TEST_F(StoreTest, random_histories_equal_a_naive_model) {
 }
 
 TEST_F(StoreTest, it_tells_from_when_on_samples_changed) {
-  options_.retention_ms = 300'000;
+  options_.retention_ms = 15 * 60'000;
   open();
   const ChangeLog& log = store_->change_log();
   ASSERT_TRUE(put_all(3, kStart));
@@ -311,19 +311,28 @@ TEST_F(StoreTest, it_tells_from_when_on_samples_changed) {
   const auto second = log.generation();
   ASSERT_TRUE(put(1, kStart + 10'000, 1));
   EXPECT_EQ(log.changed_since(second), kStart + 10'000);
-  // What is refused changes nothing.
+  // A late sample of the same one is refused, and then taken.
   const auto third = log.generation();
   EXPECT_FALSE(put(1, kStart - 10'000, 1));
   EXPECT_EQ(log.generation(), third);
+  auto appender = store_->appender();
+  appender->take_late();
+  const auto ref = appender->series(series_labels(1));
+  ASSERT_TRUE(ref);
+  ASSERT_EQ(appender->append(*ref, kStart - 10'000, 1), AppendOutcome::kOk);
+  ASSERT_TRUE(appender->commit());
+  EXPECT_EQ(log.changed_since(third), kStart - 10'000);
   // Sealing moves samples; retention takes them away.
   for (int s = 1; s < 8; ++s) ASSERT_TRUE(put_all(3, kStart + s * 60'000));
   const auto fourth = log.generation();
   ASSERT_TRUE(store_->maintain(kStart + 8 * 60'000));
   EXPECT_GT(store_->stats().segments, 0U);
   EXPECT_EQ(log.generation(), fourth);
-  ASSERT_TRUE(put_all(3, kStart + 30 * 60'000));
-  ASSERT_TRUE(store_->maintain(kStart + 30 * 60'000));
-  ASSERT_TRUE(store_->maintain(kStart + 30 * 60'000));
+  for (const int minute : {17, 26}) {
+    ASSERT_TRUE(put_all(3, kStart + minute * 60'000));
+    ASSERT_TRUE(store_->maintain(kStart + minute * 60'000));
+  }
+  ASSERT_TRUE(store_->maintain(kStart + 26 * 60'000));
   EXPECT_EQ(log.changed_since(fourth), model::kMinTimestampMs);
 }
 
