@@ -108,7 +108,6 @@ int import(const ImportFlags& flags) {
     fmt::print("{}\n", json::serialize(json::object{{"samples", report->samples},
                                                     {"segments", report->segments},
                                                     {"bytes", report->bytes},
-                                                    {"histograms_refused", report->histograms_refused},
                                                     {"min_time_ms", report->samples > 0 ? report->min_ms : 0},
                                                     {"max_time_ms", report->samples > 0 ? report->max_ms : 0}}));
   } else if (report->samples == 0) {
@@ -118,10 +117,6 @@ int import(const ImportFlags& flags) {
                base::format_time(report->min_ms), base::format_time(report->max_ms), grouped(report->segments),
                grouped(report->bytes));
   }
-  if (report->histograms_refused > 0) {
-    fmt::print(stderr, "quarterdeck: {} native histograms were refused: segments of this release hold numbers only\n",
-               grouped(report->histograms_refused));
-  }
   const auto& options = (*settings)->store;
   if (options.retention_ms > 0 && report->samples > 0 && report->min_ms < clock.wall_ms() - options.retention_ms) {
     fmt::print(stderr,
@@ -129,7 +124,7 @@ int import(const ImportFlags& flags) {
                "raise store.metrics.retention before that\n",
                base::format_duration_ms(options.retention_ms));
   }
-  return report->histograms_refused > 0 ? kExitNo : kExitYes;
+  return kExitYes;
 }
 
 // --- export ---

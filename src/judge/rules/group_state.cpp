@@ -67,7 +67,10 @@ std::vector<Alert> GroupState::evaluate(TimestampMs now_ms) {
     if (workplace_.cancel.cancelled()) return {};
     evaluate_step(step, now_ms);
   }
-  if (evaluations_until_restored_ > 0 && --evaluations_until_restored_ == 0) restore(now_ms);
+  if (evaluations_until_restored_ > 0) {
+    --evaluations_until_restored_;
+    if (evaluations_until_restored_ == 0) restore(now_ms);
+  }
   end_left_behind(now_ms);
   std::vector<Alert> alerts;
   std::size_t samples = 0;

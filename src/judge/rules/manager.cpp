@@ -202,6 +202,7 @@ void Manager::stop() {
 std::vector<GroupStatus> Manager::groups() const {
   base::MutexLock lock(mutex_);
   std::vector<GroupStatus> out;
+  out.reserve(running_.size());
   for (const auto& running : running_) out.push_back(running->state.snapshot());
   return out;
 }

@@ -50,7 +50,7 @@ struct Gate::Core : std::enable_shared_from_this<Core> {
   // Those who wait, the next first.
   std::list<std::string> turns QD_GUARDED_BY(mutex);
 
-  void enter(std::string name, Waiting query) QD_EXCLUDES(mutex);
+  void enter(const std::string& name, Waiting query) QD_EXCLUDES(mutex);
   void leave(const std::string& name) QD_EXCLUDES(mutex);
   void set_limits(Limits next) QD_EXCLUDES(mutex);
   void close() QD_EXCLUDES(mutex);
@@ -115,7 +115,7 @@ void Gate::Core::tell(std::vector<Told> told) {
   }
 }
 
-void Gate::Core::enter(std::string name, Waiting query) {
+void Gate::Core::enter(const std::string& name, Waiting query) {
   std::vector<Told> told;
   bool look_soon = false;
   {
@@ -253,9 +253,8 @@ void Gate::set_limits(Limits limits) {
   core_->set_limits(limits);
 }
 
-void Gate::enter(std::string principal, base::CancelToken cancel, std::int64_t deadline_ns, Run run) {
-  core_->enter(std::move(principal),
-               {std::move(cancel), core_->scheduler.clock().monotonic_ns(), deadline_ns, std::move(run)});
+void Gate::enter(const std::string& principal, base::CancelToken cancel, std::int64_t deadline_ns, Run run) {
+  core_->enter(principal, {std::move(cancel), core_->scheduler.clock().monotonic_ns(), deadline_ns, std::move(run)});
 }
 
 void Gate::close() {

@@ -65,7 +65,7 @@ class Gate {
 
   void set_limits(Limits limits);
   // `deadline_ns` of the scheduler's monotonic clock.
-  void enter(std::string principal, base::CancelToken cancel, std::int64_t deadline_ns, Run run);
+  void enter(const std::string& principal, base::CancelToken cancel, std::int64_t deadline_ns, Run run);
   // Refuses all who wait and all who come.
   void close();
 

@@ -49,18 +49,6 @@ base::Status cancelled() {
   return base::fail(ErrorCode::kCancelled, "the import was stopped: nothing was imported");
 }
 
-// Native histograms do not fit into segments: counts and drops them.
-std::size_t drop_histograms(Columns& columns) {
-  if (columns.histograms.empty()) return 0;
-  Columns numbers;
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    if (!columns.histograms[i]) add_sample(numbers, columns.times[i], columns.values[i]);
-  }
-  const std::size_t dropped = columns.size() - numbers.size();
-  columns = std::move(numbers);
-  return dropped;
-}
-
 }  // namespace
 
 // The samples of a text, packed, series by series.
@@ -166,14 +154,14 @@ base::Status Importer::add_windows(const Interval& reach, const Select& select, 
         if (!tick({.part = at / whole, .series = report_.series, .samples = report_.samples})) return cancelled();
       }
       QD_TRY(set->read(i, window.min_ms, window.max_ms, columns));
-      report_.histograms_refused += drop_histograms(columns);
       if (columns.times.empty()) continue;
       if (writer == nullptr) {
         written_.push_back(next_++);
         QD_ASSIGN(writer, metrics::SegmentWriter::create(
                               files_, metrics::numbered(segment_dir(dir_), written_.back(), kSegmentSuffix), {}));
       }
-      QD_TRY(writer->add(set->labels(i), columns.times, columns.values));
+      QD_TRY(writer->add(set->labels(i),
+                         {.times = columns.times, .values = columns.values, .histograms = columns.histograms}));
     }
     if (writer != nullptr) {
       QD_ASSIGN(const metrics::SegmentInfo info, writer->finish());

@@ -30,7 +30,6 @@ struct ImportReport {
   std::uint64_t series = 0;  // of a segment each
   std::uint64_t samples = 0;
   std::uint64_t bytes = 0;
-  std::uint64_t histograms_refused = 0;  // native ones, which segments cannot hold
   model::TimestampMs min_ms = model::kMaxTimestampMs;
   model::TimestampMs max_ms = model::kMinTimestampMs;
 };
