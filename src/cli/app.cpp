@@ -350,7 +350,7 @@ base::Status App::Rooms::build_shipper(const Settings& s) {
       ship::remote_write::Shipper::Surroundings{
           .scheduler = *loop,
           .submit = [this](std::function<void()> task) { return work_pool->submit(std::move(task)); },
-          .post = ship::remote_write::post_to(*client),
+          .post = ship::remote_write::post_to(outbound->as_fetch()),
           .files = files,
           .families = [this] { return store->metadata(); },
           .log = log,

@@ -48,6 +48,44 @@ void declare_rules(Schema& schema, RuleSettings& rules) {
       .only_at_start();
 }
 
+// What remote_write of a Prometheus file says, behind our own destinations.
+base::Status add_destinations(const observe::scrape::PrometheusFile& file,
+                              std::vector<ship::remote_write::Destination>& destinations) {
+  std::vector<ship::remote_write::Destination> theirs;
+  for (const auto& one : file.remote_write) {
+    auto& made = theirs.emplace_back();
+    made.url = one.url;
+    made.name = one.name;
+    made.timeout_ms = one.timeout_ms;
+    if (one.version_2) made.protobuf_message = "io.prometheus.write.v2.Request";
+    made.send_exemplars = one.send_exemplars;
+    made.send_native_histograms = one.send_native_histograms;
+    made.headers = one.headers;
+    made.http = one.http;
+    // A redirect is told, not followed: the body would not go along.
+    made.http.follow_redirects = false;
+    made.queue = {.min_shards = static_cast<std::int64_t>(one.queue.min_shards),
+                  .max_shards = static_cast<std::int64_t>(one.queue.max_shards),
+                  .max_samples_per_send = static_cast<std::int64_t>(one.queue.max_samples_per_send),
+                  .batch_send_deadline_ms = one.queue.batch_send_deadline_ms,
+                  .min_backoff_ms = one.queue.min_backoff_ms,
+                  .max_backoff_ms = one.queue.max_backoff_ms};
+    made.metadata = {.send = one.queue.send_metadata, .send_interval_ms = one.queue.metadata_interval_ms};
+    QD_ASSIGN(made.relabel, model::Relabeller::compile(one.write_relabel_configs, file.global.format.name_scheme));
+  }
+  QD_TRY(ship::remote_write::complete(theirs, ship::remote_write::DestinationSource::kPrometheusFile));
+  for (auto& one : theirs) {
+    const auto same = [&](const auto& other) { return other.name == one.name; };
+    if (std::ranges::find_if(destinations, same) != destinations.end())
+      return base::fail(ErrorCode::kInvalid,
+                        fmt::format("remote_write: ship.remote_write has a destination {} too: give "
+                                    "each its own name",
+                                    one.name));
+    destinations.push_back(std::move(one));
+  }
+  return {};
+}
+
 base::Status check_external_labels(const std::map<std::string, std::string>& labels) {
   for (const auto& [name, value] : labels) {
     if (!model::valid_label_name(name) || name.starts_with("__"))
@@ -159,7 +197,7 @@ base::Result<std::shared_ptr<Settings>> load_settings(const Invocation& invocati
   const auto& forward = settings->forward;
   QD_TRY(ship::remote_write::check_files({forward.ca_file, forward.cert_file, forward.key_file}, "forward.tls", files));
   for (const auto& one : settings->ship.remote_write)
-    QD_TRY(ship::remote_write::check_files({one.tls.ca_file, one.tls.cert_file, one.tls.key_file},
+    QD_TRY(ship::remote_write::check_files({one.http.tls.ca_file, one.http.tls.cert_file, one.http.tls.key_file},
                                            fmt::format("ship.remote_write {}: tls_config", one.name), files));
   if (settings->exporters.ports != "off")
     QD_TRY(serve::check_reach(settings->serve, "exporters.bind", settings->exporters.bind + ":9100"));
@@ -168,6 +206,8 @@ base::Result<std::shared_ptr<Settings>> load_settings(const Invocation& invocati
     QD_ASSIGN(settings->prometheus, observe::scrape::load_prometheus_file(settings->prometheus_file));
     for (const auto& [name, value] : settings->prometheus.global.external_labels) labels.set(name, value);
     for (const auto& warning : settings->prometheus.warnings) settings->warnings.push_back(warning);
+    if (const auto added = add_destinations(settings->prometheus, settings->ship.remote_write); !added)
+      return base::fail(added.error().within(settings->prometheus_file));
     // The file's interval is for its rules as Prometheus has it, unless ours says otherwise.
     if (!settings->schema.is_set("judge.rules.evaluation_interval"))
       settings->rules.evaluation_interval_ms = settings->prometheus.global.evaluation_interval_ms;

@@ -127,6 +127,19 @@ struct AlertingConfig {
   bool operator==(const AlertingConfig&) const = default;
 };
 
+// How requests of a remote_write config are made up, and how often what families are is told.
+struct RemoteWriteQueue {
+  std::uint64_t min_shards = 1;
+  std::uint64_t max_shards = 50;
+  std::uint64_t max_samples_per_send = 2'000;
+  std::int64_t batch_send_deadline_ms = 5'000;
+  std::int64_t min_backoff_ms = 30;
+  std::int64_t max_backoff_ms = 5'000;
+  bool send_metadata = true;
+  std::int64_t metadata_interval_ms = 60'000;
+  bool operator==(const RemoteWriteQueue&) const = default;
+};
+
 struct RemoteWriteConfig {
   std::string url;
   std::string name;
@@ -135,6 +148,7 @@ struct RemoteWriteConfig {
   bool send_exemplars = false;
   bool send_native_histograms = false;
   std::map<std::string, std::string> headers;
+  RemoteWriteQueue queue;
   HttpConfig http;
   std::vector<model::RelabelConfig> write_relabel_configs;
   bool operator==(const RemoteWriteConfig&) const = default;

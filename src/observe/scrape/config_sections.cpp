@@ -27,28 +27,34 @@ void check_headers(Reader& reader, const Node& node, const std::map<std::string,
   }
 }
 
-void check_queue(Reader& reader, const Node& node) {
+void read_queue(Reader& reader, const Node& node, RemoteWriteQueue& queue) {
   std::uint64_t capacity = 10'000;
-  std::uint64_t max_shards = 50;
-  std::uint64_t min_shards = 1;
-  std::uint64_t max_samples = 2'000;
   std::int64_t ms = 0;
   bool flag = false;
   reader.mapping(node, "queue_config",
                  {{"capacity", reader.number(capacity)},
-                  {"max_shards", reader.number(max_shards)},
-                  {"min_shards", reader.number(min_shards)},
-                  {"max_samples_per_send", reader.number(max_samples)},
-                  {"batch_send_deadline", reader.duration(ms)},
-                  {"min_backoff", reader.duration(ms)},
-                  {"max_backoff", reader.duration(ms)},
+                  {"max_shards", reader.number(queue.max_shards)},
+                  {"min_shards", reader.number(queue.min_shards)},
+                  {"max_samples_per_send", reader.number(queue.max_samples_per_send)},
+                  {"batch_send_deadline", reader.duration(queue.batch_send_deadline_ms)},
+                  {"min_backoff", reader.duration(queue.min_backoff_ms)},
+                  {"max_backoff", reader.duration(queue.max_backoff_ms)},
                   {"sample_age_limit", reader.duration(ms)},
                   {"retry_on_http_429", reader.flag(flag)}});
   if (capacity == 0) reader.fault(node, "the capacity of a queue_config is above zero");
-  if (max_shards == 0) reader.fault(node, "max_shards is above zero");
-  if (min_shards == 0) reader.fault(node, "min_shards is above zero");
-  if (max_samples == 0) reader.fault(node, "max_samples_per_send is above zero");
-  if (min_shards > max_shards) reader.fault(node, "min_shards is more than max_shards");
+  if (queue.max_shards == 0) reader.fault(node, "max_shards is above zero");
+  if (queue.min_shards == 0) reader.fault(node, "min_shards is above zero");
+  if (queue.max_samples_per_send == 0) reader.fault(node, "max_samples_per_send is above zero");
+  if (queue.min_shards > queue.max_shards) reader.fault(node, "min_shards is more than max_shards");
+  if (queue.min_backoff_ms > queue.max_backoff_ms) reader.fault(node, "min_backoff is more than max_backoff");
+}
+
+void read_metadata(Reader& reader, const Node& node, RemoteWriteQueue& queue) {
+  std::uint64_t samples = 0;
+  reader.mapping(node, "metadata_config",
+                 {{"send", reader.flag(queue.send_metadata)},
+                  {"send_interval", reader.duration(queue.metadata_interval_ms)},
+                  {"max_samples_per_send", reader.number(samples)}});
 }
 
 RemoteWriteConfig remote_write(Reader& reader, const Node& node, const GlobalConfig& global) {
@@ -67,8 +73,8 @@ RemoteWriteConfig remote_write(Reader& reader, const Node& node, const GlobalCon
       {"round_robin_dns", reader.flag(flag)},
       {"write_relabel_configs",
        reader.relabel_configs("write_relabel_configs", config.write_relabel_configs, global.format.name_scheme)},
-      {"queue_config", [&](const Node& n) { check_queue(reader, n); }},
-      {"metadata_config", reader.any()},
+      {"queue_config", [&](const Node& n) { read_queue(reader, n, config.queue); }},
+      {"metadata_config", [&](const Node& n) { read_metadata(reader, n, config.queue); }},
       {"sigv4", reader.any()},
       {"azuread", reader.any()},
       {"google_iam", reader.any()},
@@ -170,7 +176,6 @@ void read_remote_write(Reader& reader, const Node& node, const GlobalConfig& glo
     if (!name.empty() && !names.insert(name).second)
       reader.fault(item, fmt::format("there are two remote_write configs with the name {}", base::quote(name)));
   });
-  if (!into.empty()) not_used(reader, node, "remote_write", "forward of quarterdeck.yaml says where samples are sent");
 }
 
 void check_remote_read(Reader& reader, const Node& node) {

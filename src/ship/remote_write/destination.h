@@ -5,15 +5,14 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "connect/http/http_config.h"
 #include "model/config/schema.h"
-#include "model/labels.h"
+#include "model/relabel.h"
 
 namespace qd::ship::remote_write {
 
@@ -33,17 +32,30 @@ struct MetadataConfig {
   bool operator==(const MetadataConfig&) const = default;
 };
 
-struct DestinationTls {
-  std::string ca_file;
-  std::string cert_file;
-  std::string key_file;
-  std::string server_name;
-  bool insecure_skip_verify = false;
-  bool operator==(const DestinationTls&) const = default;
+// How our own file says who asks. complete() makes an HttpConfig of it.
+struct DeclaredHttp {
+  std::string user;
+  std::string password;
+  std::string authorization_type = "Bearer";
+  std::string credentials;
+  std::string oauth2_client_id;
+  std::string oauth2_client_secret;
+  std::string oauth2_token_url;
+  std::vector<std::string> oauth2_scopes;
+  std::string proxy_url;
+  connect::http::TlsConfig tls;
 };
 
-// Of one destination. Gives the labels under which a series is sent, or nothing where it is not sent. Thread-safe.
-using Relabel = std::function<std::optional<model::LabelSet>(const model::LabelSet&)>;
+// As write_relabel_configs has one rule, before it is checked.
+struct DeclaredRelabel {
+  std::vector<std::string> source_labels;
+  std::string separator = ";";
+  std::string regex = "(.*)";
+  std::int64_t modulus = 0;
+  std::string target_label;
+  std::string replacement = "$1";
+  std::string action = "replace";
+};
 
 struct Destination {
   std::string url;
@@ -53,16 +65,13 @@ struct Destination {
   bool send_exemplars = false;
   bool send_native_histograms = false;
   std::map<std::string, std::string> headers;
-  // At most one of them: basic authentication, or `type credentials`.
-  std::string user;
-  std::string password;
-  std::string authorization_type = "Bearer";
-  std::string credentials;
-  DestinationTls tls;
+  DeclaredHttp declared;
+  std::vector<DeclaredRelabel> declared_relabel;
+  connect::http::HttpConfig http;
   QueueConfig queue;
   MetadataConfig metadata;
   std::uint64_t queue_bytes = 4ULL << 30;  // that may wait on disk
-  Relabel relabel;                         // all series as they are, where there is none
+  model::Relabeller relabel;               // of what is sent, external labels included
 
   bool sends_v2() const;
 };
@@ -75,9 +84,9 @@ void declare(model::config::Schema& schema, ShipSettings& settings);
 
 enum class DestinationSource : std::uint8_t { kOwnFile, kPrometheusFile };
 
-// Gives a name to each that has none. kInvalid, with the cure: a URL that cannot be, two of one name, a message that is
-// not known, more shards at least than at most, two ways to prove who asks, credentials that would leave this machine
-// in the clear (in our own file).
+// Gives a name to each that has none, and makes `http` and `relabel` of what our own file declares. kInvalid, with the
+// cure: a URL that cannot be, two of one name, a message that is not known, more shards at least than at most, two ways
+// to prove who asks, credentials that would leave this machine in the clear (in our own file).
 base::Status complete(std::vector<Destination>& destinations, DestinationSource source);
 
 }  // namespace qd::ship::remote_write

@@ -31,15 +31,36 @@ TEST(Destination, what_cannot_be_is_refused_with_the_cure) {
       has(error_of({{.url = "https://a", .name = "x"}, {.url = "https://b", .name = "x"}}), "two destinations"));
   EXPECT_TRUE(has(error_of({{.url = "https://a", .protobuf_message = "v2"}}), "protobuf_message is"));
   EXPECT_TRUE(has(error_of({{.url = "https://a", .headers = {{"Content-type", "x"}}}}), "set by the protocol"));
-  EXPECT_TRUE(has(error_of({{.url = "https://a", .user = "u", .credentials = "c"}}), "both set"));
+  EXPECT_TRUE(has(error_of({{.url = "https://a", .declared = {.user = "u", .credentials = "c"}}}), "gets one"));
   EXPECT_TRUE(has(error_of({{.url = "https://a", .queue = {.min_shards = 60}}}), "min_shards"));
 }
 
+TEST(Destination, what_our_file_declares_becomes_requests_and_rules) {
+  std::vector<Destination> one = {{.url = "https://a/w",
+                                   .declared = {.user = "u", .password = "p", .proxy_url = "http://proxy:3128"},
+                                   .declared_relabel = {{.source_labels = {"job"}, .regex = "x", .action = "drop"}}}};
+  ASSERT_TRUE(complete(one, DestinationSource::kOwnFile));
+  EXPECT_EQ(one[0].http.basic_auth->username, "u");
+  EXPECT_EQ(one[0].http.proxy.url, "http://proxy:3128");
+  model::LabelBuilder dropped(model::LabelSet{{"__name__", "a"}, {"job", "x"}});
+  model::LabelBuilder kept(model::LabelSet{{"__name__", "a"}, {"job", "y"}});
+  EXPECT_FALSE(one[0].relabel.apply(dropped));
+  EXPECT_TRUE(one[0].relabel.apply(kept));
+  EXPECT_NE(error_of({{.url = "https://a", .declared_relabel = {{.action = "burn"}}}}).find("no action burn"),
+            std::string::npos);
+  EXPECT_NE(error_of({{.url = "https://a", .declared_relabel = {{.regex = "("}}}}).find("write_relabel_configs"),
+            std::string::npos);
+  EXPECT_NE(error_of({{.url = "https://a", .declared = {.oauth2_client_id = "x"}}}).find("token_url"),
+            std::string::npos);
+}
+
 TEST(Destination, credentials_go_in_the_clear_only_where_prometheus_has_it_so) {
-  const std::vector<Destination> one = {{.url = "http://10.0.0.1/w", .user = "u", .password = "p"}};
+  const std::vector<Destination> one = {{.url = "http://10.0.0.1/w", .declared = {.user = "u", .password = "p"}}};
   EXPECT_NE(error_of(one).find("use https"), std::string::npos);
-  EXPECT_EQ(error_of(one, DestinationSource::kPrometheusFile), "");
-  EXPECT_EQ(error_of({{.url = "http://127.0.0.1:1/w", .user = "u", .password = "p"}}), "");
+  std::vector<Destination> theirs = {{.url = "http://10.0.0.1/w"}};
+  theirs[0].http.basic_auth = connect::http::BasicAuthConfig{.username = "u", .password = "p"};
+  EXPECT_EQ(error_of(theirs, DestinationSource::kPrometheusFile), "");
+  EXPECT_EQ(error_of({{.url = "http://127.0.0.1:1/w", .declared = {.user = "u", .password = "p"}}}), "");
 }
 
 }  // namespace

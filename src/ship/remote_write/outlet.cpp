@@ -90,10 +90,11 @@ std::shared_ptr<const std::string> Outlet::labels_of(const model::LabelSet& labe
       if (builder.get(label.name).empty()) builder.set(label.name, label.value);
     sent = builder.build();
   }
-  if (at.destination->relabel) {
-    auto relabelled = at.destination->relabel(sent);
-    if (!relabelled || relabelled->name().empty()) return nullptr;
-    sent = std::move(*relabelled);
+  if (!at.destination->relabel.empty()) {
+    model::LabelBuilder builder(sent);
+    if (!at.destination->relabel.apply(builder)) return nullptr;
+    sent = builder.build();
+    if (sent.name().empty()) return nullptr;
   }
   return std::make_shared<const std::string>(model::remote_write::encode_labels(sent));
 }

@@ -54,20 +54,8 @@ connect::http::ClientRequest request_of(const Destination& destination, bool v2,
   request.headers.set("Content-Encoding", "snappy");
   request.headers.set(std::string(wire::kVersionHeader), std::string(v2 ? wire::kVersionV2 : wire::kVersion));
   request.headers.set("User-Agent", fmt::format("Quarterdeck/{}", base::build_version()));
-  if (!destination.credentials.empty() && destination.authorization_type != "Bearer") {
-    request.headers.set("Authorization", fmt::format("{} {}", destination.authorization_type, destination.credentials));
-  } else {
-    request.bearer_token = destination.credentials;
-  }
-  if (!destination.user.empty())
-    request.basic_auth = connect::http::BasicAuth{.user = destination.user, .password = destination.password};
   request.deadline_ms = destination.timeout_ms;
   request.body_bytes_max = kAnswerBytesMax;
-  request.tls = {.ca_file = destination.tls.ca_file,
-                 .cert_file = destination.tls.cert_file,
-                 .key_file = destination.tls.key_file,
-                 .server_name = destination.tls.server_name,
-                 .insecure_skip_verify = destination.tls.insecure_skip_verify};
   request.follow_redirects = false;
   return request;
 }
@@ -92,10 +80,11 @@ Sender::Post post_by(connect::http::Client& client, std::function<ForwardSetting
   };
 }
 
-ShardedSender::PostTo post_to(connect::http::Client& client) {
-  return [&client](const Destination& destination, bool v2, std::string body,
-                   std::function<void(base::Result<Answer>)> then) {
-    client.fetch(request_of(destination, v2, std::move(body)), hand_to(std::move(then), "ship.remote_write"));
+ShardedSender::PostTo post_to(connect::http::ConfiguredFetch fetch) {
+  return [fetch = std::move(fetch)](const Destination& destination, bool v2, std::string body,
+                                    std::function<void(base::Result<Answer>)> then) {
+    fetch(destination.http, request_of(destination, v2, std::move(body)),
+          hand_to(std::move(then), "ship.remote_write"));
   };
 }
 

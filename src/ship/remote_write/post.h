@@ -4,6 +4,7 @@
 #include <string>
 
 #include "connect/http/client.h"
+#include "connect/http/http_config.h"
 #include "ship/remote_write/sender.h"
 #include "ship/remote_write/settings.h"
 #include "ship/remote_write/sharded_sender.h"
@@ -15,6 +16,6 @@ namespace qd::ship::remote_write {
 Sender::Post post_by(connect::http::Client& client, std::function<ForwardSettings()> settings);
 
 // The same for a destination, whose settings come with each request.
-ShardedSender::PostTo post_to(connect::http::Client& client);
+ShardedSender::PostTo post_to(connect::http::ConfiguredFetch fetch);
 
 }  // namespace qd::ship::remote_write

@@ -221,12 +221,10 @@ TEST_F(ShipperTest, destinations_come_and_go_while_it_runs) {
 
 TEST_F(ShipperTest, each_destination_has_its_own_relabelling_and_a_change_of_it_holds_from_then_on) {
   auto picky = destination("picky");
-  picky.relabel = [](const LabelSet& labels) -> std::optional<LabelSet> {
-    if (labels.get("i") != "1") return std::nullopt;
-    model::LabelBuilder builder(labels);
-    builder.set("by", "picky");
-    return builder.build();
-  };
+  const std::vector<model::RelabelConfig> rules = {
+      {.source_labels = {"i"}, .regex = "1", .action = model::RelabelAction::kKeep},
+      {.target_label = "by", .replacement = "picky"}};
+  picky.relabel = *model::Relabeller::compile(rules, model::NameScheme::kUtf8);
   apply({picky, destination("all")});
   shipper_->start();
   write(0, 4);
