@@ -25,7 +25,6 @@ namespace {
 
 namespace json = boost::json;
 namespace prometheus = store::prometheus;
-using base::ErrorCode;
 using model::TimestampMs;
 
 // The store of a data directory, opened by this process alone.
