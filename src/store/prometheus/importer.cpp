@@ -12,6 +12,7 @@
 #include "model/exposition/parser.h"
 #include "store/metrics/merge_plan.h"
 #include "store/metrics/segment_writer.h"
+#include "store/metrics/tombstones.h"
 #include "store/prometheus/chunk.h"
 
 namespace qd::store::prometheus {
@@ -30,6 +31,7 @@ constexpr std::string_view kSegmentSuffix = ".seg";
 // Of a text, packed; what is more becomes segments of its own.
 constexpr std::size_t kGatheredBytesMax = 512 << 20;
 constexpr std::size_t kSeriesBytes = 400;  // what one takes beside its chunks
+constexpr std::size_t kTombstoneBytesMax = 1 << 30;
 
 std::filesystem::path segment_dir(const std::filesystem::path& dir) {
   return dir / "segments";
@@ -126,6 +128,13 @@ base::Result<std::unique_ptr<Importer>> Importer::create(base::Files& files, con
   for (const std::uint64_t number : there) importer->next_ = std::max(importer->next_, number + 1);
   for (const std::uint64_t number : importer->manifest_.segments)
     importer->next_ = std::max(importer->next_, number + 1);
+  // What was deleted before was in segments of lower numbers: it does not hide what is imported now.
+  for (const std::uint64_t number : importer->manifest_.tombstones) {
+    const auto path = metrics::numbered(dir / "tombstones", number, ".tomb");
+    QD_ASSIGN(const auto bytes, base::read_file(files, path, kTombstoneBytesMax));
+    QD_ASSIGN(const auto tombstone, metrics::decode_tombstone(base::as_bytes(bytes), number, path));
+    importer->next_ = std::max(importer->next_, tombstone.segments_before);
+  }
   return importer;
 }
 
@@ -158,7 +167,8 @@ base::Status Importer::add_windows(const Interval& reach, const Select& select, 
       if (writer == nullptr) {
         written_.push_back(next_++);
         QD_ASSIGN(writer, metrics::SegmentWriter::create(
-                              files_, metrics::numbered(segment_dir(dir_), written_.back(), kSegmentSuffix), {}));
+                              files_, metrics::numbered(segment_dir(dir_), written_.back(), kSegmentSuffix),
+                              {.level = metrics::kLateLevel}));
       }
       QD_TRY(writer->add(set->labels(i),
                          {.times = columns.times, .values = columns.values, .histograms = columns.histograms}));
