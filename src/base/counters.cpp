@@ -58,11 +58,17 @@ void Registry::counter_function(std::string_view name, std::string_view help, st
   entry(name, help, Kind::kCounter, std::move(labels)).read = std::move(read);
 }
 
+void Registry::summary_function(std::string_view name, std::string_view help, std::function<Summary()> read,
+                                CounterLabels labels) {
+  MutexLock lock(mutex_);
+  entry(name, help, Kind::kSummary, std::move(labels)).read_summary = std::move(read);
+}
+
 namespace {
 
-CounterLabels with_le(const CounterLabels& labels, std::string bound) {
+CounterLabels with(const CounterLabels& labels, std::string name, std::string value) {
   CounterLabels all = labels;
-  all.emplace_back("le", std::move(bound));
+  all.emplace_back(std::move(name), std::move(value));
   std::sort(all.begin(), all.end());
   return all;
 }
@@ -73,12 +79,20 @@ void show(const Histogram& histogram, const std::string& name, const CounterLabe
   for (std::size_t i = 0; i <= Histogram::kBounds.size(); ++i) {
     count += histogram.bucket(i);
     const bool last = i == Histogram::kBounds.size();
-    out.push_back({name + "_bucket", with_le(labels, last ? "+Inf" : format_float(Histogram::kBounds[i])),
+    out.push_back({name + "_bucket", with(labels, "le", last ? "+Inf" : format_float(Histogram::kBounds[i])),
                    static_cast<double>(count)});
   }
   out.push_back({name + "_sum", labels, histogram.sum()});
   // The count is the last bucket's, so that the two agree although others observe meanwhile.
   out.push_back({name + "_count", labels, static_cast<double>(count)});
+}
+
+void show(const Registry::Summary& summary, const std::string& name, const CounterLabels& labels,
+          std::vector<Registry::Sample>& out) {
+  for (const auto& [quantile, value] : summary.quantiles)
+    out.push_back({name, with(labels, "quantile", format_float(quantile)), value});
+  out.push_back({name + "_sum", labels, summary.sum});
+  out.push_back({name + "_count", labels, summary.count});
 }
 
 }  // namespace
@@ -87,6 +101,7 @@ std::vector<Registry::Family> Registry::collect() const {
   struct Shown {
     const Entry* entry;
     std::function<double()> read;
+    std::function<Summary()> read_summary;
   };
   std::vector<Shown> shown;
   {
@@ -94,7 +109,7 @@ std::vector<Registry::Family> Registry::collect() const {
     // that they may register.
     MutexLock lock(mutex_);
     shown.reserve(entries_.size());
-    for (const Entry& known : entries_) shown.push_back({&known, known.read});
+    for (const Entry& known : entries_) shown.push_back({&known, known.read, known.read_summary});
   }
   std::sort(shown.begin(), shown.end(), [](const Shown& a, const Shown& b) {
     return std::tie(a.entry->name, a.entry->labels) < std::tie(b.entry->name, b.entry->labels);
@@ -107,6 +122,8 @@ std::vector<Registry::Family> Registry::collect() const {
     auto& samples = families.back().samples;
     if (known.kind == Kind::kHistogram) {
       show(known.histogram, known.name, known.labels, samples);
+    } else if (item.read_summary) {
+      show(item.read_summary(), known.name, known.labels, samples);
     } else if (item.read) {
       samples.push_back({known.name, known.labels, item.read()});
     } else if (known.kind == Kind::kCounter) {

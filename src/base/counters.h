@@ -59,7 +59,7 @@ using CounterLabels = std::vector<std::pair<std::string, std::string>>;
 
 class Registry {
  public:
-  enum class Kind { kCounter, kGauge, kHistogram };
+  enum class Kind { kCounter, kGauge, kHistogram, kSummary };
 
   Counter& counter(std::string_view name, std::string_view help, CounterLabels labels = {});
   Gauge& gauge(std::string_view name, std::string_view help, CounterLabels labels = {});
@@ -70,7 +70,18 @@ class Registry {
   void counter_function(std::string_view name, std::string_view help, std::function<double()> read,
                         CounterLabels labels = {});
 
-  // One sample as exposition shows it: histogram buckets are cumulative, with `le`, and come with _sum and _count.
+  // Quantiles as pairs of quantile and value.
+  struct Summary {
+    std::vector<std::pair<double, double>> quantiles;
+    double sum = 0;
+    double count = 0;
+  };
+  // Read when it is shown, as the functions above.
+  void summary_function(std::string_view name, std::string_view help, std::function<Summary()> read,
+                        CounterLabels labels = {});
+
+  // One sample as exposition shows it: histogram buckets are cumulative, with `le`, and come with _sum and _count,
+  // as do a summary's quantiles.
   struct Sample {
     std::string name;
     CounterLabels labels;
@@ -95,6 +106,7 @@ class Registry {
     Gauge gauge;
     Histogram histogram;
     std::function<double()> read;
+    std::function<Summary()> read_summary;
   };
   Entry& entry(std::string_view name, std::string_view help, Kind kind, CounterLabels labels) QD_REQUIRES(mutex_);
 

@@ -61,6 +61,8 @@ model::MetricType type_of(base::Registry::Kind kind) {
       return kGauge;
     case base::Registry::Kind::kHistogram:
       return kHistogram;
+    case base::Registry::Kind::kSummary:
+      return kSummary;
   }
   return kUnknown;
 }

@@ -470,7 +470,12 @@ test("hostile bodies are refused in words and cost no memory", async (t) => {
     [Buffer.from("{}"), {}, 400, /Snappy/],
     [Buffer.alloc(1 << 20, 0xff), {}, 400, /Snappy/],
     [Buffer.from([0x03, 0x08, 0x0a, 0xff, 0x01]), {}, 400, /no message of remote write/],
-    [Buffer.from("x"), { "Content-Type": "application/x-protobuf;proto=io.prometheus.write.v3.Request" }, 415, /v2\.Request are taken/],
+    [
+      Buffer.from("x"),
+      { "Content-Type": "application/x-protobuf;proto=io.prometheus.write.v3.Request" },
+      415,
+      /v2\.Request are taken/,
+    ],
     [Buffer.from("x"), { "Content-Type": "application/json" }, 415, /application\/x-protobuf/],
     [Buffer.from("x"), { "Content-Encoding": "gzip" }, 415, /snappy/],
   ]) {

@@ -278,7 +278,7 @@ class FileReader {
     if (job.scheme != "http" && job.scheme != "https")
       reader_.fault(node, "scheme is http or https, not " + job.scheme);
     // Relabelling may make an address of anything.
-    if (job.relabel_configs.empty()) check_static_targets(reader_, node, job.static_configs);
+    if (job.relabel_configs.empty()) check_static_targets(reader_, node);
     if (job.format.convert_classic_histograms_to_nhcb)
       reader_.warn(node,
                    "convert_classic_histograms_to_nhcb converts what comes as protobuf, and not what comes as text");

@@ -215,10 +215,15 @@ sd::SdConfig kubernetes_sd(Reader& reader, const Node& node) {
 
 }  // namespace
 
-void check_static_targets(Reader& reader, const Reader::Node& node, const std::vector<StaticGroup>& groups) {
-  for (const StaticGroup& group : groups) {
-    for (const std::string& target : group.targets) {
-      if (const auto address = check_address(target); !address) reader.fault(node, address.error().message());
+void check_static_targets(Reader& reader, const Node& node) {
+  const Node* const groups = node.is_mapping() ? node.find("static_configs") : nullptr;
+  if (groups == nullptr || !groups->is_sequence()) return;
+  for (const Node& group : groups->items()) {
+    const Node* const targets = group.is_mapping() ? group.find("targets") : nullptr;
+    if (targets == nullptr || !targets->is_sequence()) continue;
+    for (const Node& target : targets->items()) {
+      if (!target.is_scalar()) continue;  // told already
+      if (const auto address = check_address(target.text()); !address) reader.fault(target, address.error().message());
     }
   }
 }

@@ -15,7 +15,7 @@ void add_sd_keys(Reader& reader, Reader::Keys& keys, std::vector<StaticGroup>& s
                  std::vector<sd::SdConfig>& sd_configs);
 
 // `static_configs` hold addresses: where no relabelling follows, each must be one that can be scraped.
-void check_static_targets(Reader& reader, const Reader::Node& node, const std::vector<StaticGroup>& groups);
+void check_static_targets(Reader& reader, const Reader::Node& node);
 
 // Discoveries that are known by name and not built.
 void add_other_sd_keys(Reader& reader, Reader::Keys& keys);

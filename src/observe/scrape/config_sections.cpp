@@ -112,9 +112,11 @@ AlertmanagerConfig alertmanager(Reader& reader, const Node& node, const GlobalCo
   add_sd_keys(reader, keys, config.static_configs, config.sd_configs);
   reader.mapping(node, "an Alertmanager config", keys);
   http.finish(node);
+  if (node.is_mapping() && node.find("sigv4") != nullptr)
+    reader.warn(node, "sigv4 is not built in this release: alerts go without it");
   if (version == "v1")
     reader.fault(node, "the API v1 of Alertmanager is gone since its release 0.27; write api_version: v2");
-  if (config.relabel_configs.empty()) check_static_targets(reader, node, config.static_configs);
+  if (config.relabel_configs.empty()) check_static_targets(reader, node);
   return config;
 }
 

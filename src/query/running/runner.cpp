@@ -18,17 +18,13 @@ constexpr std::int64_t kNsPerMs = 1'000'000;
 // Of a slow query's text, in the log.
 constexpr std::size_t kToldBytesMax = 4096;
 
-// Names as Prometheus has them. They are gauges and counters here, where Prometheus has one summary.
 void show(base::Registry& registry, const std::shared_ptr<DurationSummary>& summary, const std::string& slice) {
-  const std::string name = "prometheus_engine_query_duration_seconds";
-  const std::string help = "Query timings";
-  for (const auto& [label, q] : {std::pair{"0.5", 0.5}, {"0.9", 0.9}, {"0.99", 0.99}}) {
-    registry.gauge_function(name, help, [summary, q] { return summary->quantile(q); },
-                            {{"slice", slice}, {"quantile", label}});
-  }
-  registry.counter_function(name + "_sum", help, [summary] { return summary->sum(); }, {{"slice", slice}});
-  registry.counter_function(name + "_count", help, [summary] { return static_cast<double>(summary->count()); },
-                            {{"slice", slice}});
+  const auto read = [summary] {
+    base::Registry::Summary shown{.sum = summary->sum(), .count = static_cast<double>(summary->count())};
+    for (const double q : {0.5, 0.9, 0.99}) shown.quantiles.emplace_back(q, summary->quantile(q));
+    return shown;
+  };
+  registry.summary_function("prometheus_engine_query_duration_seconds", "Query timings", read, {{"slice", slice}});
 }
 
 }  // namespace
