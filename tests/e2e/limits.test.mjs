@@ -256,14 +256,6 @@ test("check refuses the targets that run refuses, with their line", async (t) =>
     assert.equal(checked.code, 1, target);
     assert.match(checked.stdout, /prometheus\.yml:4/, target);
   }
-  const many = writeConfig(
-    dir,
-    "prometheus.yml",
-    "scrape_configs: [{job_name: x, target_limit: 1, static_configs: [{targets: [a, b]}]}]\n",
-  );
-  const checked = await runCommand(["check", many]);
-  assert.equal(checked.code, 1);
-  assert.match(checked.stdout, /target_limit 1/);
 });
 
 test("loopback alone may read but not act", async (t) => {
