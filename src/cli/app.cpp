@@ -294,7 +294,8 @@ base::Status App::Rooms::start() {
   active_queries = std::make_unique<query::running::ActiveQueries>(
       files, std::filesystem::path(s->data_dir) / "queries.active", log);
   queries = std::make_unique<query::running::Runner>(
-      query::running::Runner::Parts{*engine, querier(), store->change_log(), *active_queries, files, clock, log, registry},
+      query::running::Runner::Parts{*engine, querier(), store->change_log(), *active_queries, files, clock, log,
+                                    registry},
       s->queries);
   loop = std::make_unique<connect::EventLoop>();
   gate = std::make_unique<query::running::Gate>(*query_pool, *loop, registry, gate_limits(*s));

@@ -22,8 +22,8 @@
 #include "serve/auth.h"
 #include "serve/otlp/metrics_api.h"
 #include "serve/prometheus/drop_in.h"
-#include "ship/remote_write/destination.h"
 #include "ship/objects/settings.h"
+#include "ship/remote_write/destination.h"
 #include "ship/remote_write/settings.h"
 #include "store/metrics/store.h"
 

@@ -151,11 +151,13 @@ class ProtoParser::Core {
 
   base::Status begin_family() {
     ++message_;
-    const char* at = rest_.data();
-    const std::uint64_t size = protozero::decode_varint(&at, rest_.data() + rest_.size());
-    rest_.remove_prefix(static_cast<std::size_t>(at - rest_.data()));
+    const char* const begin = rest_.data();
+    const char* at = begin;
+    const std::uint64_t size = protozero::decode_varint(&at, begin + rest_.size());
+    rest_.remove_prefix(static_cast<std::size_t>(at - begin));
     if (size > rest_.size()) return fail(ErrorCode::kCorrupt, "the body ends inside of it");
-    const protozero::data_view view(rest_.data(), static_cast<std::size_t>(size));
+    const std::string_view body = rest_.substr(0, static_cast<std::size_t>(size));
+    const protozero::data_view view(body.data(), body.size());
     rest_.remove_prefix(static_cast<std::size_t>(size));
     family_ = help_ = unit_ = {};
     type_ = Type::kCounter;

@@ -237,8 +237,8 @@ base::Status Ingest::append_sample(SomeParser& parser, Entry& entry, TimestampMs
 // One that the page repeats is no news to the store, and one that it does not take leaves the sample as it is.
 template <typename SomeParser>
 void Ingest::append_exemplars(SomeParser& parser, SeriesRef ref, TimestampMs time_ms, Appender& appender) {
-  const auto append = [&](LabelSet labels, const auto& told) {
-    static_cast<void>(appender.exemplar(ref, {.labels = std::move(labels),
+  const auto append = [&](const LabelSet& labels, const auto& told) {
+    static_cast<void>(appender.exemplar(ref, {.labels = labels,
                                               .value = told.value,
                                               .time_ms = told.timestamp_ms.value_or(time_ms),
                                               .has_time = told.timestamp_ms.has_value()}));

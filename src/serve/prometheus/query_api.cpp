@@ -30,11 +30,11 @@ constexpr std::int64_t kNsPerMs = 1'000'000;
 Result<QueryOptions> options_of(const Call& call, const Sources& sources) {
   QueryOptions options = sources.query_options();
   options.cancel = call.reply.cancel_token();
-  if (call.request.param("timeout").value_or("") != "") {
+  if (!call.request.param("timeout").value_or("").empty()) {
     QD_ASSIGN(const auto timeout_ms, duration_parameter(call.request, "timeout"));
     options.timeout_ms = std::clamp<std::int64_t>(timeout_ms, 0, options.timeout_ms);
   }
-  if (call.request.param("lookback_delta").value_or("") != "") {
+  if (!call.request.param("lookback_delta").value_or("").empty()) {
     QD_ASSIGN(options.lookback_ms, duration_parameter(call.request, "lookback_delta"));
     if (options.lookback_ms <= 0)
       return base::fail(ErrorCode::kInvalid, "invalid parameter \"lookback_delta\": it must be positive");
@@ -86,7 +86,7 @@ void write_stats(std::string& out, const query::promql::QueryStats& stats, std::
 
 Response answer(const Request& request, const QueryResult& result, std::size_t limit, std::int64_t queue_ns) {
   std::vector<std::string> warnings = result.warnings;
-  const bool stats = request.param("stats").value_or("") != "";
+  const bool stats = !request.param("stats").value_or("").empty();
   bool cut = false;
   const auto data = [&](std::string& out) {
     cut = write_result(out, result, limit);
