@@ -211,7 +211,7 @@ void Reflector::watched(const base::Result<ClientResponse>& response) {
   fail({ErrorCode::kUnavailable, fmt::format("the API server answered {} to a watch of {}", response->status, path_)});
 }
 
-void Reflector::fail(base::Error error) {
+void Reflector::fail(const base::Error& error) {
   if (stopped()) return;
   owner_.fail(error.within("Kubernetes at " + server_.url));
   const std::int64_t wait_ms = back_off_ms_;

@@ -45,7 +45,7 @@ class Reflector : public std::enable_shared_from_this<Reflector> {
   bool take_piece(std::string_view piece);
   bool take_event(std::string_view line);
   void watched(const base::Result<connect::http::ClientResponse>& response);
-  void fail(base::Error error);
+  void fail(const base::Error& error);
   void later(std::int64_t ms, void (Reflector::*next)()) QD_EXCLUDES(mutex_);
   void list_anew();
   void watch_silence() QD_EXCLUDES(mutex_);

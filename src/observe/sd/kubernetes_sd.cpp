@@ -142,21 +142,20 @@ class KubernetesDiscoverer final : public Discoverer, public std::enable_shared_
     const Source source{kind.resource, space};
     const std::string role = kind.role;
     const auto weak = weak_from_this();
-    return std::make_shared<Reflector>(surroundings_, server, path, selectors(config_, kind.role),
-                                       Reflector::Owner{.replace =
-                                                            [weak, source](Objects all) {
-                                                              if (const auto self = weak.lock())
-                                                                self->replace(source, std::move(all));
-                                                            },
-                                                        .change =
-                                                            [weak, source, role](std::string key, json::value object) {
-                                                              if (const auto self = weak.lock())
-                                                                self->change(source, role, key, std::move(object));
-                                                            },
-                                                        .fail =
-                                                            [weak](const base::Error& error) {
-                                                              if (const auto self = weak.lock()) self->failed(error);
-                                                            }});
+    return std::make_shared<Reflector>(
+        surroundings_, server, path, selectors(config_, kind.role),
+        Reflector::Owner{.replace =
+                             [weak, source](Objects all) {
+                               if (const auto self = weak.lock()) self->replace(source, std::move(all));
+                             },
+                         .change =
+                             [weak, source, role](const std::string& key, json::value object) {
+                               if (const auto self = weak.lock()) self->change(source, role, key, std::move(object));
+                             },
+                         .fail =
+                             [weak](const base::Error& error) {
+                               if (const auto self = weak.lock()) self->failed(error);
+                             }});
   }
 
   void replace(const Source& source, Objects all) QD_EXCLUDES(mutex_) {

@@ -146,7 +146,7 @@ class Filter {
 void rules(Call call, const Sources& sources) {
   const Request& request = call.request;
   const auto type = request.param("type").value_or("");
-  if (type != "" && type != "alert" && type != "record")
+  if (!type.empty() && type != "alert" && type != "record")
     return call.reply.send(
         api_error(400, "bad_data", fmt::format("invalid parameter \"type\": not supported value \"{}\"", type)));
   const auto exclude = request.param("exclude_alerts").value_or("");

@@ -78,9 +78,9 @@ Cardinality StoreImpl::cardinality(std::size_t rows) const {
   }
   Largest values(rows);
   Largest bytes(rows);
-  for (const auto& [name, of] : labels) {
-    values.offer(of.values, [&] { return name; });
-    bytes.offer(of.bytes, [&] { return name; });
+  for (const auto& label : labels) {
+    values.offer(label.second.values, [&] { return label.first; });
+    bytes.offer(label.second.bytes, [&] { return label.first; });
   }
   result.label_names = labels.size();
   result.series_by_metric = metrics.take();
@@ -126,7 +126,7 @@ void StoreImpl::count_targets(std::size_t rows, Cardinality& result) const {
     result.series_by_target.push_back({std::move(target.job), std::move(target.instance), target.series});
   }
   Largest jobs(rows);
-  for (const auto& [job, series] : by_job) jobs.offer(series, [&] { return job; });
+  for (const auto& job : by_job) jobs.offer(job.second, [&] { return job.first; });
   result.series_by_job = jobs.take();
   result.jobs = by_job.size();
   result.targets = result.series_by_target.size();
