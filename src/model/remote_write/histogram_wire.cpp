@@ -10,7 +10,7 @@
 #include <protozero/pbf_writer.hpp>
 #include <vector>
 
-#include "model/histogram_scale.h"
+#include "model/histogram_arithmetic.h"
 
 namespace qd::model::remote_write {
 namespace {
@@ -103,7 +103,7 @@ base::Result<Histogram> finish(Histogram histogram, Side& negative, Side& positi
   QD_TRY(validate(histogram));
   if (finer) {
     histogram.schema = schema;
-    coarsen(histogram, kSchemaMax);
+    reduce_schema(histogram, kSchemaMax);
   }
   return histogram;
 }

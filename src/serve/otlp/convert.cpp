@@ -10,7 +10,8 @@
 #include <utility>
 
 #include "base/strings.h"
-#include "model/histogram_scale.h"
+#include "model/histogram_arithmetic.h"
+#include "model/histogram_layout.h"
 
 namespace qd::serve::otlp {
 
@@ -56,14 +57,15 @@ std::map<std::string, std::string> labels_of(const Attributes& attributes, Trans
 // end.
 bool fill_side(const Buckets& buckets, std::vector<model::BucketSpan>& spans, std::vector<double>& counts) {
   if (buckets.counts.size() > model::kHistogramBucketsMax) return false;
-  std::int32_t end = 0;
+  model::SideBuilder side;
   for (std::size_t i = 0; i < buckets.counts.size(); ++i) {
     if (buckets.counts[i] == 0) continue;
     const std::int64_t index = std::int64_t{buckets.offset} + static_cast<std::int64_t>(i) + 1;
     if (index >= std::numeric_limits<std::int32_t>::max() || index <= std::numeric_limits<std::int32_t>::min())
       return false;
-    model::append_bucket(spans, counts, end, static_cast<std::int32_t>(index), static_cast<double>(buckets.counts[i]));
+    side.add(index, static_cast<double>(buckets.counts[i]));
   }
+  side.finish(spans, counts);
   return true;
 }
 
@@ -248,7 +250,7 @@ void Converter::exponential(const std::string& name, const Metric& metric, const
   if (!fill_side(point.positive, histogram.positive_spans, histogram.positive) ||
       !fill_side(point.negative, histogram.negative_spans, histogram.negative))
     return reject(1, metric.name, "an exponential histogram has too many buckets, or some beyond any number");
-  if (histogram.schema > model::kSchemaMax) model::coarsen(histogram, model::kSchemaMax);
+  if (histogram.schema > model::kSchemaMax) model::reduce_schema(histogram, model::kSchemaMax);
   if (const auto valid = model::validate(histogram); !valid) return reject(1, metric.name, valid.error().message());
   model::LabelBuilder labels = labels_;
   labels.set(model::kMetricName, name);

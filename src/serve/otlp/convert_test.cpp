@@ -107,8 +107,8 @@ TEST_F(ConvertTest, exponential_histograms_become_native_ones) {
   EXPECT_TRUE(model::validate(h));
   EXPECT_EQ(h.schema, 1);
   // Above base^-1 and up to base^0 is bucket 0 there, which ends at 1.
-  EXPECT_EQ(h.positive_spans, (std::vector<model::BucketSpan>{{0, 3}}));
-  EXPECT_EQ(h.positive, (std::vector<double>{1, 0, 2}));
+  EXPECT_EQ(h.positive_spans, (std::vector<model::BucketSpan>{{0, 1}, {1, 1}}));
+  EXPECT_EQ(h.positive, (std::vector<double>{1, 2}));
   EXPECT_EQ(h.negative_spans, (std::vector<model::BucketSpan>{{5, 1}}));
   EXPECT_EQ(h.zero_threshold, 1e-128);
   metric.points[0].scale = 20;

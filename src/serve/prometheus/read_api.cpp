@@ -12,7 +12,7 @@
 #include "model/remote_write/read_request.h"
 #include "model/remote_write/snappy_block.h"
 #include "model/remote_write/write_request.h"
-#include "serve/prometheus/xor_chunk.h"
+#include "store/prometheus/chunk.h"
 
 namespace qd::serve::prometheus {
 
@@ -34,15 +34,11 @@ struct Counters {
   explicit Counters(base::Registry& registry)
       : requests(registry.counter("quarterdeck_read_requests_total", "Requests of remote read.")),
         failed(registry.counter("quarterdeck_read_requests_failed_total", "Requests of remote read that failed.")),
-        samples(registry.counter("quarterdeck_read_samples_total", "Samples that were given by remote read.")),
-        histograms(registry.counter("quarterdeck_read_histograms_passed_over_total",
-                                    "Native histograms that were not given by remote read: streams have none in this "
-                                    "release.")) {}
+        samples(registry.counter("quarterdeck_read_samples_total", "Samples that were given by remote read.")) {}
 
   base::Counter& requests;
   base::Counter& failed;
   base::Counter& samples;
-  base::Counter& histograms;
   std::atomic<std::size_t> running{0};
 };
 using CountersPtr = std::shared_ptr<Counters>;
@@ -90,20 +86,6 @@ base::Result<std::string> samples_of(const wire::ReadRequest& request, const Que
     wire::append_query_result(response, result);
   }
   return response;
-}
-
-// Chunks of histograms are not made in this release: a client that needs them asks for samples. How many there were.
-std::size_t leave_out_histograms(Columns& columns) {
-  if (columns.histograms.empty()) return 0;
-  Columns numbers;
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    if (columns.histograms[i]) continue;
-    numbers.times.push_back(columns.times[i]);
-    numbers.values.push_back(columns.values[i]);
-  }
-  const std::size_t left_out = columns.size() - numbers.size();
-  columns = std::move(numbers);
-  return left_out;
 }
 
 // Makes the frames of one answer, piece by piece, on the pool; the loop's threads only take what is ready.
@@ -170,20 +152,22 @@ class Stream : public std::enable_shared_from_this<Stream> {
     const wire::ReadQuery& query = request_.queries[query_];
     const SeriesSet& set = *sets_[query_];
     QD_TRY(set.read(series_, query.from_ms, query.to_ms, columns_));
-    counters_->histograms.add(leave_out_histograms(columns_));
     if (columns_.size() == 0) return {};
     counters_->samples.add(columns_.size());
     const std::string labels = wire::encode_labels(set.labels(series_));
-    const std::vector<XorChunk> chunks = xor_chunks(columns_);
+    const auto chunks = store::prometheus::encode_chunks(columns_);
     std::vector<wire::ChunkView> frame;
     std::size_t bytes = 0;
-    for (const XorChunk& chunk : chunks) {
+    for (const auto& chunk : chunks) {
       if (!frame.empty() && bytes + chunk.bytes.size() > kFrameBytesMax) {
         wire::append_frame(piece, labels, frame, query_);
         frame.clear();
         bytes = 0;
       }
-      frame.push_back({.min_ms = chunk.min_ms, .max_ms = chunk.max_ms, .data = chunk.bytes});
+      frame.push_back({.min_ms = chunk.min_ms,
+                       .max_ms = chunk.max_ms,
+                       .encoding = static_cast<std::uint8_t>(chunk.encoding),
+                       .data = chunk.bytes});
       bytes += chunk.bytes.size();
     }
     wire::append_frame(piece, labels, frame, query_);

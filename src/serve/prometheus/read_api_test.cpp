@@ -10,7 +10,7 @@
 #include "model/remote_write/snappy_block.h"
 #include "model/remote_write/write_request.h"
 #include "serve/door_fixture_for_test.h"
-#include "serve/prometheus/xor_chunk.h"
+#include "store/prometheus/chunk.h"
 
 namespace qd::serve::prometheus {
 namespace {
@@ -124,16 +124,51 @@ TEST_F(ReadApiTest, what_is_no_request_is_refused) {
   EXPECT_EQ(counted("quarterdeck_read_requests_failed_total"), 4);
 }
 
-TEST(XorChunk, has_the_bits_that_the_format_asks_for) {
-  // One sample: the count, the time as a zigzag varint, the value.
-  const auto one = xor_chunks({.times = {-1}, .values = {1.5}, .histograms = {}});
-  ASSERT_EQ(one.size(), 1U);
-  EXPECT_EQ(one[0].bytes, std::string("\x00\x01\x01\x3f\xf8\x00\x00\x00\x00\x00\x00", 11));
-  // The same value and the same step: a delta as a varint and a 0 bit, then two 0 bits.
-  const auto three = xor_chunks({.times = {0, 5, 10}, .values = {0, 0, 0}, .histograms = {}});
-  EXPECT_EQ(three[0].bytes.substr(2), std::string("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x05\x00", 11));
-  EXPECT_EQ(three[0].min_ms, 0);
-  EXPECT_EQ(three[0].max_ms, 10);
+TEST_F(ReadApiTest, streams_histograms_in_chunks_of_their_own) {
+  const model::LabelSet labels{{"__name__", "m"}};
+  const auto appender = store_->appender();
+  const auto ref = *appender->series(labels);
+  model::Histogram histogram;
+  histogram.is_integer = true;
+  histogram.positive_spans = {{0, 1}};
+  for (int i = 0; i < 3; ++i) {
+    histogram.count = histogram.sum = i + 1;
+    histogram.positive = {i + 1.0};
+    ASSERT_EQ(appender->append(ref, kStart + i * 15'000, histogram), store::metrics::AppendOutcome::kOk);
+  }
+  ASSERT_EQ(appender->append(ref, kStart + 45'000, 7.0), store::metrics::AppendOutcome::kOk);
+  ASSERT_TRUE(appender->commit());
+  const std::string all = stream_of(read(query(true)));
+  base::ByteReader frames(base::as_bytes(all));
+  const auto length = frames.varint();
+  frames.raw(4);
+  const std::string bytes(base::as_text(frames.raw(length)));
+  ASSERT_TRUE(frames.at_end());
+  store::metrics::Columns columns;
+  std::vector<std::uint32_t> encodings;
+  pbf_reader frame(bytes);
+  ASSERT_TRUE(frame.next(1));
+  for (pbf_reader series = frame.get_message(); series.next();) {
+    if (series.tag() != 2) {
+      series.skip();
+      continue;
+    }
+    for (pbf_reader chunk = series.get_message(); chunk.next();) {
+      if (chunk.tag() == 3) {
+        encodings.push_back(static_cast<std::uint32_t>(chunk.get_enum()));
+      } else if (chunk.tag() == 4) {
+        const std::string data = chunk.get_string();
+        ASSERT_TRUE(store::prometheus::decode_chunk(static_cast<std::uint8_t>(encodings.back()), base::as_bytes(data),
+                                                    model::kMinTimestampMs, model::kMaxTimestampMs, columns));
+      } else {
+        chunk.skip();
+      }
+    }
+  }
+  EXPECT_EQ(encodings, (std::vector<std::uint32_t>{2, 1}));
+  ASSERT_EQ(columns.size(), 4U);
+  EXPECT_EQ(*columns.histograms[2], histogram);
+  EXPECT_EQ(columns.values[3], 7);
 }
 
 }  // namespace
