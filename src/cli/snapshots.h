@@ -15,6 +15,7 @@ namespace qd::cli {
 
 // Makes one and returns its name, which begins with the time and ends in `random`. One that a crash left half-made has
 // another name, and goes with the next call.
+// One at a time: what a crash left unfinished is removed first.
 base::Result<std::string> take_snapshot(base::Files& files, store::metrics::Store& store,
                                         const std::filesystem::path& dir, model::TimestampMs now_ms,
                                         std::uint64_t random, bool skip_head);

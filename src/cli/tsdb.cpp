@@ -49,6 +49,8 @@ base::Result<prometheus::Interval> reach_of(base::Files& files, const OpenStore&
   const auto stats = open.store->stats();
   prometheus::Interval reach{.min_ms = model::kMaxTimestampMs, .max_ms = model::kMinTimestampMs};
   if (stats.head_samples > 0) reach = {.min_ms = stats.head_min_ms, .max_ms = stats.head_max_ms};
+  reach.min_ms = std::min(reach.min_ms, stats.late_min_ms);
+  reach.max_ms = std::max(reach.max_ms, stats.late_max_ms);
   QD_ASSIGN(const auto manifest, store::metrics::Manifest::read(files, open.dir / "MANIFEST"));
   if (!manifest) return reach;
   for (const std::uint64_t number : manifest->segments) {

@@ -15,6 +15,7 @@
 #include "store/metrics/chunk_block.h"
 #include "store/metrics/manifest.h"
 #include "store/metrics/segment.h"
+#include "store/metrics/tombstones.h"
 #include "store/metrics/wal_reader.h"
 #include "store/prometheus/directory.h"
 #include "store/prometheus/merged_querier.h"
@@ -334,6 +335,16 @@ base::Status verify_ours(base::Files& files, const std::filesystem::path& dir, V
       verdict.faults.push_back(segment.error().message());
     } else if (const auto whole = (*segment)->verify(); !whole) {
       verdict.faults.push_back(whole.error().message());
+    }
+  }
+  for (const std::uint64_t number : manifest.tombstones) {
+    const auto path = store::metrics::numbered(dir / "tombstones", number, ".tomb");
+    const auto mapping = files.map(path);
+    ++verdict.parts;
+    if (!mapping) {
+      verdict.faults.push_back(mapping.error().message());
+    } else if (const auto read = store::metrics::decode_tombstone((*mapping)->bytes(), number, path); !read) {
+      verdict.faults.push_back(read.error().message());
     }
   }
   for (const std::uint64_t number : manifest.chunk_files) {

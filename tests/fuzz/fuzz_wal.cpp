@@ -70,7 +70,7 @@ class Sink final : public WalSink {
     QD_ASSERT(read_record(qd::base::as_bytes(written), 0, record));
     SampleBatch again;
     SampleBatch others;
-    QD_ASSERT(decode_late(record.payload, again, others));
+    QD_ASSERT(decode_late(record, again, others));
     QD_ASSERT(again.refs == batch.refs && again.times == batch.times && others.times == batch.times);
   }
 

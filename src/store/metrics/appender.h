@@ -52,7 +52,8 @@ class Appender {
   // What stands behind a sample of the series. Times rise within a series, as those of samples; one that is not newer
   // than the newest is kOutOfOrder, and the very same once more is kOk and stores nothing.
   virtual AppendOutcome exemplar(SeriesRef ref, const model::Exemplar& exemplar) = 0;
-  // What the family is; the newest wins. Kept in memory only.
+  // What the family is; the newest wins. Kept in memory only; texts past kHelpBytesMax are
+  // left out.
   virtual void metadata(std::string_view family, const model::Metadata& metadata) = 0;
   // Success means acknowledged: in the log, and visible to queries. kUnavailable when the log cannot be written (disk
   // full and the like) or too many late samples wait to be sealed; kConflict when, since its samples were judged,

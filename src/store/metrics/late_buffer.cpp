@@ -48,6 +48,8 @@ struct LateBuffer::Generation {
   };
   std::unordered_map<Slot, Series> series;
   std::size_t samples = 0;
+  TimestampMs min_ms = model::kMaxTimestampMs;
+  TimestampMs max_ms = model::kMinTimestampMs;
 
   std::size_t weight() const { return samples + series.size() * kSeriesWeight; }
 };
@@ -93,6 +95,8 @@ void LateBuffer::apply(const SampleBatch& batch) {
   const std::size_t weight = growing_->weight();
   for (std::size_t i = 0; i < batch.size(); ++i) {
     growing_->series[slot_of(batch.refs[i])].add({batch.times[i], batch.values[i], commit});
+    growing_->min_ms = std::min(growing_->min_ms, batch.times[i]);
+    growing_->max_ms = std::max(growing_->max_ms, batch.times[i]);
   }
   growing_->samples += batch.size();
   samples_.fetch_add(batch.size(), std::memory_order_relaxed);
@@ -119,6 +123,16 @@ bool LateBuffer::overtaken(const SampleBatch& batch, std::uint64_t since) const 
     }
   }
   return false;
+}
+
+std::pair<TimestampMs, TimestampMs> LateBuffer::reach() const {
+  MutexLock lock(mutex_);
+  std::pair<TimestampMs, TimestampMs> reach{growing_->min_ms, growing_->max_ms};
+  for (const auto& generation : frozen_) {
+    reach.first = std::min(reach.first, generation->min_ms);
+    reach.second = std::max(reach.second, generation->max_ms);
+  }
+  return reach;
 }
 
 bool LateBuffer::holds(Slot slot) const {

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/mutex.h"
@@ -46,6 +47,8 @@ class LateBuffer {
   std::size_t samples() const { return samples_.load(std::memory_order_relaxed); }
   // About what it takes, in samples: a series costs as much as a few of them.
   std::size_t weight() const { return weight_.load(std::memory_order_relaxed); }
+  // Of all samples: the oldest time and the newest; the wrong way round where there are none.
+  std::pair<TimestampMs, TimestampMs> reach() const;
   bool holds(Slot slot) const;
 
   View view() const;

@@ -48,6 +48,7 @@ struct Columns {
     times.resize(n);
     values.resize(n);
     if (!histograms.empty()) histograms.resize(n);
+    if (!start_times.empty()) start_times.resize(n);
   }
   // `n` samples from `at` on.
   void erase(std::size_t at, std::size_t n) {
@@ -58,6 +59,7 @@ struct Columns {
     cut(times);
     cut(values);
     if (!histograms.empty()) cut(histograms);
+    if (!start_times.empty()) cut(start_times);
   }
   // Without histograms where none is left.
   void drop_no_histograms() {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <deque>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "base/bytes.h"
@@ -439,6 +440,7 @@ StoreStats StoreImpl::stats() const {
   stats.head_samples = head_->samples();
   stats.head_chunks = head_->chunk_count();
   stats.late_samples = late_.samples();
+  std::tie(stats.late_min_ms, stats.late_max_ms) = late_.reach();
   const bool empty = head_->first_ms() > head_->last_ms();
   stats.head_min_ms = empty ? 0 : head_->first_ms();
   stats.head_max_ms = empty ? 0 : head_->last_ms();

@@ -50,7 +50,9 @@ struct StoreStats {
   std::uint64_t head_series = 0;
   std::uint64_t head_samples = 0;
   std::uint64_t head_chunks = 0;
-  std::uint64_t late_samples = 0;  // that came late and are not in segments yet
+  std::uint64_t late_samples = 0;                           // that came late and are not in segments yet
+  model::TimestampMs late_min_ms = model::kMaxTimestampMs;  // of those
+  model::TimestampMs late_max_ms = model::kMinTimestampMs;
   model::TimestampMs head_min_ms = 0;
   model::TimestampMs head_max_ms = 0;
   std::uint64_t segments = 0;

@@ -112,11 +112,8 @@ class StoreAppender final : public Appender {
     std::string& record = request_.record;
     if (late.refs.empty()) {
       if (!batch_.refs.empty()) QD_TRY(append_samples_record(record, batch_));
-    } else if (batch_.histograms.empty()) {
-      QD_TRY(append_late_record(record, late, batch_));
     } else {
-      QD_TRY(append_late_record(record, late, {}));
-      QD_TRY(append_samples_record(record, batch_));
+      QD_TRY(append_late_record(record, late, batch_));
     }
     if (!exemplars_.empty()) append_exemplars_record(record, exemplars_);
     return {};
@@ -203,6 +200,8 @@ base::Result<SeriesRef> StoreImpl::series(const model::LabelSet& labels) {
 }
 
 void StoreImpl::set_metadata(std::string_view family, const model::Metadata& metadata) {
+  if (metadata.help.size() > model::kHelpBytesMax || metadata.unit.size() > model::kHelpBytesMax)
+    return set_metadata(family, {.type = metadata.type, .help = "", .unit = ""});
   MutexLock lock(metadata_mutex_);
   const auto it = metadata_.find(family);
   if (it != metadata_.end()) {

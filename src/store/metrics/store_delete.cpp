@@ -135,12 +135,21 @@ bool StoreImpl::hides_in(const Tombstone& tombstone, const LiveSegment& entry) c
 Status StoreImpl::clean_tombstones() {
   MutexLock maintain_lock(maintain_mutex_);
   const auto tombstones = this->tombstones();
+  Status damaged;
   for (const LiveSegment& entry : SegmentList(*segments())) {
     const bool any = std::any_of(tombstones->list().begin(), tombstones->list().end(),
                                  [&](const auto& one) { return hides_in(*one, entry); });
-    if (any) QD_TRY(rewrite({entry}, {.level = entry.segment->info().level}));
+    if (!any) continue;
+    const SegmentInfo& info = entry.segment->info();
+    const bool cold = is_final(info.max_ms - info.min_ms, merge_options(options()));
+    Status written = rewrite({entry}, {.level = info.level, .compress_cold = cold});
+    if (written) continue;
+    if (written.error().code() != ErrorCode::kCorrupt) return written;
+    // The others are cleaned all the same.
+    if (damaged) damaged = std::move(written);
   }
-  return drop_spent_tombstones();
+  QD_TRY(drop_spent_tombstones());
+  return damaged;
 }
 
 // One segment in place of several, without what is deleted; none where nothing is left.
@@ -176,9 +185,9 @@ Status StoreImpl::drop_spent_tombstones() {
   const auto live = segments();
   Tombstones::List left;
   for (const auto& one : before->list()) {
-    const bool in_segments =
-        std::any_of(live->begin(), live->end(), [&](const LiveSegment& entry) { return hides_in(*one, entry); });
-    if (in_segments || one->head_until_ms() >= manifest_.sealed_until_ms) left.push_back(one);
+    const auto hides = [&](const LiveSegment& entry) { return hides_in(*one, entry); };
+    if (one->head_until_ms() >= manifest_.sealed_until_ms || std::any_of(live->begin(), live->end(), hides))
+      left.push_back(one);
   }
   if (left.size() == before->list().size()) return {};
   QD_TRY(settle_doubts());

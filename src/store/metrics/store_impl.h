@@ -20,6 +20,7 @@
 #include "store/metrics/head.h"
 #include "store/metrics/late_buffer.h"
 #include "store/metrics/manifest.h"
+#include "store/metrics/merge_plan.h"
 #include "store/metrics/segment.h"
 #include "store/metrics/store.h"
 #include "store/metrics/tombstones.h"
@@ -165,6 +166,7 @@ class StoreImpl final : public Store {
   base::Status cut_log();
   base::Result<std::uint64_t> write_series(std::size_t from, std::uint64_t number);
   base::Status apply_retention(const StoreOptions& options, model::TimestampMs now_ms);
+  MergeOptions merge_options(const StoreOptions& options) const;
   base::Status merge(const StoreOptions& options);
   base::Status settle_doubts();
   void remove_doubtful();

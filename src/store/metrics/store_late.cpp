@@ -4,8 +4,7 @@
 //   1. A new log segment is started and what the buffer holds is frozen, at one moment.
 //   2. It is written to segments, one for each window that it touches, synced and renamed.
 //   3. The manifest names them and, as `late`, the new log segment: late samples of older ones are not replayed. A
-//   crash
-//      before leaves files that nothing names; after it, the log may stay as long as the head needs it.
+//      crash before leaves files that nothing names; after it, the log may stay as long as the head needs it.
 //   4. Queries take them from the segments, and the frozen part is dropped, at one moment.
 // Cutting the log seals them too: what is removed of it is nowhere else.
 

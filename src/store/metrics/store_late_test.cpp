@@ -69,9 +69,41 @@ TEST_F(StoreLateTest, what_is_older_than_the_newest_or_than_what_is_sealed_is_ta
   std::ranges::sort(all);
   EXPECT_EQ(before.at(series_labels(0).to_string()), all);
   EXPECT_EQ(store_->stats().late_samples, 3U);
+  EXPECT_EQ(store_->stats().late_min_ms, kStart - 86'400'000);
+  EXPECT_EQ(store_->stats().late_max_ms, kStart + 295'000);
   open();
   EXPECT_EQ(content(), before);
   EXPECT_EQ(store_->stats().late_samples, 3U);
+}
+
+TEST_F(StoreLateTest, a_batch_of_late_numbers_and_of_histograms_is_one_record) {
+  open();
+  live(100'000);
+  {
+    auto appender = store_->appender();
+    appender->take_late();
+    const auto first = *appender->series(series_labels(0));
+    const auto second = *appender->series(series_labels(1));
+    model::Histogram histogram;
+    histogram.is_integer = true;
+    histogram.count = histogram.sum = 2;
+    histogram.positive_spans = {{0, 1}};
+    histogram.positive = {2};
+    EXPECT_EQ(appender->append(first, kStart + 5'000, 7.0), AppendOutcome::kOk);
+    EXPECT_EQ(appender->append(second, kStart + 101'000, histogram), AppendOutcome::kOk);
+    EXPECT_EQ(appender->append(second, kStart + 102'000, histogram), AppendOutcome::kOk);
+    // One that comes late is not taken.
+    EXPECT_EQ(appender->append(first, kStart + 6'000, histogram), AppendOutcome::kTooOld);
+    ASSERT_TRUE(appender->commit());
+  }
+  open();
+  EXPECT_EQ(samples_of(1).size(), 2U);
+  EXPECT_EQ(std::ranges::count(samples_of(0), std::pair<TimestampMs, double>(kStart + 5'000, 7.0)), 1);
+  const auto set = store_->select(std::vector<Matcher>{Matcher::equal("instance", "00001")}, -kAll, kAll, 10);
+  Columns columns;
+  ASSERT_TRUE((*set)->read(0, -kAll, kAll, columns));
+  ASSERT_EQ(columns.histograms.size(), 2U);
+  EXPECT_EQ(columns.histograms[1]->positive, std::vector<double>{2});
 }
 
 TEST_F(StoreLateTest, it_is_told_where_it_is_not_asked_for) {

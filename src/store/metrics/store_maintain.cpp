@@ -377,6 +377,12 @@ Status StoreImpl::apply_retention(const StoreOptions& now, TimestampMs now_ms) {
   return manifest_.write(files_, manifest_path_);
 }
 
+MergeOptions StoreImpl::merge_options(const StoreOptions& now) const {
+  return {.seal_interval_ms = now.seal_interval_ms,
+          .retention_ms = now.retention_ms,
+          .sealed_until_ms = head_->accepted_from()};
+}
+
 Status StoreImpl::merge(const StoreOptions& now) {
   SegmentList list = *segments();
   std::vector<SegmentInfo> infos;
@@ -386,10 +392,8 @@ Status StoreImpl::merge(const StoreOptions& now) {
     infos.push_back(list[i].segment->info());
     places.push_back(i);
   }
-  const MergeOptions merge_options = {.seal_interval_ms = now.seal_interval_ms,
-                                      .retention_ms = now.retention_ms,
-                                      .sealed_until_ms = head_->accepted_from()};
-  std::vector<std::size_t> plan = plan_merge(infos, merge_options);
+  const MergeOptions how = merge_options(now);
+  std::vector<std::size_t> plan = plan_merge(infos, how);
   if (plan.empty()) return {};
   // What comes later wins: late samples never do, and of those what was sealed first.
   std::stable_sort(plan.begin(), plan.end(), [&](std::size_t a, std::size_t b) {
@@ -410,7 +414,7 @@ Status StoreImpl::merge(const StoreOptions& now) {
   }
   if (all_late) merged_options.level |= kLateLevel;
   // It stays as it is until retention takes it.
-  merged_options.compress_cold = is_final(last_ms - first_ms, merge_options);
+  merged_options.compress_cold = is_final(last_ms - first_ms, how);
   if (Status merged = rewrite(inputs, merged_options); !merged) {
     if (merged.error().code() != base::ErrorCode::kCorrupt) return merged;
     // It stays as it is and serves the series that are whole; merging it can never succeed.

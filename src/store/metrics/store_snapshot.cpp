@@ -62,6 +62,8 @@ Status StoreImpl::snapshot(const std::filesystem::path& into, bool skip_head) {
       copy.series_files.clear();
       copy.chunk_files.clear();
       copy.log_first = copy.late_first = 1;
+      // References are given out anew there: tombstones must not take them for those that they mean.
+      ++copy.generation;
     } else {
       QD_TRY(link_all(copy.series_files, head_dir_, "head", ".series"));
       QD_TRY(link_all(copy.chunk_files, head_dir_, "head", ".chunks"));

@@ -49,12 +49,7 @@ void Tombstones::cut(const std::vector<Stretch>& stretches, Columns& columns, st
     const auto first = std::lower_bound(columns.times.begin() + static_cast<std::ptrdiff_t>(begin), columns.times.end(),
                                         stretch.from_ms);
     const auto end = std::upper_bound(first, columns.times.end(), stretch.to_ms);
-    const auto at = first - columns.times.begin();
-    const auto n = end - first;
-    columns.times.erase(first, end);
-    columns.values.erase(columns.values.begin() + at, columns.values.begin() + at + n);
-    if (!columns.histograms.empty())
-      columns.histograms.erase(columns.histograms.begin() + at, columns.histograms.begin() + at + n);
+    columns.erase(static_cast<std::size_t>(first - columns.times.begin()), static_cast<std::size_t>(end - first));
   }
 }
 

@@ -28,7 +28,8 @@ bool deliver(const WalRecord& record, WalSink& sink, std::vector<LoggedSeries>& 
       sink.samples(batch);
       return true;
     case WalRecordType::kLate:
-      if (!decode_late(record.payload, late, batch)) return false;
+    case WalRecordType::kLateHistograms:
+      if (!decode_late(record, late, batch)) return false;
       sink.late(late);
       if (!batch.refs.empty()) sink.samples(batch);
       return true;

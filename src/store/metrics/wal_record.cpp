@@ -52,6 +52,7 @@ bool is_type(std::uint8_t type) {
     case WalRecordType::kHistograms:
     case WalRecordType::kExemplars:
     case WalRecordType::kLate:
+    case WalRecordType::kLateHistograms:
       return true;
   }
   return false;
@@ -246,7 +247,8 @@ base::Status append_late_record(std::string& out, const SampleBatch& late, const
   encode_samples(first, late);
   ByteWriter(out).text(first);
   if (!samples.refs.empty()) encode_samples(out, samples);
-  return close_batch(out, start, WalRecordType::kLate, late.size() + samples.size());
+  return close_batch(out, start, samples.histograms.empty() ? WalRecordType::kLate : WalRecordType::kLateHistograms,
+                     late.size() + samples.size());
 }
 
 // varint how many, then for each: varint reference, svarint time, u8 whether it came with it, f64 value, text labels.
@@ -374,13 +376,16 @@ bool decode_exemplars(std::span<const std::byte> payload, std::vector<RefExempla
   return reader.at_end();
 }
 
-bool decode_late(std::span<const std::byte> payload, SampleBatch& late, SampleBatch& samples) {
+bool decode_late(const WalRecord& record, SampleBatch& late, SampleBatch& samples) {
   late.clear();
   samples.clear();
-  ByteReader reader(payload);
+  ByteReader reader(record.payload);
   const std::string_view first = reader.text();
   if (!reader.ok() || !decode_samples(base::as_bytes(first), late)) return false;
-  return reader.at_end() || decode_samples(reader.raw(reader.remaining()), samples);
+  if (reader.at_end()) return true;
+  const auto others = reader.raw(reader.remaining());
+  return record.type == WalRecordType::kLateHistograms ? decode_histogram_samples(others, samples)
+                                                       : decode_samples(others, samples);
 }
 
 }  // namespace qd::store::metrics

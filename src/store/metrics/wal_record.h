@@ -27,7 +27,14 @@ inline constexpr std::size_t kWalHeaderBytes = 16;
 inline constexpr std::size_t kWalRecordHeaderBytes = 12;
 inline constexpr std::size_t kWalRecordBytesMax = 1ULL << 30;
 
-enum class WalRecordType : std::uint8_t { kSeries = 1, kSamples = 2, kHistograms = 5, kExemplars = 6, kLate = 8 };
+enum class WalRecordType : std::uint8_t {
+  kSeries = 1,
+  kSamples = 2,
+  kHistograms = 5,
+  kExemplars = 6,
+  kLate = 8,
+  kLateHistograms = 9
+};
 
 // A batch as columns.
 struct SampleBatch {
@@ -58,7 +65,8 @@ std::string wal_header(std::uint64_t segment);
 // Appends a whole record to `out`: of type kHistograms when there are some in the batch, else kSamples. REQUIRES:
 // !batch.refs.empty(). kLimit when the record would be too large.
 base::Status append_samples_record(std::string& out, const SampleBatch& batch);
-// The same of a batch with late samples; `samples` may be empty. REQUIRES: !late.refs.empty(), and no histograms.
+// The same of a batch with late samples; `samples` may be empty. REQUIRES: !late.refs.empty(), and no
+// histograms among them.
 base::Status append_late_record(std::string& out, const SampleBatch& late, const SampleBatch& samples);
 // REQUIRES: !exemplars.empty(), and few enough of them for a record.
 void append_exemplars_record(std::string& out, std::span<const RefExemplar> exemplars);
@@ -94,7 +102,7 @@ struct LoggedSeries {
 // Replace `out`. False when the payload is malformed behind a valid checksum.
 bool decode_series(std::span<const std::byte> payload, std::vector<LoggedSeries>& out);
 bool decode_samples(std::span<const std::byte> payload, SampleBatch& out);
-bool decode_late(std::span<const std::byte> payload, SampleBatch& late, SampleBatch& samples);
+bool decode_late(const WalRecord& record, SampleBatch& late, SampleBatch& samples);
 bool decode_histogram_samples(std::span<const std::byte> payload, SampleBatch& out);
 bool decode_exemplars(std::span<const std::byte> payload, std::vector<RefExemplar>& out);
 

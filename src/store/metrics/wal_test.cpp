@@ -91,13 +91,15 @@ TEST(WalRecord, late_samples_come_back_with_the_others_of_their_batch) {
     EXPECT_EQ(record.type, WalRecordType::kLate);
     SampleBatch late_back;
     SampleBatch back;
-    ASSERT_TRUE(decode_late(record.payload, late_back, back));
+    ASSERT_TRUE(decode_late(record, late_back, back));
     EXPECT_EQ(late_back.refs, late.refs);
     EXPECT_EQ(late_back.times, late.times);
     EXPECT_EQ(back.refs, others.refs);
     EXPECT_EQ(back.times, others.times);
     for (std::size_t cut = 0; cut < record.payload.size(); cut += 1 + record.payload.size() / 20) {
-      const bool whole = decode_late(record.payload.first(cut), late_back, back);
+      WalRecord part = record;
+      part.payload = record.payload.first(cut);
+      const bool whole = decode_late(part, late_back, back);
       if (others.size() == 0) EXPECT_FALSE(whole) << cut;
     }
   }
@@ -132,7 +134,12 @@ TEST(WalRecord, hostile_payloads_are_refused_without_growing) {
     }
     (void)decode_series(base::as_bytes(payload), series);
     SampleBatch late;
-    (void)decode_late(base::as_bytes(payload), late, batch);
+    for (const auto type : {WalRecordType::kLate, WalRecordType::kLateHistograms}) {
+      WalRecord record;
+      record.type = type;
+      record.payload = base::as_bytes(payload);
+      (void)decode_late(record, late, batch);
+    }
     EXPECT_LE(late.size() + batch.size(), payload.size());
     EXPECT_LE(series.size(), payload.size());
   }

@@ -114,11 +114,15 @@ base::Result<TimestampMs> Directory::refresh() {
   constexpr int kTries = 3;
   TimestampMs oldest_ms = model::kMaxTimestampMs;
   for (int i = 0; i < kTries; ++i) {
-    QD_ASSIGN(const auto dirs, block_dirs());
-    QD_ASSIGN(const TimestampMs changed_ms, refresh(dirs));
-    oldest_ms = std::min(oldest_ms, changed_ms);
-    QD_ASSIGN(const auto after, block_dirs());
-    if (after == dirs) break;
+    const auto dirs = block_dirs();
+    const auto changed_ms = dirs ? refresh(*dirs) : base::Result<TimestampMs>(base::fail(dirs.error()));
+    if (!changed_ms) {
+      // What an earlier try has read is served already.
+      if (i > 0) break;
+      return changed_ms;
+    }
+    oldest_ms = std::min(oldest_ms, *changed_ms);
+    if (const auto after = block_dirs(); !after || *after == *dirs) break;
   }
   return oldest_ms;
 }
@@ -133,11 +137,11 @@ base::Result<TimestampMs> Directory::refresh(const std::vector<std::filesystem::
       const auto known = std::ranges::find(before->blocks, dir, &Block::dir);
       if (known != before->blocks.end()) block = *known;
     }
-    // What was deleted from it may have become more.
+    // More may have been deleted from it.
     if (block) {
       const auto meta = BlockMeta::read(files_, dir);
       const auto deleted = read_tombstones(files_, dir);
-      if (!meta || !deleted || deleted->size() != block->tombstones().size()) block = nullptr;
+      if (!meta || !deleted || *deleted != block->tombstones()) block = nullptr;
     }
     if (!block) {
       auto opened = Block::open(files_, dir);

@@ -38,7 +38,8 @@ class Directory final : public metrics::Querier {
   static base::Result<bool> recognise(base::Files& files, const std::filesystem::path& dir);
 
   // Reads anew what has changed: new blocks, and the head. What is damaged for the first time is told. Gives the oldest
-  // time from which on samples may be others than before: kMaxTimestampMs where nothing has changed.
+  // time from which on samples may be others than before: kMaxTimestampMs where nothing has changed. On an error
+  // nothing has.
   base::Result<model::TimestampMs> refresh();
 
   std::shared_ptr<const Content> content() const;

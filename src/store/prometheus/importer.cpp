@@ -39,12 +39,8 @@ std::filesystem::path segment_dir(const std::filesystem::path& dir) {
 
 // The widest window in which the store merges.
 std::int64_t window_of(const metrics::StoreOptions& options) {
-  constexpr std::int64_t kGrowth = 4;
-  constexpr std::int64_t kWidthMaxMs = 31LL * 24 * 60 * 60 * 1000;
-  const std::int64_t most = options.retention_ms > 0 ? options.retention_ms / 10 : kWidthMaxMs;
-  std::int64_t width = options.seal_interval_ms;
-  while (width <= most / kGrowth) width *= kGrowth;
-  return width;
+  return metrics::late_window_ms(options.seal_interval_ms, options.retention_ms,
+                                 std::numeric_limits<std::int64_t>::max());
 }
 
 base::Status cancelled() {

@@ -6,8 +6,8 @@
 //
 // Writes segments of the store's own, one for each stretch of time and call, and has the manifest name them all at
 // commit: an import that is stopped leaves nothing. They may overlap each other and what is there; where two samples of
-// a series have the same time, what the store's head has wins. One thread; the caller holds the lock of the data
-// directory, and has had the store open and closed it, so that the manifest is whole.
+// a series have the same time, what the store has wins, and of what is imported the first call. One thread; the caller
+// holds the lock of the data directory, and has had the store open and closed it, so that the manifest is whole.
 #pragma once
 
 #include <cstdint>

@@ -20,6 +20,7 @@ namespace qd::store::prometheus {
 struct Interval {
   model::TimestampMs min_ms = 0;
   model::TimestampMs max_ms = 0;
+  bool operator==(const Interval&) const = default;
 };
 
 // By reference of the series.
