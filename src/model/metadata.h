@@ -1,6 +1,7 @@
 // What a metric family is: its type, its unit, and what it says.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,6 +24,9 @@ enum class MetricType : std::uint8_t {
 // "counter", "gaugehistogram", …: as the HTTP API and OpenMetrics spell them.
 std::string_view to_string(MetricType type);
 std::optional<MetricType> parse_metric_type(std::string_view text);
+
+// Of a help text or a unit; what is longer is no help.
+inline constexpr std::size_t kHelpBytesMax = 4096;
 
 struct Metadata {
   MetricType type = MetricType::kUnknown;

@@ -8,6 +8,7 @@
 
 #include "base/strings.h"
 #include "model/otlp/any_value.h"
+#include "model/otlp/point_list.h"
 
 namespace qd::model::otlp {
 namespace {
@@ -290,10 +291,11 @@ Point read_summary(pbf_reader reader) {
 
 // Gauge, Sum, Histogram, ExponentialHistogram, Summary: points, temporality and monotonicity under the same numbers.
 void read_data(pbf_reader reader, Point (*read_point)(pbf_reader), Metric& metric) {
+  PointList points(metric.points);
   while (reader.next()) {
     switch (reader.tag_and_type()) {
       case bytes_field(1):
-        metric.points.push_back(read_point(reader.get_message()));
+        points.add(read_point(reader.get_message()));
         break;
       case varint_field(2): {
         const auto number = reader.get_uint64();
@@ -386,6 +388,8 @@ base::Status read_metrics(std::string_view message, MetricsSink& sink) {
       }
     }
     return {};
+  } catch (const std::length_error& e) {
+    return base::fail(ErrorCode::kLimit, e.what());
   } catch (const protozero::exception& e) {
     return base::fail(ErrorCode::kInvalid, fmt::format("the body is no message of OTLP metrics: {}", e.what()));
   }

@@ -73,8 +73,11 @@ class MetricsSink {
 
 inline constexpr std::size_t kAttributesMax = 1024;  // of one point or resource; what comes after is passed over
 inline constexpr int kValueDepthMax = 16;            // of lists in lists
+// What the points of one metric take in memory, beside their texts: those of a hostile message are a hundred times as
+// large as they are on the wire.
+inline constexpr std::size_t kPointBytesMax = 128 << 20;
 
-// kInvalid when the bytes are no such message; the sink may have taken a part by then.
+// kInvalid when the bytes are no such message, kLimit past kPointBytesMax; the sink may have taken a part by then.
 base::Status read_metrics(std::string_view message, MetricsSink& sink);
 base::Status read_metrics_json(std::string_view text, MetricsSink& sink);
 

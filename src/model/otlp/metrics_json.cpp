@@ -10,6 +10,7 @@
 #include "base/strings.h"
 #include "model/otlp/any_value.h"
 #include "model/otlp/metrics.h"
+#include "model/otlp/point_list.h"
 
 namespace qd::model::otlp {
 namespace {
@@ -207,7 +208,8 @@ Metric metric(const json::value& value) {
     one.temporality = temporality(data);
     if (const json::value* const monotonic = find(data, "isMonotonic"))
       one.monotonic = monotonic->is_bool() && monotonic->get_bool();
-    each(data, "dataPoints", [&](const json::value& item) { one.points.push_back(point(item)); });
+    PointList points(one.points);
+    each(data, "dataPoints", [&](const json::value& item) { points.add(point(item)); });
   }
   return one;
 }
@@ -231,6 +233,8 @@ base::Status read_metrics_json(std::string_view document, MetricsSink& sink) {
       sink.resource_ends();
     });
     return {};
+  } catch (const std::length_error& e) {
+    return base::fail(ErrorCode::kLimit, e.what());
   } catch (const std::exception& e) {
     return base::fail(ErrorCode::kInvalid, fmt::format("the body is no message of OTLP metrics: {}", e.what()));
   }

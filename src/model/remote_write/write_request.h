@@ -36,9 +36,8 @@ inline constexpr std::string_view kWrittenHeader = "X-Prometheus-Remote-Write-Sa
 inline constexpr std::string_view kHistogramsWrittenHeader = "X-Prometheus-Remote-Write-Histograms-Written";
 inline constexpr std::string_view kExemplarsWrittenHeader = "X-Prometheus-Remote-Write-Exemplars-Written";
 
-// Labels of one series; help of one family. What has more is refused alone.
+// Labels of one series. What has more is refused alone, as is a family whose help is longer than kHelpBytesMax.
 inline constexpr std::size_t kLabelsMax = 1024;
-inline constexpr std::size_t kHelpBytesMax = 4096;
 
 // Takes a request as it stands in the message. Nothing of it is known to be whole before read_write_request returns.
 class WriteSink {

@@ -24,6 +24,7 @@ using model::otlp::Kind;
 using model::otlp::Temporality;
 using model::otlp::Translation;
 
+constexpr std::uint64_t kAheadMaxNs = 10ULL * 60 * 1'000'000'000;
 constexpr std::string_view kServiceName = "service.name";
 constexpr std::string_view kServiceNamespace = "service.namespace";
 constexpr std::string_view kServiceInstance = "service.instance.id";
@@ -71,11 +72,12 @@ bool fill_side(const Buckets& buckets, std::vector<model::BucketSpan>& spans, st
 
 }  // namespace
 
-std::optional<double> DeltaSums::add(const model::LabelSet& labels, std::uint64_t time_ns, double difference) {
+std::optional<double> DeltaSums::add(const model::LabelSet& labels, std::uint64_t time_ns, double difference,
+                                     std::uint64_t now_ns) {
   base::MutexLock lock(mutex_);
   auto it = sums_.find(std::string(labels.bytes()));
   if (it == sums_.end()) {
-    if (sums_.size() >= kSeriesMax) make_room(time_ns);
+    if (sums_.size() >= kSeriesMax) make_room(now_ns);
     if (sums_.size() >= kSeriesMax) return std::nullopt;
     it = sums_.emplace(labels.bytes(), Sum{}).first;
   } else if (time_ns <= it->second.time_ns) {
@@ -83,11 +85,14 @@ std::optional<double> DeltaSums::add(const model::LabelSet& labels, std::uint64_
   }
   it->second.value += difference;
   it->second.time_ns = time_ns;
+  it->second.added_ns = now_ns;
   return it->second.value;
 }
 
 void DeltaSums::make_room(std::uint64_t now_ns) {
-  std::erase_if(sums_, [&](const auto& entry) { return entry.second.time_ns + kForgetNs < now_ns; });
+  if (now_ns < looked_ns_ + kLookEveryNs) return;
+  looked_ns_ = now_ns;
+  std::erase_if(sums_, [&](const auto& entry) { return entry.second.added_ns + kForgetNs < now_ns; });
 }
 
 void Converter::resource(const Attributes& attributes) {
@@ -185,6 +190,11 @@ bool Converter::begin_point(const Metric& metric, const Point& point) {
     reject(1, metric.name, "a point has no time");
     return false;
   }
+  // The store refuses it, and a sum must not wait for it.
+  if (delta_ && point.time_ns > options_.now_ns + kAheadMaxNs) {
+    reject(1, metric.name, "a point is more than ten minutes ahead of this server's clock");
+    return false;
+  }
   labels_.clear();
   for (const auto& [label, value] : labels_of(point.attributes, options_.translation)) {
     if (value.empty()) continue;
@@ -212,7 +222,7 @@ void Converter::add(const std::string& name, const Point& point, double value, s
   if (point.no_value) {
     value = model::stale_nan();
   } else if (delta_) {
-    const auto sum = deltas_.add(built, point.time_ns, value);
+    const auto sum = deltas_.add(built, point.time_ns, value, options_.now_ns);
     if (!sum) return reject(1, name, "a difference comes late or twice, or there are too many series of differences");
     value = *sum;
   }

@@ -32,6 +32,7 @@ struct ConvertOptions {
   model::otlp::Translation translation = model::otlp::Translation::kUnderscoresWithSuffixes;
   std::vector<std::string> promote_resource_attributes;
   bool convert_delta = false;
+  std::uint64_t now_ns = 0;  // by the clock of this host
 };
 
 // What was added up of each series, for senders that tell differences. Thread-safe. Bounded: past kSeriesMax, series
@@ -40,18 +41,23 @@ class DeltaSums {
  public:
   static constexpr std::size_t kSeriesMax = 1'000'000;
   static constexpr std::uint64_t kForgetNs = 60ULL * 60 * 1'000'000'000;
+  static constexpr std::uint64_t kLookEveryNs = 60ULL * 1'000'000'000;
 
   // The sum up to `time_ns`, or nothing when this point is no newer than what was added, or there is no room.
-  std::optional<double> add(const model::LabelSet& labels, std::uint64_t time_ns, double difference);
+  // Of what is not added up for kForgetNs by our clock, `now_ns`, the sum is forgotten when there is need for room.
+  std::optional<double> add(const model::LabelSet& labels, std::uint64_t time_ns, double difference,
+                            std::uint64_t now_ns);
 
  private:
   struct Sum {
     double value = 0;
     std::uint64_t time_ns = 0;
+    std::uint64_t added_ns = 0;  // by our clock
   };
   void make_room(std::uint64_t now_ns) QD_REQUIRES(mutex_);
 
   base::Mutex mutex_;
+  std::uint64_t looked_ns_ QD_GUARDED_BY(mutex_) = 0;  // when room was looked for: all of them are looked at then
   std::unordered_map<std::string, Sum> sums_ QD_GUARDED_BY(mutex_);  // by LabelSet::bytes
 };
 

@@ -35,7 +35,7 @@ class ConvertTest : public testing::Test {
   }
   using Lines = std::vector<std::string>;
 
-  ConvertOptions options_;
+  ConvertOptions options_{.now_ns = kTime};
   DeltaSums deltas_;
   std::optional<Converter> converter_;
 };
@@ -145,9 +145,13 @@ TEST_F(ConvertTest, differences_are_refused_and_counted_unless_they_are_to_be_ad
   EXPECT_EQ(converter_->rejected_points(), 1U) << "the same one twice";
   DeltaSums sums;
   const model::LabelSet labels{{"__name__", "x"}};
-  EXPECT_EQ(sums.add(labels, 10, 2), 2);
-  EXPECT_EQ(sums.add(labels, 20, 3), 5);
-  EXPECT_EQ(sums.add(labels, 20, 3), std::nullopt);
+  EXPECT_EQ(sums.add(labels, 10, 2, 1), 2);
+  EXPECT_EQ(sums.add(labels, 20, 3, 1), 5);
+  EXPECT_EQ(sums.add(labels, 20, 3, 1), std::nullopt);
+  metric.points = {metric.points[0]};
+  metric.points[0].time_ns = kTime + 3'600'000'000'000;
+  convert(metric);
+  EXPECT_EQ(converter_->rejected_points(), 1U) << "an hour ahead";
 }
 
 TEST_F(ConvertTest, long_labels_spelled_out_many_times_meet_a_bound) {

@@ -117,11 +117,12 @@ void add_metrics_routes(Router& router, store::metrics::Appendable& store, const
     const ConvertOptions options{.translation = model::otlp::parse_translation(now.translation_strategy)
                                                     .value_or(model::otlp::Translation::kUnderscoresWithSuffixes),
                                  .promote_resource_attributes = now.promote_resource_attributes,
-                                 .convert_delta = now.convert_delta};
+                                 .convert_delta = now.convert_delta,
+                                 .now_ns = static_cast<std::uint64_t>(clock.wall_ms()) * 1'000'000};
     Converter converter(options, door->deltas);
     const auto read =
         json ? model::otlp::read_metrics_json(body, converter) : model::otlp::read_metrics(body, converter);
-    if (!read) return failed(400, read.error().message());
+    if (!read) return failed(read.error().code() == base::ErrorCode::kLimit ? 413 : 400, read.error().message());
     const auto outcome = take(converter.batch(), store);
     if (!outcome) return failed(503, outcome.error().message());
     door->counters.count(*outcome);

@@ -85,9 +85,21 @@ TEST_F(OtlpDoorTest, hostile_bodies_are_refused_and_store_nothing) {
       send(connect::http::gzip(std::string(kBodyBytesMax + 1, ' ')), "/v1/metrics", "application/json", "gzip").status,
       413)
       << "a bomb";
+  // Two bytes a point on the wire, and far more in memory.
+  const auto in = [](char tag, std::string inner) {
+    std::string out(1, tag);
+    for (std::size_t n = inner.size();; n >>= 7) {
+      out.push_back(static_cast<char>(n > 127 ? (n & 127) | 128 : n));
+      if (n <= 127) break;
+    }
+    return out + inner;
+  };
+  std::string points;
+  for (int i = 0; i < 1'000'000; ++i) points += std::string("\x0a\0", 2);
+  EXPECT_EQ(send(in(0x0a, in(0x12, in(0x12, in(0x2a, points)))), "/v1/metrics", "application/x-protobuf").status, 413);
   EXPECT_EQ(send(gauge("1", std::string(10 << 20, 'a'))).status, 200) << "a series alone";
   EXPECT_EQ(stored(), Lines{});
-  EXPECT_EQ(counted("quarterdeck_otlp_requests_failed_total"), 6);
+  EXPECT_EQ(counted("quarterdeck_otlp_requests_failed_total"), 7);
   EXPECT_EQ(counted("quarterdeck_otlp_samples_refused_total", "bad_series"), 1);
 }
 

@@ -56,7 +56,7 @@ std::vector<std::string> metadata_requests(const Families& families) {
   std::vector<std::string> requests;
   std::string message;
   for (const auto& [family, metadata] : families) {
-    if (metadata.help.size() > model::remote_write::kHelpBytesMax) continue;
+    if (metadata.help.size() > model::kHelpBytesMax) continue;
     model::remote_write::append_metadata(message, family, metadata);
     if (message.size() < kMetadataBytesMax) continue;
     requests.push_back(model::remote_write::pack(message));

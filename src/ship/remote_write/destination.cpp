@@ -164,7 +164,8 @@ void declare(model::config::Schema& schema, ShipSettings& settings) {
         item.text("oauth2.client_id", one.declared.oauth2_client_id,
                   "Who asks the authority of OAuth 2.0 for a token.");
         item.secret("oauth2.client_secret", one.declared.oauth2_client_secret, "What proves it.");
-        item.text("oauth2.token_url", one.declared.oauth2_token_url, "Where the token is asked for.");
+        item.text("oauth2.token_url", one.declared.oauth2_token_url, "Where the token is asked for.")
+            .shown_by(shown_url);
         item.strings("oauth2.scopes", one.declared.oauth2_scopes, "What the token is to be good for.");
         item.text("proxy_url", one.declared.proxy_url, "A proxy on the way.").shown_by(shown_url);
         item.list("write_relabel_configs", one.declared_relabel,
