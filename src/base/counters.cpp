@@ -105,7 +105,7 @@ std::vector<Registry::Family> Registry::collect() const {
   };
   std::vector<Shown> shown;
   {
-    // Entries never move nor go, and all but `read` is fixed or atomic: the functions are called without the lock, so
+    // Entries never move nor go, and all but the functions is fixed or atomic: the functions are called without the lock, so
     // that they may register.
     MutexLock lock(mutex_);
     shown.reserve(entries_.size());

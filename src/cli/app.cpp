@@ -242,6 +242,7 @@ struct App::Rooms {
   std::atomic<bool> maintaining_queues = false;
   std::atomic<bool> shipping_blocks = false;
   std::atomic<bool> reading_prometheus = false;
+  base::Mutex snapshot_mutex;
   base::Mutex end_mutex;
   base::CondVar end;
   bool ended QD_GUARDED_BY(end_mutex) = false;
@@ -567,7 +568,7 @@ void App::Rooms::build_judges(const Settings& s) {
       .external_labels = s.observe.external_labels,
       .external_url = s.external_url,
       .cancel = cancel,
-      .history = store.get(),
+      .history = &querier(),
       .restore = s.rules.restore,
       .pool = work_pool.get(),
       .permits = std::make_shared<judge::rules::Permits>(static_cast<std::size_t>(s.rules.concurrent_evaluations)),
@@ -635,6 +636,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .reload_succeeded = [this] { return reload_succeeded.load(); },
       .snapshot =
           [this](bool skip_head) {
+            base::MutexLock one_at_a_time(snapshot_mutex);
             std::random_device random;
             const std::uint64_t suffix = std::uint64_t{random()} << 32 | random();
             return take_snapshot(files, *store, current()->data_dir, clock.wall_ms(), suffix, skip_head);
@@ -739,6 +741,7 @@ void App::Rooms::refresh_prometheus() {
 
 base::Status App::Rooms::reload(const std::string& asked_by) {
   base::MutexLock lock_reload(reload_mutex);
+  if (stopping) return base::fail(base::ErrorCode::kCancelled, "the process is stopping");
   // Before the files are read, and for a broken one too: each change is tried once.
   file_watch.loaded(watched_files(*current(), invocation));
   SettingsPtr next;
@@ -829,6 +832,10 @@ void App::Rooms::run() {
 void App::Rooms::stop() {
   ready = false;
   stopping = true;
+  // One that is under way uses what goes now.
+  {
+    base::MutexLock reload_ends(reload_mutex);
+  }
   if (gate) gate->close();
   if (probes) probes->stop();  // whoever waits for one is told before the server ends
   if (server) server->stop();

@@ -51,7 +51,7 @@ base::Result<std::string> kind_of(const model::config::Node& node, const std::st
            "otlp", "storage", "tracing", "runtime"}))
     return std::string("prometheus");
   if (has({"modules"})) return std::string("blackbox");
-  if (node.is_null() || has({"store", "serve", "observe", "query", "judge", "act", "exporters", "forward"}))
+  if (node.is_null() || has({"store", "serve", "observe", "query", "judge", "act", "exporters", "forward", "ship"}))
     return std::string("quarterdeck");
   return base::fail(
       ErrorCode::kInvalid,

@@ -87,7 +87,9 @@ struct Alertmanagers::State : std::enable_shared_from_this<Alertmanagers::State>
     std::size_t count = 0;
     {
       base::MutexLock lock(mutex);
-      if (stopped || channel->posting || channel->queue.empty() || !channels.contains(url)) return;
+      if (stopped || channel->posting || channel->queue.empty()) return;
+      // It may have gone, and another one of its URL have come.
+      if (const auto now = channels.find(url); now == channels.end() || now->second != channel) return;
       for (; count < kAlertsPerRequestMax && !channel->queue.empty(); ++count) {
         body += body.empty() ? "[" : ",";
         body += *channel->queue.front();

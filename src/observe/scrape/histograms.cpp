@@ -31,6 +31,8 @@ base::Status bring_down(Histogram& histogram, std::uint64_t buckets_max, double 
       return base::fail(ErrorCode::kLimit, "it has more buckets than native_histogram_bucket_limit allows");
     return {};
   }
+  if (histogram.schema < model::kSchemaMin || histogram.schema > model::kSchemaOnWireMax)
+    return base::fail(ErrorCode::kInvalid, fmt::format("there is no schema {}", histogram.schema));
   QD_TRY(check_fit(histogram.positive_spans, histogram.positive));
   QD_TRY(check_fit(histogram.negative_spans, histogram.negative));
   while (true) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 namespace qd::observe::scrape {
 namespace {
 
@@ -60,6 +62,14 @@ TEST(BringDown, keeps_to_the_smallest_factor) {
   EXPECT_EQ(h.schema, 0);
   ASSERT_TRUE(bring_down(h, 0, 3));
   EXPECT_EQ(h.schema, -1);
+}
+
+TEST(BringDown, refuses_a_schema_that_is_none) {
+  Histogram h = fine();
+  h.schema = std::numeric_limits<std::int32_t>::max();
+  EXPECT_EQ(bring_down(h, 1, 1.1).error().code(), base::ErrorCode::kInvalid);
+  h.schema = -5;
+  EXPECT_EQ(bring_down(h, 1, 1.1).error().code(), base::ErrorCode::kInvalid);
 }
 
 TEST(BringDown, refuses_spans_that_do_not_fit) {

@@ -110,7 +110,12 @@ std::string Target::identity() const {
     out.append(std::to_string(limit)).push_back(' ');
   }
   out.append(std::to_string(metric_rules_hash));
-  out.push_back(config->format.name_scheme == model::NameScheme::kLegacy ? 'l' : 'u');
+  const FormatConfig& format = config->format;
+  out.push_back(format.name_scheme == model::NameScheme::kLegacy ? 'l' : 'u');
+  for (const bool flag : {format.scrape_native_histograms, format.always_scrape_classic_histograms,
+                          format.convert_classic_histograms_to_nhcb})
+    out.push_back(flag ? '1' : '0');
+  out.append(fmt::format(" {} {}", config->native_histogram_bucket_limit, config->native_histogram_min_bucket_factor));
   return out;
 }
 

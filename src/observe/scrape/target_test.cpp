@@ -91,8 +91,17 @@ TEST(Target, keeps_its_identity_when_only_the_way_to_it_changes) {
   const Target after = make(config)->front();
   EXPECT_EQ(before.identity(), after.identity());
   EXPECT_FALSE(before == after);
-  config.honor_labels = true;
-  EXPECT_NE(before.identity(), make(config)->front().identity());
+  const auto is_another = [&](auto change) {
+    ScrapeConfig changed = config;
+    change(changed);
+    EXPECT_NE(before.identity(), make(changed)->front().identity());
+  };
+  is_another([](ScrapeConfig& c) { c.honor_labels = true; });
+  is_another([](ScrapeConfig& c) { c.format.scrape_native_histograms = true; });
+  is_another([](ScrapeConfig& c) { c.format.always_scrape_classic_histograms = true; });
+  is_another([](ScrapeConfig& c) { c.format.convert_classic_histograms_to_nhcb = true; });
+  is_another([](ScrapeConfig& c) { c.native_histogram_bucket_limit = 10; });
+  is_another([](ScrapeConfig& c) { c.native_histogram_min_bucket_factor = 1.1; });
 }
 
 TEST(MakeTargets, relabels_as_prometheus_does) {

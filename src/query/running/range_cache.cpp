@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "model/histogram_arithmetic.h"
 #include "query/running/cacheable.h"
 
 namespace qd::query::running {
@@ -64,12 +65,6 @@ void append_samples(MatrixSeries& to, const MatrixSeries& from, TimestampMs from
   append_between(to.histograms, from.histograms, from_ms, to_ms);
 }
 
-std::uint64_t bytes_of(const model::Histogram& histogram) {
-  return sizeof(histogram) +
-         (histogram.positive_spans.size() + histogram.negative_spans.size()) * sizeof(model::BucketSpan) +
-         (histogram.positive.size() + histogram.negative.size() + histogram.custom_bounds.size()) * sizeof(double);
-}
-
 struct Piece {
   const Matrix* matrix;
   TimestampMs from_ms;
@@ -104,7 +99,7 @@ std::uint64_t bytes_of(const Matrix& matrix) {
   std::uint64_t bytes = kAnswerBytes;
   for (const MatrixSeries& series : matrix) {
     bytes += kSeriesBytes + series.labels.bytes().size() + series.samples.size() * sizeof(model::Sample);
-    for (const auto& one : series.histograms) bytes += sizeof(one) + bytes_of(*one.histogram);
+    for (const auto& one : series.histograms) bytes += sizeof(one) + model::memory_bytes(*one.histogram);
   }
   return bytes;
 }
