@@ -105,8 +105,8 @@ std::vector<Registry::Family> Registry::collect() const {
   };
   std::vector<Shown> shown;
   {
-    // Entries never move nor go, and all but the functions is fixed or atomic: the functions are called without the lock, so
-    // that they may register.
+    // Entries never move nor go, and all but the functions is fixed or atomic: the functions are called without the
+    // lock, so that they may register.
     MutexLock lock(mutex_);
     shown.reserve(entries_.size());
     for (const Entry& known : entries_) shown.push_back({&known, known.read, known.read_summary});

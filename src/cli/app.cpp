@@ -242,7 +242,7 @@ struct App::Rooms {
   std::atomic<bool> maintaining_queues = false;
   std::atomic<bool> shipping_blocks = false;
   std::atomic<bool> reading_prometheus = false;
-  base::Mutex snapshot_mutex;
+  std::unique_ptr<Snapshots> snapshots;
   base::Mutex end_mutex;
   base::CondVar end;
   bool ended QD_GUARDED_BY(end_mutex) = false;
@@ -271,6 +271,7 @@ base::Status App::Rooms::open() {
   QD_ASSIGN(database, store::state::Database::open(dir / "state.db"));
   tokens = std::make_unique<store::state::Tokens>(*database);
   QD_ASSIGN(store, store::metrics::Store::open(files, dir / "metrics", s->store, log, registry));
+  snapshots = std::make_unique<Snapshots>(files, dir);
   if (s->prometheus_dir.empty()) return {};
   const auto warn = [this](const store::prometheus::Warning& warning) {
     log.warn("a part of the Prometheus directory is passed over", {{"what", warning.what}});
@@ -636,10 +637,9 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .reload_succeeded = [this] { return reload_succeeded.load(); },
       .snapshot =
           [this](bool skip_head) {
-            base::MutexLock one_at_a_time(snapshot_mutex);
             std::random_device random;
             const std::uint64_t suffix = std::uint64_t{random()} << 32 | random();
-            return take_snapshot(files, *store, current()->data_dir, clock.wall_ms(), suffix, skip_head);
+            return snapshots->take(*store, clock.wall_ms(), suffix, skip_head);
           },
       .last_reload_ms = [this] { return reloaded_ms.load(); },
       .ready = [this] { return ready.load(); },

@@ -1,5 +1,6 @@
 #include "observe/scrape/target.h"
 
+#include <fmt/format.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 

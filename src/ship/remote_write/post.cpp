@@ -64,7 +64,8 @@ connect::http::Client::Then hand_to(std::function<void(base::Result<Answer>)> th
   return [then = std::move(then), setting](base::Result<connect::http::ClientResponse> response) {
     if (!response) return then(base::fail(response.error()));
     if (const auto to = response->headers.get("Location"); to && response->status / 100 == 3)
-      response->body = fmt::format("a redirect to {}; write where it leads to into {}", shown_url(std::string(*to)), setting);
+      response->body =
+          fmt::format("a redirect to {}; write where it leads to into {}", shown_url(std::string(*to)), setting);
     then(Answer{.status = response->status,
                 .retry_after = std::string(response->headers.get("Retry-After").value_or("")),
                 .text = std::move(response->body),
