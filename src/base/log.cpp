@@ -10,6 +10,7 @@
 #include <iterator>
 #include <map>
 
+#include "base/format.h"
 #include "base/mutex.h"
 #include "base/strings.h"
 
@@ -64,9 +65,9 @@ void append_quoted(std::string& out, std::string_view text) {
     } else if (c == '\t') {
       out.append("\\t");
     } else if (c < 0x20 || c == 0x7f) {
-      fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
+      append_format(out, "\\u{:04x}", c);
     } else if (c == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0) {
-      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned char>(text[i + 1]));  // C1 controls
+      append_format(out, "\\u{:04x}", static_cast<unsigned char>(text[i + 1]));  // C1 controls
     } else {
       out.append(text.substr(i, n));
     }
@@ -180,7 +181,7 @@ struct Log::State {
         out.push_back(':');
         append_value(out, value, true);
       }
-      if (not_shown > 0) fmt::format_to(std::back_inserter(out), R"(,"repeats_not_shown":{})", not_shown);
+      if (not_shown > 0) append_format(out, R"(,"repeats_not_shown":{})", not_shown);
       out.append("}\n");
       return out;
     }
@@ -194,7 +195,7 @@ struct Log::State {
       out.push_back('=');
       append_value(out, value, false);
     }
-    if (not_shown > 0) fmt::format_to(std::back_inserter(out), " repeats_not_shown={}", not_shown);
+    if (not_shown > 0) append_format(out, " repeats_not_shown={}", not_shown);
     out.push_back('\n');
     return out;
   }

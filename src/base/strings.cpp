@@ -10,6 +10,8 @@
 #include <iterator>
 #include <limits>
 
+#include "base/format.h"
+
 namespace qd::base {
 namespace {
 
@@ -305,7 +307,7 @@ std::string format_duration_ms(std::int64_t ms) {
   for (const DurationUnit& unit : kDurationUnits) {
     const auto unit_ms = static_cast<std::uint64_t>(unit.ms);
     if (rest < unit_ms || (unit.only_exact && rest % unit_ms != 0)) continue;
-    fmt::format_to(std::back_inserter(out), "{}{}", rest / unit_ms, unit.name);
+    append_format(out, "{}{}", rest / unit_ms, unit.name);
     rest %= unit_ms;
   }
   return out;

@@ -1,7 +1,6 @@
 #include "cli/app.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <sys/resource.h>
 
 #include <atomic>
@@ -13,6 +12,7 @@
 #include "act/notify/alertmanager_file.h"
 #include "act/notify/notifier.h"
 #include "base/build.h"
+#include "base/format.h"
 #include "base/strings.h"
 #include "base/thread_pool.h"
 #include "cli/data_dir.h"
@@ -332,11 +332,11 @@ base::Status App::Rooms::start() {
   ready = true;
   auto addresses = listening(*s);
   if (!s->serve.unix_socket.empty()) addresses.push_back("unix:" + s->serve.unix_socket);
-  log.info("serving", {{"address", fmt::format("{}", fmt::join(addresses, ", "))},
+  log.info("serving", {{"address", base::join(addresses, ", ")},
                        {"external_url", sources->address},
                        {"version", base::build_version()},
                        {"commit", base::build_revision()}});
-  fmt::print("Quarterdeck {} serves {}\n", base::build_version(), fmt::join(addresses, " "));
+  fmt::print("Quarterdeck {} serves {}\n", base::build_version(), base::join(addresses, " "));
   std::fflush(stdout);
   return {};
 }

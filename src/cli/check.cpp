@@ -1,11 +1,12 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "base/format.h"
 #include "base/strings.h"
 #include "cli/command.h"
+#include "cli/settings.h"
 #include "judge/rules/dependencies.h"
 #include "judge/rules/rule_tests_file.h"
 #include "observe/probe/modules_file.h"
@@ -73,7 +74,7 @@ void look_closer(const std::vector<judge::rules::Group>& groups, const CheckOpti
   for (const auto& ring : judge::rules::cycles(groups))
     finding.remarks.push_back(
         fmt::format("{}: the rules {} read each other in a ring: each sees what the other gave an evaluation before",
-                    file, fmt::join(ring, ", ")));
+                    file, base::join(ring, ", ")));
   if (options.lint == "none") return;
   const auto duplicates = judge::rules::duplicate_rules(groups);
   if (duplicates.empty()) return;

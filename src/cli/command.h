@@ -3,10 +3,11 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "cli/command_line.h"
-#include "cli/settings.h"
+#include "cli/invocation.h"
 
 namespace qd::cli {
 

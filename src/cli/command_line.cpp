@@ -1,11 +1,11 @@
 #include "cli/command_line.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <utility>
 
+#include "base/format.h"
 #include "base/strings.h"
 #include "cli/command.h"
 
@@ -37,7 +37,7 @@ base::Status check_commands(const CLI::App& app, std::span<char* const> words) {
       return base::fail(
           base::ErrorCode::kInvalid,
           fmt::format("there is no command \"{}\"{}; the commands are {}", word,
-                      meant ? fmt::format(", did you mean \"{}\"?", *meant) : "", fmt::join(names, ", ")));
+                      meant ? fmt::format(", did you mean \"{}\"?", *meant) : "", base::join(names, ", ")));
     }
     place = found;
   }

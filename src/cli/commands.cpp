@@ -9,6 +9,7 @@
 #include "base/build.h"
 #include "cli/command.h"
 #include "cli/metrics_reference.h"
+#include "cli/settings.h"
 #include "model/config/render.h"
 
 namespace qd::cli {

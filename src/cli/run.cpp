@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "base/format.h"
 #include "cli/app.h"
 #include "cli/command.h"
 #include "observe/gpu/own_thread.h"
@@ -27,8 +28,7 @@ int run(const RunFlags& flags) {
   if (!format) return failed(format.error());
   auto invocation = flags.settings.invocation();
   if (!flags.listen.empty())
-    invocation.flags.push_back(
-        {.origin = "--listen", .path = "serve.listen", .value = fmt::format("{}", fmt::join(flags.listen, ","))});
+    invocation.flags.push_back({.origin = "--listen", .path = "serve.listen", .value = base::join(flags.listen, ",")});
   if (!flags.prometheus.empty())
     invocation.flags.push_back(
         {.origin = "--prometheus", .path = "observe.prometheus_file", .value = flags.prometheus});

@@ -9,6 +9,7 @@
 
 #include "act/notify/settings.h"
 #include "base/files.h"
+#include "cli/invocation.h"
 #include "cli/observers.h"
 #include "judge/rules/alert_states.h"
 #include "judge/rules/rule.h"
@@ -73,14 +74,6 @@ struct Settings {
 
 // Declares every section there is; `settings` outlives the loading of its schema.
 void declare(Settings& settings);
-
-// What the command line and the surroundings give.
-struct Invocation {
-  std::string config_file;
-  std::vector<std::string> sets;
-  std::vector<model::config::Sources::Flag> flags;
-  std::map<std::string, std::string> environment;
-};
 
 // Reads everything, checks everything, changes nothing. kInvalid with every fault found.
 base::Result<std::shared_ptr<Settings>> load_settings(const Invocation& invocation, base::Files& files);

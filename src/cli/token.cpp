@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "cli/command.h"
 #include "cli/data_dir.h"
+#include "cli/settings.h"
 #include "store/state/tokens.h"
 
 namespace qd::cli {

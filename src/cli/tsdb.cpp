@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/strings.h"
 #include "cli/data_dir.h"
+#include "cli/settings.h"
 #include "store/metrics/segment.h"
 #include "store/prometheus/directory.h"
 #include "store/prometheus/importer.h"

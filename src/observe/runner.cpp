@@ -1,13 +1,13 @@
 #include "observe/runner.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <sys/utsname.h>
 
 #include <algorithm>
 #include <array>
 #include <tuple>
 
+#include "base/format.h"
 #include "observe/runner_core.h"
 
 namespace qd::observe {
@@ -240,7 +240,7 @@ void CollectorRunner::Core::render(std::string_view name, std::string_view targe
       const auto known = distinct_names();
       error.emplace(ErrorCode::kNotFound, known.empty() ? fmt::format("there is no collector {:?}; there is none", name)
                                                         : fmt::format("there is no collector {:?}; there is {}", name,
-                                                                      fmt::join(known, ", ")));
+                                                                      base::join(known, ", ")));
     } else if (full) {
       error.emplace(ErrorCode::kLimit,
                     fmt::format("rendering metrics of {}: {} requests wait for it already", name, kWaitersMax));

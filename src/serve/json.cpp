@@ -5,6 +5,7 @@
 #include <cmath>
 #include <iterator>
 
+#include "base/format.h"
 #include "base/strings.h"
 
 namespace qd::serve {
@@ -43,20 +44,20 @@ JsonWriter& JsonWriter::text(std::string_view value) {
 
 JsonWriter& JsonWriter::integer(std::int64_t value) {
   separate();
-  fmt::format_to(std::back_inserter(out_), "{}", value);
+  base::append_format(out_, "{}", value);
   return *this;
 }
 
 JsonWriter& JsonWriter::unsigned_integer(std::uint64_t value) {
   separate();
-  fmt::format_to(std::back_inserter(out_), "{}", value);
+  base::append_format(out_, "{}", value);
   return *this;
 }
 
 JsonWriter& JsonWriter::number(double value) {
   if (!std::isfinite(value)) return null();
   separate();
-  fmt::format_to(std::back_inserter(out_), "{}", value);
+  base::append_format(out_, "{}", value);
   return *this;
 }
 
@@ -102,7 +103,7 @@ void JsonWriter::quote(std::string_view value) {
         break;
       default:
         if (c < 0x20)
-          fmt::format_to(std::back_inserter(out_), "\\u{:04x}", c);
+          base::append_format(out_, "\\u{:04x}", c);
         else
           out_ += "\\ufffd";
     }

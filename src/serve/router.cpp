@@ -1,11 +1,11 @@
 #include "serve/router.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <new>
 
+#include "base/format.h"
 #include "base/strings.h"
 #include "serve/json.h"
 
@@ -182,8 +182,8 @@ void Router::handle(Request request, Reply reply) const {
     if (allowed.empty()) return reply.send(not_found(request));
     auto response = refusal(request, 405, "not_found",
                             fmt::format("{} is not served at {}: it takes {}", request.method,
-                                        request.path.substr(0, 200), fmt::join(allowed, ", ")));
-    response.headers.add("Allow", fmt::format("{}", fmt::join(allowed, ", ")));
+                                        request.path.substr(0, 200), base::join(allowed, ", ")));
+    response.headers.add("Allow", base::join(allowed, ", "));
     return reply.send(std::move(response));
   }
   if (!principal->may(route->access)) {

@@ -6,6 +6,8 @@
 #include <ctime>
 #include <iterator>
 
+#include "base/format.h"
+
 namespace qd::connect::http {
 namespace {
 
@@ -33,8 +35,8 @@ void append_date(std::string& out, std::int64_t wall_ms) {
   const std::time_t seconds = wall_ms / 1000;
   std::tm time{};
   gmtime_r(&seconds, &time);
-  fmt::format_to(std::back_inserter(out), "Date: {}, {:02} {} {} {:02}:{:02}:{:02} GMT\r\n", kDays[time.tm_wday],
-                 time.tm_mday, kMonths[time.tm_mon], time.tm_year + 1900, time.tm_hour, time.tm_min, time.tm_sec);
+  base::append_format(out, "Date: {}, {:02} {} {} {:02}:{:02}:{:02} GMT\r\n", kDays[time.tm_wday], time.tm_mday,
+                      kMonths[time.tm_mon], time.tm_year + 1900, time.tm_hour, time.tm_min, time.tm_sec);
 }
 
 bool has_body(int status) {
@@ -85,15 +87,14 @@ ResponseWriter::ResponseWriter(Response response, const ResponseTerms& terms)
   }
   length = body_.size();
 
-  auto out = std::back_inserter(buffer_);
   buffer_.reserve(256 + (length <= kInlineBytesMax ? length : 0));
-  fmt::format_to(out, "HTTP/1.1 {} {}\r\n", status_, reason_phrase(status_));
+  base::append_format(buffer_, "HTTP/1.1 {} {}\r\n", status_, reason_phrase(status_));
   if (!response.content_type.empty() && fits_in_header(response.content_type))
-    fmt::format_to(out, "Content-Type: {}\r\n", response.content_type);
+    base::append_format(buffer_, "Content-Type: {}\r\n", response.content_type);
   if (!bodiless) {
-    if (!generated_) fmt::format_to(out, "Content-Length: {}\r\n", length);
+    if (!generated_) base::append_format(buffer_, "Content-Length: {}\r\n", length);
     if (chunked_) buffer_.append("Transfer-Encoding: chunked\r\n");
-    if (!encoding_.empty()) fmt::format_to(out, "Content-Encoding: {}\r\n", encoding_);
+    if (!encoding_.empty()) base::append_format(buffer_, "Content-Encoding: {}\r\n", encoding_);
     if (varies_) buffer_.append("Vary: Accept-Encoding\r\n");
   }
   for (const auto& header : response.headers) {
@@ -101,7 +102,7 @@ ResponseWriter::ResponseWriter(Response response, const ResponseTerms& terms)
     const bool packed = encoding_.empty() && equal_ignoring_case(header.name, "Content-Encoding");
     if ((comes_by_itself(header.name) && !packed) || header.name.empty()) continue;
     if (!fits_in_header(header.name) || !fits_in_header(header.value)) continue;
-    fmt::format_to(out, "{}: {}\r\n", header.name, header.value);
+    base::append_format(buffer_, "{}: {}\r\n", header.name, header.value);
   }
   if (terms.head || bodiless) {
     body_ = {};
@@ -148,7 +149,7 @@ ResponseWriter::More ResponseWriter::refill() {
     if (!more) gzip_.reset();
   }
   if (!piece.empty()) {
-    if (chunked_) fmt::format_to(std::back_inserter(buffer_), "{:x}\r\n", piece.size());
+    if (chunked_) base::append_format(buffer_, "{:x}\r\n", piece.size());
     buffer_.append(piece);
     if (chunked_) buffer_.append("\r\n");
   }

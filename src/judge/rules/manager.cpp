@@ -1,12 +1,12 @@
 #include "judge/rules/manager.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <functional>
 
+#include "base/format.h"
 #include "judge/rules/dependencies.h"
 
 namespace qd::judge::rules {
@@ -61,7 +61,7 @@ Manager::~Manager() {
 void Manager::apply(std::vector<Group> groups, const GroupDefaults& defaults) {
   for (const auto& ring : cycles(groups))
     workplace_.log.warn("rules read each other in a ring: each sees what the other gave an evaluation before",
-                        {{"rules", fmt::format("{}", fmt::join(ring, ", "))}});
+                        {{"rules", base::join(ring, ", ")}});
   // Ending series writes to the log: not under the lock. Nothing evaluates these any more.
   for (const auto& gone : replace(std::move(groups), defaults)) gone->state.retire(workplace_.clock.wall_ms());
 }

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "base/assert.h"
+#include "base/format.h"
 #include "base/strings.h"
 
 namespace qd::model::config {
@@ -127,7 +128,7 @@ void Loader::report_unknown_key(const Schema& schema, const Node& key, const std
   } else if (const auto path = elsewhere(schema, key.text())) {
     message += fmt::format("; did you mean {}?", schema.shown_path(*path));
   } else if (known.size() <= kKeysListedMax) {
-    message += fmt::format("; known here: {}", fmt::join(known, ", "));
+    message += fmt::format("; known here: {}", base::join(known, ", "));
   } else {
     message += "; remove it";
   }
@@ -230,7 +231,7 @@ void Loader::add_override(const Schema& schema, const std::string& origin, const
   if (it == schema.by_path_.end()) {
     std::string message = fmt::format("there is no setting {}", path);
     if (schema.sections_.contains(path)) {
-      message = fmt::format("{} is a section; set one of its keys: {}", path, fmt::join(keys_of(schema, path), ", "));
+      message = fmt::format("{} is a section; set one of its keys: {}", path, base::join(keys_of(schema, path), ", "));
     } else if (const auto near = base::nearest(path, paths_of(schema))) {
       message += fmt::format("; did you mean {}?", *near);
     } else if (const auto other = elsewhere(schema, std::string_view(path).substr(path.rfind('.') + 1))) {

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <vector>
 
+#include "base/format.h"
 #include "base/strings.h"
 
 namespace qd::model::config {
@@ -48,7 +49,7 @@ std::string in_double_quotes(std::string_view text) {
     } else if (c == '\t') {
       out.append("\\t");
     } else if (byte < 0x20 || byte == 0x7f) {
-      fmt::format_to(std::back_inserter(out), "\\x{:02x}", byte);
+      base::append_format(out, "\\x{:02x}", byte);
     } else {
       out.push_back(c);
     }
@@ -161,18 +162,18 @@ void append_reference(std::string& out, const Schema& schema, const std::string&
     std::string title = prefix;
     if (!prefix.empty() && !section.empty()) title += ".";
     title += section;
-    if (!title.empty()) fmt::format_to(std::back_inserter(out), "\n## {}\n", title);
+    if (!title.empty()) base::append_format(out, "\n## {}\n", title);
     if (const auto it = schema.sections().find(section); it != schema.sections().end() && !it->second.empty())
-      fmt::format_to(std::back_inserter(out), "\n{}\n", it->second);
+      base::append_format(out, "\n{}\n", it->second);
     out.append("\n| key | default | type | reload | what it does |\n|---|---|---|---|---|\n");
     for (const Setting& setting : schema.settings()) {
       if (section_of(setting) != section) continue;
       std::string help = in_table(setting.help());
       if (!setting.example_text().empty()) help += fmt::format(" Example: {}", in_code(setting.example_text()));
-      fmt::format_to(std::back_inserter(out), "| `{}` | {} | {} | {} | {} |\n",
-                     setting.path().substr(section.empty() ? 0 : section.size() + 1),
-                     setting.is_required() ? "required" : in_code(setting.default_text()), in_table(setting.type()),
-                     setting.is_only_at_start() ? "no" : "yes", help);
+      base::append_format(out, "| `{}` | {} | {} | {} | {} |\n",
+                          setting.path().substr(section.empty() ? 0 : section.size() + 1),
+                          setting.is_required() ? "required" : in_code(setting.default_text()),
+                          in_table(setting.type()), setting.is_only_at_start() ? "no" : "yes", help);
     }
     for (const Setting& setting : schema.settings()) {
       if (section_of(setting) != section) continue;

@@ -7,6 +7,8 @@
 #include <iterator>
 #include <utility>
 
+#include "base/format.h"
+
 namespace qd::model::otlp {
 
 namespace {
@@ -32,7 +34,7 @@ void append_json_text(std::string& out, std::string_view text) {
       out += '\\';
       out += c;
     } else if (static_cast<unsigned char>(c) < 0x20) {
-      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned char>(c));
+      base::append_format(out, "\\u{:04x}", static_cast<unsigned char>(c));
     } else {
       out += c;
     }

@@ -87,7 +87,7 @@ Result<Value> length(Arguments a) {
   return wrong(fmt::format("a {} has no length", a[0].type_name()));
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
@@ -122,7 +122,7 @@ std::string format_one(char verb, std::string_view flags, int width, int precisi
       break;
     case 'q':
       if (!value.text()) return misfit();
-      body = quoted(*value.text());
+      body = in_quotes(*value.text());
       break;
     case 't':
       if (!value.boolean()) return misfit();

@@ -1,7 +1,6 @@
 #include "observe/discovery/container_watch.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "base/format.h"
 #include "base/mutex.h"
 #include "observe/discovery/engine_values.h"
 #include "observe/discovery/repeated_task.h"
@@ -155,7 +155,7 @@ class ContainerWatch::Core : public std::enable_shared_from_this<Core> {
                {ErrorCode::kNotFound,
                 fmt::format("there is no container engine: no socket at {}; set observe.docker.socket where it is "
                             "elsewhere",
-                            fmt::join(options_.sockets, ", "))});
+                            base::join(options_.sockets, ", "))});
   }
 
   void connected(Epoch epoch, base::Result<docker::Client> client) QD_EXCLUDES(mutex_) {

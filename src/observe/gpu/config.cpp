@@ -1,10 +1,10 @@
 #include "observe/gpu/config.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 
+#include "base/format.h"
 #include "observe/gpu/families.h"
 
 namespace qd::observe::gpu {
@@ -29,7 +29,7 @@ void declare(model::config::Schema& schema, Options& options) {
   schema
       .strings(
           "observe.gpu.labels", options.labels,
-          fmt::format("Fields that are labels of all samples of a GPU: any of {}.", fmt::join(label_fields(), ", ")))
+          fmt::format("Fields that are labels of all samples of a GPU: any of {}.", base::join(label_fields(), ", ")))
       .example("[DCGM_FI_DRIVER_VERSION, DCGM_FI_DEV_SERIAL]")
       .only_at_start();
   schema.check("observe.gpu.labels", [&options]() -> base::Status {
@@ -37,7 +37,7 @@ void declare(model::config::Schema& schema, Options& options) {
     for (const std::string& one : options.labels) {
       if (std::ranges::find(known, one) == known.end())
         return base::fail(base::ErrorCode::kInvalid,
-                          fmt::format("{:?} is no such field; there are {}", one, fmt::join(known, ", ")));
+                          fmt::format("{:?} is no such field; there are {}", one, base::join(known, ", ")));
     }
     return {};
   });

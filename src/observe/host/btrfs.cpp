@@ -13,6 +13,7 @@
 #include <cstring>
 #include <iterator>
 
+#include "base/format.h"
 #include "base/strings.h"
 #include "observe/host/attributes.h"
 #include "observe/host/parts.h"
@@ -72,7 +73,7 @@ void append_uuid(std::string& text, const std::uint8_t* bytes) {
   text.clear();
   for (std::size_t i = 0; i < BTRFS_UUID_SIZE; ++i) {
     if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
-    fmt::format_to(std::back_inserter(text), "{:02x}", bytes[i]);
+    base::append_format(text, "{:02x}", bytes[i]);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <array>
 #include <iterator>
 
+#include "base/format.h"
 #include "observe/host/listing.h"
 #include "observe/host/parts.h"
 
@@ -208,11 +209,11 @@ class IpvsPart final : public Part {
       const auto number = hexadecimal(host);
       if (!number || host.size() != 8) return false;
       address.host.clear();
-      fmt::format_to(std::back_inserter(address.host), "{}.{}.{}.{}", *number >> 24, *number >> 16 & 255,
-                     *number >> 8 & 255, *number & 255);
+      base::append_format(address.host, "{}.{}.{}.{}", *number >> 24, *number >> 16 & 255, *number >> 8 & 255,
+                          *number & 255);
     }
     address.port.clear();
-    fmt::format_to(std::back_inserter(address.port), "{}", *port);
+    base::append_format(address.port, "{}", *port);
     return true;
   }
 

@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/format.h"
 #include "base/log.h"
 #include "observe/host/host.h"
 #include "observe/host/listing.h"
@@ -180,7 +181,7 @@ class TextfilePart final : public Part {
     }
     merged_.clear();
     for (auto& [name, all] : gathered) {
-      if (all.help.empty()) all.help = fmt::format("Metric read from {}", fmt::join(all.paths, ", "));
+      if (all.help.empty()) all.help = fmt::format("Metric read from {}", base::join(all.paths, ", "));
       make_utf8(all.help);
       merged_.push_back({name, all.type, std::move(all.help), std::move(all.samples)});
     }

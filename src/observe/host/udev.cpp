@@ -6,6 +6,7 @@
 #include <array>
 #include <iterator>
 
+#include "base/format.h"
 #include "observe/host/part.h"
 
 namespace qd::observe::host {
@@ -62,7 +63,7 @@ const UdevProperties& UdevData::device(std::uint64_t major, std::uint64_t minor)
   if (known_.size() > kDevicesMax) known_.clear();
   Known& known = known_[{major, minor}];
   path_.clear();
-  fmt::format_to(std::back_inserter(path_), "{}/b{}:{}", directory_, major, minor);
+  base::append_format(path_, "{}/b{}:{}", directory_, major, minor);
   struct stat status{};
   const std::int64_t changed_ns =
       ::stat(path_.c_str(), &status) == 0 ? status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec : 0;

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/format.h"
 #include "base/strings.h"
 
 namespace qd::observe::postgres {
@@ -45,7 +46,7 @@ base::Status only_keys(const Node& node, std::initializer_list<std::string_view>
   for (const auto& entry : node.entries()) {
     if (std::ranges::find(known, entry.key.text()) == known.end()) {
       return base::fail(entry.key.error(fmt::format("{:?} is not a key of a queries file; known here are {}",
-                                                    entry.key.text(), fmt::join(known, ", "))));
+                                                    entry.key.text(), base::join(known, ", "))));
     }
   }
   return {};

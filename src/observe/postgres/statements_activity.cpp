@@ -4,6 +4,7 @@
 
 #include <iterator>
 
+#include "base/format.h"
 #include "observe/postgres/statements.h"
 
 namespace qd::observe::postgres {
@@ -63,8 +64,7 @@ std::string autovacuum(const ServerFacts& /*facts*/) {
 
 std::string idle(const ServerFacts& /*facts*/) {
   std::string sql = "SELECT state, application_name";
-  for (const int bucket : kIdleBuckets)
-    fmt::format_to(std::back_inserter(sql), ", count(*) FILTER (WHERE age <= {})", bucket);
+  for (const int bucket : kIdleBuckets) base::append_format(sql, ", count(*) FILTER (WHERE age <= {})", bucket);
   return sql +
          ", count(*), sum(age::bigint) FROM (SELECT state, application_name, "
          "extract(epoch FROM now() - state_change) AS age FROM pg_stat_activity WHERE state LIKE 'idle%') idle "

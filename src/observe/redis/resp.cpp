@@ -1,16 +1,14 @@
 #include "observe/redis/resp.h"
 
-#include <fmt/format.h>
-
 #include <charconv>
-#include <iterator>
+
+#include "base/format.h"
 
 namespace qd::observe::redis {
 
 void append_command(std::string& request, std::initializer_list<std::string_view> words) {
-  const auto out = std::back_inserter(request);
-  fmt::format_to(out, "*{}\r\n", words.size());
-  for (const std::string_view word : words) fmt::format_to(out, "${}\r\n{}\r\n", word.size(), word);
+  base::append_format(request, "*{}\r\n", words.size());
+  for (const std::string_view word : words) base::append_format(request, "${}\r\n{}\r\n", word.size(), word);
 }
 
 Reply::Kind Reply::kind() const {

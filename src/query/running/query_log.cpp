@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/format.h"
 #include "base/strings.h"
 
 namespace qd::query::running {
@@ -26,7 +27,7 @@ void append_json(std::string& out, std::string_view text) {
     } else if (c == '\t') {
       out += "\\t";
     } else if (byte < 0x20) {
-      fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
+      base::append_format(out, "\\u{:04x}", byte);
     } else if (byte >= 0x80 && !sound) {
       out += "\xef\xbf\xbd";
     } else {
@@ -43,9 +44,8 @@ double seconds(std::int64_t ns) {
 std::string line_of(const LoggedQuery& query, std::int64_t now_ms) {
   std::string out = "{\"params\":{\"query\":";
   append_json(out, query.text);
-  const auto to = std::back_inserter(out);
-  fmt::format_to(to, R"(,"start":"{}","end":"{}","step":)", base::format_time(query.start_ms),
-                 base::format_time(query.end_ms));
+  base::append_format(out, R"(,"start":"{}","end":"{}","step":)", base::format_time(query.start_ms),
+                      base::format_time(query.end_ms));
   base::append_float(out, static_cast<double>(query.step_ms) / 1000);
   out += '}';
   if (query.error != nullptr) {
@@ -55,12 +55,12 @@ std::string line_of(const LoggedQuery& query, std::int64_t now_ms) {
   const double preparing = seconds(query.stats.parse_ns);
   const double evaluating = seconds(query.stats.evaluate_ns);
   const double waiting = seconds(query.queue_ns);
-  fmt::format_to(to,
-                 R"(,"stats":{{"timings":{{"evalTotalTime":{},"resultSortTime":0,"queryPreparationTime":{},)"
-                 R"("innerEvalTime":{},"execQueueTime":{},"execTotalTime":{}}},)"
-                 R"("samples":{{"totalQueryableSamples":{},"peakSamples":{}}}}},"ts":"{}")",
-                 preparing + evaluating, preparing, evaluating, waiting, waiting + preparing + evaluating,
-                 query.stats.samples_read, query.stats.samples_peak, base::format_time(now_ms));
+  base::append_format(out,
+                      R"(,"stats":{{"timings":{{"evalTotalTime":{},"resultSortTime":0,"queryPreparationTime":{},)"
+                      R"("innerEvalTime":{},"execQueueTime":{},"execTotalTime":{}}},)"
+                      R"("samples":{{"totalQueryableSamples":{},"peakSamples":{}}}}},"ts":"{}")",
+                      preparing + evaluating, preparing, evaluating, waiting, waiting + preparing + evaluating,
+                      query.stats.samples_read, query.stats.samples_peak, base::format_time(now_ms));
   const Asker& asker = query.asker;
   if (!asker.path.empty()) {
     out += ",\"httpRequest\":{\"clientIP\":";

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "serve/prometheus/values.h"
+#include "store/metrics/store.h"
 
 namespace qd::serve::prometheus {
 

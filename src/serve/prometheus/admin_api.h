@@ -13,7 +13,10 @@
 
 #include "base/result.h"
 #include "serve/router.h"
-#include "store/metrics/store.h"
+
+namespace qd::store::metrics {
+class Store;
+}
 
 namespace qd::serve::prometheus {
 

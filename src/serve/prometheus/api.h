@@ -9,16 +9,30 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "judge/rules/manager.h"
-#include "observe/probe/probes.h"
-#include "observe/runner.h"
-#include "observe/scrape/manager.h"
 #include "query/promql/options.h"
-#include "query/running/gate.h"
-#include "query/running/runner.h"
 #include "serve/prometheus/admin_api.h"
 #include "serve/router.h"
-#include "store/metrics/store.h"
+
+namespace qd::judge::rules {
+class Manager;
+}
+namespace qd::observe {
+class CollectorRunner;
+namespace probe {
+class Probes;
+}
+namespace scrape {
+class Manager;
+}
+}  // namespace qd::observe
+namespace qd::query::running {
+class Gate;
+class Runner;
+}  // namespace qd::query::running
+namespace qd::store::metrics {
+class Querier;
+class Store;
+}  // namespace qd::store::metrics
 
 namespace qd::serve::prometheus {
 

@@ -11,7 +11,17 @@
 
 #include "connect/http/server.h"
 #include "model/config/schema.h"
-#include "serve/prometheus/api.h"
+#include "serve/auth.h"
+
+namespace qd::base {
+class ThreadPool;
+}
+namespace qd::observe {
+class CollectorRunner;
+namespace probe {
+class Probes;
+}
+}  // namespace qd::observe
 
 namespace qd::serve::prometheus {
 

@@ -5,6 +5,7 @@
 #include "query/promql/parser.h"
 #include "serve/prometheus/api.h"
 #include "serve/prometheus/values.h"
+#include "store/metrics/store.h"
 
 namespace qd::serve::prometheus {
 

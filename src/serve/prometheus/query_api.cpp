@@ -8,9 +8,12 @@
 #include "base/strings.h"
 #include "query/promql/functions.h"
 #include "query/promql/parser.h"
+#include "query/running/gate.h"
+#include "query/running/runner.h"
 #include "serve/prometheus/api.h"
 #include "serve/prometheus/parse_tree.h"
 #include "serve/prometheus/values.h"
+#include "store/metrics/querier.h"
 
 namespace qd::serve::prometheus {
 

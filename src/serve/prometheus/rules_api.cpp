@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/strings.h"
+#include "judge/rules/manager.h"
 #include "serve/prometheus/api.h"
 #include "serve/prometheus/values.h"
 

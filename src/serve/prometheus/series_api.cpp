@@ -8,6 +8,7 @@
 #include "base/strings.h"
 #include "serve/prometheus/api.h"
 #include "serve/prometheus/values.h"
+#include "store/metrics/store.h"
 
 namespace qd::serve::prometheus {
 

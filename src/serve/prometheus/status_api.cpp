@@ -3,8 +3,12 @@
 #include <thread>
 
 #include "base/build.h"
+#include "judge/rules/manager.h"
+#include "observe/runner.h"
+#include "observe/scrape/manager.h"
 #include "serve/prometheus/api.h"
 #include "serve/prometheus/values.h"
+#include "store/metrics/store.h"
 
 namespace qd::serve::prometheus {
 

@@ -4,6 +4,8 @@
 #include <boost/json.hpp>
 
 #include "base/strings.h"
+#include "observe/runner.h"
+#include "observe/scrape/manager.h"
 #include "serve/prometheus/api.h"
 #include "serve/prometheus/values.h"
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <iterator>
 
+#include "base/format.h"
 #include "base/strings.h"
 #include "model/histogram_estimates.h"
 #include "query/promql/parser.h"
@@ -62,7 +63,7 @@ void write_histogram(std::string& out, const model::Histogram& histogram) {
     out += any ? "," : ",\"buckets\":[";
     any = true;
     const int rule = bucket.lower_inclusive ? (bucket.upper_inclusive ? 3 : 1) : (bucket.upper_inclusive ? 0 : 2);
-    fmt::format_to(std::back_inserter(out), "[{},", rule);
+    base::append_format(out, "[{},", rule);
     text(bucket.lower);
     out += ',';
     text(bucket.upper);
@@ -190,7 +191,7 @@ Response success(const std::function<void(std::string&)>& data, std::span<const 
   data(body);
   for (const auto& [name, texts] : {std::pair{"warnings", warnings}, {"infos", infos}}) {
     if (texts.empty()) continue;
-    fmt::format_to(std::back_inserter(body), ",\"{}\":", name);
+    base::append_format(body, ",\"{}\":", name);
     JsonWriter json(body);
     json.begin_array();
     for (const auto& text : texts) json.text(text);
