@@ -2,6 +2,7 @@
 """Thirty queries of dashboards: Quarterdeck, Prometheus and VictoriaMetrics on what they scraped from the same targets.
 
 usage: bench/dashboard_queries.py [--targets N] [--series N] [--interval MS] [--duration S] [--rounds N] [--steps N]
+                                  [--restart]
 
 The queries are those of common dashboards of services (rate, errors, duration; saturation by gauges) over the series of
 bench/target_server, each over the whole run. Shows for each the median time until the last byte of the answer and how
@@ -219,9 +220,15 @@ def main():
     options = scrape_compare.arguments(__doc__)
     options.add_argument("--rounds", type=int, default=5, help="how often each query is asked (default 5)")
     options.add_argument("--steps", type=int, default=240, help="of each query, about (default 240)")
+    options.add_argument("--restart", action="store_true", help="start every server anew before the queries")
     options = options.parse_args()
     with scrape_compare.Run(options.targets, options.series, options.interval, options.duration).scraped() as run:
         run.print_scraping()
+        if options.restart:
+            for server in run.servers:
+                server.stop()
+                server.start()
+                server.wait_ready(timeout_s=600)
         good = compare(run, options.steps, options.rounds)
         with_cache(run, options.steps, options.rounds)
     return 0 if good else 1

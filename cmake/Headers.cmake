@@ -1,19 +1,9 @@
-# What nearly every source includes of libraries, read once: a third of the time that a small source takes to compile.
+# What nearly every source includes, read once: half of the time that a small source takes to compile.
 #
-#   qd_use_headers(<target>)        the standard library and fmt
-#   qd_use_test_headers(<target>)   GoogleTest too
+#   qd_use_headers(<target>)        cmake/common.h
+#   qd_use_test_headers(<target>)   cmake/common_test.h
 #
 # Sources include what they use all the same: tools/tidy reads them without. GCC builds without, as a check of that.
-
-set(kHeaders <algorithm> <array> <atomic> <charconv> <chrono> <condition_variable> <cstdint> <deque> <expected>
-             <filesystem> <functional> <map> <memory> <mutex> <optional> <set> <span> <string> <string_view> <thread>
-             <unordered_map> <unordered_set> <utility> <variant> <vector> <fmt/format.h>)
-foreach(header bytes clock counters files log mutex result scheduler thread_pool)
-  list(APPEND kHeaders ${PROJECT_SOURCE_DIR}/src/base/${header}.h)
-endforeach()
-foreach(header labels matcher metadata sample)
-  list(APPEND kHeaders ${PROJECT_SOURCE_DIR}/src/model/${header}.h)
-endforeach()
 
 # What tests themselves do takes no time, and optimising it took most of a sanitized build's.
 function(qd_compile_tests_fast target)
@@ -22,12 +12,12 @@ function(qd_compile_tests_fast target)
   endif()
 endfunction()
 
-function(qd_precompile name)
+function(qd_precompile name header)
   set(source ${CMAKE_BINARY_DIR}/${name}.cpp)
   file(CONFIGURE OUTPUT ${source} CONTENT "// Made by cmake/Headers.cmake.\n")
   add_library(${name} OBJECT ${source})
   target_link_libraries(${name} PRIVATE fmt::fmt Threads::Threads)
-  target_precompile_headers(${name} PRIVATE ${ARGN})
+  target_precompile_headers(${name} PRIVATE ${PROJECT_SOURCE_DIR}/cmake/${header})
 endfunction()
 
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
@@ -35,22 +25,22 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   add_compile_options(-pthread)
   # Times in the file would keep ccache from knowing it again.
   add_compile_options("SHELL:-Xclang -fno-pch-timestamp")
-  qd_precompile(qd_headers ${kHeaders})
-  qd_precompile(qd_test_headers ${kHeaders} <gmock/gmock.h> <gtest/gtest.h>)
-  target_link_libraries(qd_test_headers PRIVATE GTest::gmock GTest::gtest)
-  set_target_properties(qd_test_headers PROPERTIES EXCLUDE_FROM_ALL ON)
-  qd_compile_tests_fast(qd_test_headers)
+  qd_precompile(qd_common common.h)
+  qd_precompile(qd_common_test common_test.h)
+  target_link_libraries(qd_common_test PRIVATE GTest::gmock GTest::gtest)
+  set_target_properties(qd_common_test PROPERTIES EXCLUDE_FROM_ALL ON)
+  qd_compile_tests_fast(qd_common_test)
 endif()
 
 function(qd_use_headers target)
-  if(TARGET qd_headers)
-    target_precompile_headers(${target} REUSE_FROM qd_headers)
+  if(TARGET qd_common)
+    target_precompile_headers(${target} REUSE_FROM qd_common)
   endif()
 endfunction()
 
 function(qd_use_test_headers target)
-  if(TARGET qd_test_headers)
-    target_precompile_headers(${target} REUSE_FROM qd_test_headers)
+  if(TARGET qd_common_test)
+    target_precompile_headers(${target} REUSE_FROM qd_common_test)
     qd_compile_tests_fast(${target})
   endif()
 endfunction()

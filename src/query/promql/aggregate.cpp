@@ -8,6 +8,7 @@
 
 #include "query/promql/histogram_fold.h"
 #include "query/promql/kahan.h"
+#include "query/promql/kernels.h"
 #include "query/promql/remarks.h"
 
 namespace qd::query::promql {
@@ -31,30 +32,6 @@ struct Fold {
 
   explicit Fold(std::size_t steps) : count(steps, 0), a(steps, 0), b(steps, 0) {}
 };
-
-// Kahan and Neumaier without branches, so that the compiler does several steps at once. Adding 0 changes nothing, which
-// is what a step without a value adds. True when finite values gave an infinite sum.
-bool fold_sum(Fold& fold, const double* row, std::size_t steps) {
-  double* count = fold.count.data();
-  double* sum = fold.a.data();
-  double* compensation = fold.b.data();
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  bool overflow = false;
-  for (std::size_t k = 0; k < steps; ++k) {
-    const bool present = !is_absent(row[k]);
-    const double value = present ? row[k] : 0;
-    const double total = sum[k] + value;
-    const bool sum_larger = std::fabs(sum[k]) >= std::fabs(value);
-    const double large = sum_larger ? sum[k] : value;
-    const double small = sum_larger ? value : sum[k];
-    const bool infinite = std::fabs(total) == kInfinity;
-    compensation[k] = infinite ? 0 : compensation[k] + ((large - total) + small);
-    overflow |= infinite && std::fabs(large) != kInfinity;
-    sum[k] = total;
-    count[k] += present ? 1 : 0;
-  }
-  return overflow;
-}
 
 void fold_extreme(Fold& fold, const double* row, std::size_t steps, double sign) {
   for (std::size_t k = 0; k < steps; ++k) {
@@ -87,7 +64,7 @@ bool fold_row(AggregateOp op, Fold& fold, const double* row, std::size_t steps) 
   switch (op) {
     case AggregateOp::kSum:
     case AggregateOp::kAvg:
-      return fold_sum(fold, row, steps);
+      return kernels().fold_sum(row, steps, fold.count.data(), fold.a.data(), fold.b.data());
     case AggregateOp::kMin:
       fold_extreme(fold, row, steps, -1);
       return false;

@@ -11,31 +11,6 @@ namespace qd::query::promql {
 
 using base::KahanSum;
 
-// The sum of [first, last). Four sums side by side, which the CPU adds at the same time, then added up.
-inline KahanSum kahan_sum(const double* first, const double* last) {
-  constexpr std::size_t kLanes = 4;
-  double sums[kLanes] = {};
-  double compensations[kLanes] = {};
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  for (; last - first >= static_cast<std::ptrdiff_t>(kLanes); first += kLanes) {
-    for (std::size_t i = 0; i < kLanes; ++i) {
-      const double total = sums[i] + first[i];
-      const bool sum_larger = std::fabs(sums[i]) >= std::fabs(first[i]);
-      const double large = sum_larger ? sums[i] : first[i];
-      const double small = sum_larger ? first[i] : sums[i];
-      compensations[i] = std::fabs(total) == kInfinity ? 0 : compensations[i] + ((large - total) + small);
-      sums[i] = total;
-    }
-  }
-  KahanSum out;
-  for (std::size_t i = 0; i < kLanes; ++i) {
-    out.add(sums[i]);
-    if (!std::isinf(out.sum)) out.compensation += compensations[i];
-  }
-  for (; first != last; ++first) out.add(*first);
-  return out;
-}
-
 // The mean of values that come one by one. It divides a sum at the end; once that would overflow, it goes on with a
 // running mean.
 class KahanMean {

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "model/histogram_arithmetic.h"
+#include "query/promql/kernels.h"
 #include "query/promql/rate_block.h"
 #include "query/promql/remarks.h"
 #include "query/promql/window_functions.h"
@@ -37,12 +38,6 @@ double with_resets(double change, const double* values, std::size_t low, std::si
   return change;
 }
 
-bool has_reset(const WindowView& view) {
-  bool any = false;
-  for (std::size_t i = 1; i < view.n; ++i) any |= view.values[i] < view.values[i - 1];
-  return any;
-}
-
 double extrapolated(const WindowView& view, std::size_t low, std::size_t high, std::size_t k, Rate rate,
                     double change) {
   return change * extrapolation_factor(view, low, high, k, {rate.counter, rate.per_second, view.values[low], change});
@@ -67,7 +62,7 @@ void rate_since_start(FunctionId id, const WindowView& view, std::span<double> o
 
 void rate(FunctionId id, const WindowView& view, std::span<double> out) {
   const Rate rate = rate_of(id);
-  const bool resets = rate.counter && has_reset(view);
+  const bool resets = rate.counter && kernels().falls(view.values, view.n);
   const double range_s = seconds(view.range_ms);
   RateBlock block;
   std::size_t begin = 0;

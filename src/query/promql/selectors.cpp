@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "query/promql/histogram_rates.h"
+#include "query/promql/kernels.h"
 #include "query/promql/lexer.h"
 #include "query/promql/remarks.h"
 
@@ -44,10 +45,8 @@ base::Status read_columns(Context& context, const SeriesSet& set, std::size_t i,
 
 void drop_stale(Columns& columns) {
   const auto is_stale = [](double v) { return is_absent(v); };
-  // Most series have none, which this tells many samples at a time.
-  bool any = false;
-  for (const double value : columns.values) any |= is_stale(value);
-  if (!any) return;
+  // Most series have none.
+  if (!kernels().any_absent(columns.values.data(), columns.size())) return;
   const auto first = std::find_if(columns.values.begin(), columns.values.end(), is_stale);
   if (first == columns.values.end()) return;
   auto kept = static_cast<std::size_t>(first - columns.values.begin());

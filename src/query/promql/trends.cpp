@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "query/promql/kahan.h"
+#include "query/promql/sliding_sums.h"
 #include "query/promql/window_functions.h"
 
 namespace qd::query::promql {
@@ -14,34 +15,89 @@ struct Line {
   double intercept;
 };
 
-// Least squares through the samples, with x in seconds from `origin`.
+// What a line of least squares is made of, with x in seconds from some origin.
+struct LineSums {
+  KahanSum x;
+  KahanSum y;
+  KahanSum xy;
+  KahanSum xx;
+
+  void add(double x_value, double y_value) {
+    x.add(x_value);
+    y.add(y_value);
+    xy.add(x_value * y_value);
+    xx.add(x_value * x_value);
+  }
+  void join(const LineSums& other) {
+    x.join(other.x);
+    y.join(other.y);
+    xy.join(other.xy);
+    xx.join(other.xx);
+  }
+  // Of n samples.
+  Line fit(double n) const {
+    const double x_sum = x.sum + x.compensation;
+    const double y_sum = y.sum + y.compensation;
+    const double covariance = xy.sum + xy.compensation - x_sum * y_sum / n;
+    const double variance = xx.sum + xx.compensation - x_sum * x_sum / n;
+    const double slope = covariance / variance;
+    return {slope, y_sum / n - slope * x_sum / n};
+  }
+};
+
+double seconds_since(const WindowView& view, std::size_t i, model::TimestampMs origin) {
+  return static_cast<double>(view.times[i] - origin) / 1000;
+}
+
 Line fit(const WindowView& view, std::size_t low, std::size_t high, model::TimestampMs origin) {
+  LineSums sums;
+  for (std::size_t i = low; i < high; ++i) sums.add(seconds_since(view, i, origin), view.values[i]);
+  return sums.fit(static_cast<double>(high - low));
+}
+
+// The origin stays within a window's width of the samples, as far away as one that moves with the window: it costs no
+// digits.
+struct LineSamples {
+  using Sums = LineSums;
+  void begin(std::size_t last) { origin = view.times[last]; }
+  void add(Sums& sums, std::size_t i) const { sums.add(seconds_since(view, i, origin), view.values[i]); }
+
+  const WindowView& view;
+  model::TimestampMs origin = 0;
+};
+
+// deriv (`ahead_s` null: the slope), or predict_linear: where the line is `ahead_s` after the time of evaluation,
+// whatever @ and offset are.
+void line_windows(const WindowView& view, const RowValues* ahead_s, std::span<double> out) {
+  // With fewer windows a sample each is summed up by itself.
+  constexpr std::int64_t kOverlapMin = 4;
   constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-  KahanSum x_sum;
-  KahanSum y_sum;
-  KahanSum xy_sum;
-  KahanSum xx_sum;
-  bool constant = true;
-  for (std::size_t i = low; i < high; ++i) {
-    const double x = static_cast<double>(view.times[i] - origin) / 1000;
-    const double y = view.values[i];
-    constant = constant && y == view.values[low];
-    x_sum.add(x);
-    y_sum.add(y);
-    xy_sum.add(x * y);
-    xx_sum.add(x * x);
-  }
-  if (constant) {
-    if (std::isinf(view.values[low])) return {kNan, kNan};
-    return {0, view.values[low]};
-  }
-  const auto n = static_cast<double>(high - low);
-  const double x = x_sum.sum + x_sum.compensation;
-  const double y = y_sum.sum + y_sum.compensation;
-  const double covariance = xy_sum.sum + xy_sum.compensation - x * y / n;
-  const double variance = xx_sum.sum + xx_sum.compensation - x * x / n;
-  const double slope = covariance / variance;
-  return {slope, y / n - slope * x / n};
+  const bool overlap = view.range_ms / kOverlapMin >= view.grid.step_ms;
+  LineSamples samples{view};
+  SlidingSums sliding(samples);
+  std::size_t seen = 0;
+  std::size_t changed = 0;  // the last of the seen samples that differs from the one before it
+  slide(view, out, [&](std::size_t low, std::size_t high, std::size_t k) {
+    for (; seen < high; ++seen) {
+      if (seen > 0 && view.values[seen] != view.values[seen - 1]) changed = seen;
+    }
+    if (high - low < 2) return kAbsent;
+    if (changed <= low) {
+      if (std::isinf(view.values[low])) return kNan;
+      return ahead_s == nullptr ? 0 : view.values[low];
+    }
+    const model::TimestampMs origin = ahead_s == nullptr ? view.times[low] : view.grid.at(k);
+    if (overlap) {
+      const LineSums sums = sliding.of(low, high);
+      if (std::isfinite(sums.y.sum)) {
+        const Line line = sums.fit(static_cast<double>(high - low));
+        if (ahead_s == nullptr) return line.slope;
+        return line.slope * ((*ahead_s)[k] + static_cast<double>(origin - samples.origin) / 1000) + line.intercept;
+      }
+    }
+    const Line line = fit(view, low, high, origin);
+    return ahead_s == nullptr ? line.slope : line.slope * (*ahead_s)[k] + line.intercept;
+  });
 }
 
 // Holt's linear trend (double exponential smoothing).
@@ -61,14 +117,11 @@ double smooth(const double* first, const double* last, double level_factor, doub
 }  // namespace
 
 void trend_windows(FunctionId id, const WindowView& view, const Parameters& parameters, std::span<double> out) {
+  if (id != FunctionId::kDoubleExponentialSmoothing) {
+    return line_windows(view, id == FunctionId::kDeriv ? nullptr : &parameters[0], out);
+  }
   slide(view, out, [&](std::size_t low, std::size_t high, std::size_t k) {
     if (high - low < 2) return kAbsent;
-    if (id == FunctionId::kDeriv) return fit(view, low, high, view.times[low]).slope;
-    if (id == FunctionId::kPredictLinear) {
-      // From the time of evaluation, whatever @ and offset are.
-      const Line line = fit(view, low, high, view.grid.at(k));
-      return line.slope * parameters[0][k] + line.intercept;
-    }
     return smooth(view.values + low, view.values + high, parameters[0][k], parameters[1][k]);
   });
 }

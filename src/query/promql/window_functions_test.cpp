@@ -261,6 +261,49 @@ TEST_F(WindowFunctions, slide_as_if_each_step_looked_at_every_sample) {
   }
 }
 
+TEST_F(WindowFunctions, slide_alike_where_windows_overlap_much) {
+  std::mt19937 random(43);
+  for (int round = 0; round < 4; ++round) {
+    const Samples samples = random_series(random);
+    const Shape shape{100'000,
+                      800'000,
+                      500 + static_cast<std::int64_t>(random() % 1'500),
+                      60'000 + static_cast<std::int64_t>(random() % 240'000),
+                      0,
+                      std::nullopt};
+    for (const char* function : {"sum_over_time(m{})", "avg_over_time(m{})", "deriv(m{})", "predict_linear(m{}, 60)"}) {
+      check(function, references().at(function), samples, shape);
+    }
+  }
+}
+
+TEST_F(WindowFunctions, what_is_huge_leaves_no_trace_behind_it) {
+  for (const double huge : {1e300, -1e300, std::numeric_limits<double>::infinity(), kNan}) {
+    MemoryQuerier querier;
+    for (int i = 0; i < 600; ++i) {
+      querier.add({{"__name__", "m"}}, i * 1000, i == 300 ? huge : 0.1 * (i % 7) + 0.01 * i);
+    }
+    for (const std::string query :
+         {"sum_over_time(m[1m])", "avg_over_time(m[1m])", "deriv(m[1m])", "predict_linear(m[1m], 60)"}) {
+      const auto together = engine_.range(querier, query, 60'000, 599'000, 1000, {});
+      ASSERT_TRUE(together) << together.error().message();
+      const auto& samples = std::get<Matrix>(together->value).at(0).samples;
+      ASSERT_EQ(samples.size(), 540U) << query;
+      for (const model::Sample& sample : samples) {
+        const auto alone = engine_.instant(querier, query, sample.time_ms, {});
+        ASSERT_TRUE(alone) << alone.error().message();
+        const double expected = std::get<Vector>(alone->value).at(0).value;
+        if (!std::isfinite(expected)) {
+          EXPECT_EQ(std::isnan(sample.value), std::isnan(expected)) << query << " at " << sample.time_ms;
+          continue;
+        }
+        EXPECT_TRUE(close(sample.value, expected))
+            << query << " at " << sample.time_ms << ": " << sample.value << " is not " << expected;
+      }
+    }
+  }
+}
+
 TEST_F(WindowFunctions, an_instant_selector_takes_the_newest_sample_unless_it_is_stale) {
   std::mt19937 random(43);
   for (int round = 0; round < 20; ++round) {

@@ -1,4 +1,5 @@
 #include "serve/prometheus/admin_api.h"
+#include "store/metrics/store.h"
 
 #include <gtest/gtest.h>
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "model/sample.h"
 #include "query/promql/options.h"
 #include "serve/prometheus/admin_api.h"
 #include "serve/router.h"
