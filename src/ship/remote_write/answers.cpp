@@ -20,6 +20,18 @@ constexpr std::int64_t kTellEveryNs = 60LL * 1'000'000'000;
 
 }  // namespace
 
+Amounts Amounts::at_most(const Amounts& that) const {
+  return {.samples = std::min(samples, that.samples),
+          .exemplars = std::min(exemplars, that.exemplars),
+          .histograms = std::min(histograms, that.histograms)};
+}
+
+Amounts Amounts::without(const Amounts& part) const {
+  return {.samples = samples - part.samples,
+          .exemplars = exemplars - part.exemplars,
+          .histograms = histograms - part.histograms};
+}
+
 Verdict verdict_of(int status) {
   switch (status) {
     case 401:

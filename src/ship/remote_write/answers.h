@@ -13,12 +13,25 @@
 
 namespace qd::ship::remote_write {
 
+// How much of each kind of what is sent.
+struct Amounts {
+  std::uint64_t samples = 0;
+  std::uint64_t exemplars = 0;
+  std::uint64_t histograms = 0;
+
+  std::uint64_t all() const { return samples + exemplars + histograms; }
+  // Never more than that of each.
+  Amounts at_most(const Amounts& that) const;
+  // REQUIRES: no more than this of each.
+  Amounts without(const Amounts& part) const;
+};
+
 // What a receiver answered.
 struct Answer {
   int status = 0;
-  std::string retry_after;               // the header
-  std::string text;                      // the body, or its beginning
-  std::optional<std::uint64_t> written;  // samples that it says are stored
+  std::string retry_after;         // the header
+  std::string text;                // the body, or its beginning
+  std::optional<Amounts> written;  // what it says is stored; nothing where it says nothing, or what is no number
 };
 
 // Posts `body`, a message as a Snappy block, and calls back once, on any thread.

@@ -229,7 +229,7 @@ struct Sender::State : std::enable_shared_from_this<Sender::State> {
       parcel = {};
       return;
     }
-    const std::uint64_t written = std::min(answer.written.value_or(0), parcel.samples);
+    const std::uint64_t written = std::min(answer.written.value_or(Amounts{}).all(), parcel.samples);
     samples.add(written);
     refused.add(parcel.samples - written);
     parcel.done = true;

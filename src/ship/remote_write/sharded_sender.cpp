@@ -241,7 +241,7 @@ struct ShardedSender::State : std::enable_shared_from_this<State> {
       busy_ns += took_ns;
       shard->retry_ms = 0;
       if (verdict == Verdict::kTaken) {
-        taken(*shard, *destination);
+        taken(*shard, *answer, *destination);
       } else {
         refused(*shard, *answer, *destination);
       }
@@ -256,9 +256,13 @@ struct ShardedSender::State : std::enable_shared_from_this<State> {
     work([](State& state) { state.read(); });
   }
 
-  void taken(Shard& shard, const Destination& destination) QD_REQUIRES(mutex) {
+  void taken(Shard& shard, const Answer& answer, const Destination& destination) QD_REQUIRES(mutex) {
     const std::vector<Item>& items = shard.parcels.front().items;
-    counters.sent.add(count(items));
+    const Amounts amounts = count(items);
+    // A receiver of 2.0 has to tell: one that takes a message for one of 1.0 stores nothing of it and says 2xx.
+    const Amounts stored = answer.written.value_or(shard.v2 ? Amounts{} : amounts).at_most(amounts);
+    counters.sent.add(stored);
+    if (stored.all() < amounts.all()) tell_refusal(answer, amounts.without(stored), destination);
     counters.bytes.add(shard.body.size());
     samples_out += items.size();
     for (const Item& item : items) highest_sent_ms = std::max(highest_sent_ms, item.sample.time_ms);
@@ -284,17 +288,20 @@ struct ShardedSender::State : std::enable_shared_from_this<State> {
       return;
     }
     samples_out += amounts.all();
-    // Told of samples alone; what is no sample counts as taken with them.
-    const std::uint64_t written = std::min(answer.written.value_or(0), amounts.samples);
-    counters.sent.samples.add(written);
-    Amounts lost = amounts;
-    lost.samples -= written;
-    if (written > 0) lost.exemplars = lost.histograms = 0;
+    const Amounts stored = answer.written.value_or(Amounts{}).at_most(amounts);
+    counters.sent.add(stored);
+    tell_refusal(answer, amounts.without(stored), destination);
+  }
+
+  void tell_refusal(const Answer& answer, const Amounts& lost, const Destination& destination) QD_REQUIRES(mutex) {
     counters.failed.add(lost);
     const std::string words = said(answer);
     if (!refusal.worth_telling(words, scheduler.clock().monotonic_ns())) return;
-    log.warn("a destination refused samples: they are not sent again",
-             {{"destination", destination.name}, {"samples", lost.all()}, {"error", words}});
+    log.warn("a destination refused samples: they are not sent again", {{"destination", destination.name},
+                                                                        {"samples", lost.samples},
+                                                                        {"histograms", lost.histograms},
+                                                                        {"exemplars", lost.exemplars},
+                                                                        {"error", words}});
   }
 
   static void pop(Shard& shard) {
