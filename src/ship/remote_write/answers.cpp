@@ -64,6 +64,11 @@ std::int64_t retry_after_ms(const std::string& header) {
   return std::min(seconds, kRetryAfterMsMax / 1000) * 1000;
 }
 
+std::int64_t back_off_ms(std::int64_t& last_ms, std::int64_t least_ms, std::int64_t most_ms, std::mt19937_64& random) {
+  last_ms = std::clamp(last_ms * 2, least_ms, most_ms);
+  return std::uniform_int_distribution<std::int64_t>(last_ms / 2, last_ms)(random);
+}
+
 std::vector<std::string> metadata_requests(const Families& families) {
   std::vector<std::string> requests;
   std::string message;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,10 @@ std::string said(const Answer& answer);
 
 // Of a Retry-After header in seconds, kRetryAfterMsMax at most; a date is not understood and counts as none.
 std::int64_t retry_after_ms(const std::string& header);
+
+// The next wait after a failure: twice the one before, `last_ms`, between the bounds; and of that a part by chance,
+// half of it at least, so that those that lost one receiver at once do not come back at once.
+std::int64_t back_off_ms(std::int64_t& last_ms, std::int64_t least_ms, std::int64_t most_ms, std::mt19937_64& random);
 
 // Messages of remote write 1.0 with all of `families`, each as a Snappy block.
 std::vector<std::string> metadata_requests(const Families& families);
