@@ -71,15 +71,9 @@ bool IntakeBatch::add(model::LabelSet labels, model::TimestampMs time_ms, model:
   return true;
 }
 
-bool IntakeBatch::behind_sample(model::Exemplar exemplar) {
+bool IntakeBatch::put(model::Exemplar exemplar, std::vector<model::Exemplar>& behind) {
   if (!makes_room(exemplar.labels.bytes().size() + sizeof(model::Exemplar))) return false;
-  samples_.back().exemplars.push_back(std::move(exemplar));
-  return true;
-}
-
-bool IntakeBatch::behind_histogram(model::Exemplar exemplar) {
-  if (!makes_room(exemplar.labels.bytes().size() + sizeof(model::Exemplar))) return false;
-  histograms_.back().exemplars.push_back(std::move(exemplar));
+  behind.push_back(std::move(exemplar));
   return true;
 }
 

@@ -56,8 +56,8 @@ class IntakeBatch {
   bool add(model::LabelSet labels, const model::Sample& sample);
   bool add(model::LabelSet labels, model::TimestampMs time_ms, model::Histogram histogram);
   // They stand behind the sample, or the histogram, that was added last.
-  bool behind_sample(model::Exemplar exemplar);
-  bool behind_histogram(model::Exemplar exemplar);
+  bool behind_sample(model::Exemplar exemplar) { return put(std::move(exemplar), samples_.back().exemplars); }
+  bool behind_histogram(model::Exemplar exemplar) { return put(std::move(exemplar), histograms_.back().exemplars); }
   bool full() const { return full_; }
 
   const std::vector<Numbered>& samples() const { return samples_; }
@@ -66,6 +66,7 @@ class IntakeBatch {
 
  private:
   bool makes_room(std::size_t bytes);
+  bool put(model::Exemplar exemplar, std::vector<model::Exemplar>& behind);
 
   std::vector<Numbered> samples_;
   std::vector<Distributed> histograms_;

@@ -3,8 +3,8 @@
 #include <string>
 #include <utility>
 
-#include "base/strings.h"
 #include "base/duration_summary.h"
+#include "base/strings.h"
 
 namespace qd::query::running {
 

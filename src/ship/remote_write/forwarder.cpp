@@ -73,8 +73,8 @@ base::Status Forwarder::queue_and_store(std::span<const LabelledSample> samples,
 }
 
 void Forwarder::maintain() {
-  base::MutexLock lock(maintain_mutex_);
   writer_.sync();
+  base::MutexLock lock(maintain_mutex_);
   if (clock_.monotonic_ns() - forgotten_ns_ < kForgetEveryNs) return;
   forgotten_ns_ = clock_.monotonic_ns();
   observed_.forget_unused();

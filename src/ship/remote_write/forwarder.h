@@ -66,7 +66,7 @@ class Forwarder {
   Sender sender_;
   ForwardingStore observed_;
   ForwardingStore received_;
-  base::Mutex maintain_mutex_;  // one maintain at a time
+  base::Mutex maintain_mutex_;
   std::int64_t forgotten_ns_ QD_GUARDED_BY(maintain_mutex_);
 };
 

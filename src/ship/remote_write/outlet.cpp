@@ -121,11 +121,6 @@ void Outlet::settle(const QueueWriter::Put& put, const Amounts& amounts, bool st
   (put.failed->code() == ErrorCode::kLimit ? shed_ : unwritten_).add(lost);
 }
 
-void Outlet::maintain() {
-  MutexLock lock(maintain_mutex_);
-  writer_.sync();
-}
-
 void Outlet::stop(std::int64_t grace_ms) {
   sender_.stop(grace_ms);
   maintain();

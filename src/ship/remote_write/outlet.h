@@ -61,7 +61,7 @@ class Outlet {
   void start() { sender_.start(); }
   void set_sync_each(bool on) { queue_->set_sync_each(on); }
   // About every second: brings the queue to the device.
-  void maintain();
+  void maintain() { writer_.sync(); }
   // As ShardedSender::stop; what is left is sent after the next start. queue() and settle() go on.
   void stop(std::int64_t grace_ms);
   QueueStats stats() const { return queue_->stats(); }
@@ -83,7 +83,6 @@ class Outlet {
   const std::shared_ptr<Queue> queue_;  // shared with what /metrics reads
   QueueWriter writer_;
   ShardedSender sender_;
-  base::Mutex maintain_mutex_;  // one maintain at a time
 };
 
 }  // namespace qd::ship::remote_write

@@ -27,6 +27,7 @@ void QueueWriter::settle(const Put& put, bool stored) {
 }
 
 void QueueWriter::sync() {
+  base::MutexLock lock(sync_mutex_);
   const auto synced = queue_.sync();
   const bool failed_before = std::exchange(sync_fails_, !synced.has_value());
   if (!synced && !failed_before)

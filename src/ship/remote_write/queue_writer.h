@@ -4,7 +4,7 @@
 // Held first, then stored: what the store acknowledges is in the queue even if the process dies in between. What the
 // store then refuses is taken back, so that a batch that is tried again is not sent twice.
 //
-// put and settle from any threads at once, sync from one at a time. Everything given outlives it.
+// Thread-safe. Everything given outlives it.
 #pragma once
 
 #include <atomic>
@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mutex.h"
 #include "base/result.h"
 #include "ship/remote_write/batch.h"
 #include "ship/remote_write/queue.h"
@@ -55,7 +56,8 @@ class QueueWriter {
   base::Log& log_;
   const Words words_;
   std::atomic<bool> queueing_fails_ = false;
-  bool sync_fails_ = false;
+  base::Mutex sync_mutex_;  // one sync at a time
+  bool sync_fails_ QD_GUARDED_BY(sync_mutex_) = false;
 };
 
 }  // namespace qd::ship::remote_write
