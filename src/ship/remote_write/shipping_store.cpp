@@ -69,8 +69,9 @@ class ShippingStore::Batch final : public RecordingBatch<Encoded> {
 
   AppendOutcome exemplar(SeriesRef ref, const model::Exemplar& exemplar) override {
     const AppendOutcome outcome = inner().exemplar(ref, exemplar);
+    if (outcome != AppendOutcome::kOk) return outcome;
     const std::size_t hash = hash_of(exemplar);
-    if (outcome != AppendOutcome::kOk || !generation_->is_news(ref, hash)) return outcome;
+    if (!generation_->is_news(ref, hash)) return outcome;
     const model::Sample sample{exemplar.time_ms, exemplar.value};
     auto field = std::make_shared<const std::string>(wire::exemplar_field(exemplar.labels, sample));
     if (auto labels = memory().labels_of(ref)) {
