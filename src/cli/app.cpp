@@ -18,6 +18,7 @@
 #include "cli/data_dir.h"
 #include "cli/file_watch.h"
 #include "cli/observers.h"
+#include "cli/prometheus_names.h"
 #include "cli/snapshots.h"
 #include "connect/docker/client.h"
 #include "connect/event_loop.h"
@@ -201,6 +202,7 @@ struct App::Rooms {
   std::unique_ptr<store::prometheus::Directory> prometheus;  // read beside ours; null for none
   std::unique_ptr<store::prometheus::MergedQuerier> both;    // the same
   std::int64_t prometheus_due_ms = 0;                        // of refresh_prometheus, one at a time
+  DirectoryReadings prometheus_readings{registry};
   // Constructed before the loop, so that what is queued on the loop at its end still finds them.
   std::unique_ptr<base::ThreadPool> query_pool;
   std::unique_ptr<query::promql::Engine> engine;
@@ -310,6 +312,9 @@ base::Status App::Rooms::start() {
   QD_TRY(build_shipper(*s));
   QD_TRY(build_forwarder(*s));
   QD_TRY(build_block_shipper(*s));
+  add_prometheus_names(registry, *store, [this] {
+    return ReloadFigures{.succeeded = reload_succeeded.load(), .succeeded_ms = reloaded_ms.load()};
+  });
   QD_TRY(build_observers(*s));
   build_judges(*s);
   QD_TRY(build_server(*s));
@@ -725,7 +730,9 @@ void App::Rooms::refresh_prometheus() {
     const std::int64_t begin_ms = clock.monotonic_ns() / kNsPerMs;
     if (begin_ms >= prometheus_due_ms) {
       const auto changed_from_ms = prometheus->refresh();
+      prometheus_readings.all.add();
       if (!changed_from_ms) {
+        prometheus_readings.failed.add();
         log.warn("the Prometheus directory was not read anew, and is served as it was",
                  {{"error", changed_from_ms.error()}});
       } else if (*changed_from_ms != model::kMaxTimestampMs) {

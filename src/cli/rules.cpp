@@ -1,11 +1,11 @@
 #include <fmt/format.h>
-#include <glob.h>
 
 #include <algorithm>
 #include <boost/json.hpp>
 #include <filesystem>
 #include <set>
 
+#include "base/glob.h"
 #include "cli/command.h"
 #include "judge/rules/rule_tests.h"
 
@@ -17,6 +17,7 @@ using judge::rules::RuleTestFailure;
 using judge::rules::RuleTestResult;
 
 constexpr std::size_t kFileBytesMax = 16 << 20;
+constexpr std::size_t kRuleFilesMax = 10'000;  // of one pattern
 
 struct TestOptions {
   std::vector<std::string> names;
@@ -46,11 +47,10 @@ std::vector<std::string> rule_files_of(const judge::rules::RuleTestFile& tests, 
   std::set<std::string> seen;
   for (const auto& pattern : tests.rule_files) {
     const auto full = std::filesystem::path(pattern).is_absolute() ? pattern : (dir / pattern).string();
-    glob_t found{};
-    if (::glob(full.c_str(), 0, nullptr, &found) != 0) warnings.push_back(fmt::format("no file is like {}", full));
-    for (std::size_t i = 0; i < found.gl_pathc; ++i)
-      if (seen.insert(found.gl_pathv[i]).second) out.emplace_back(found.gl_pathv[i]);
-    ::globfree(&found);
+    const auto found = base::files_like(full, kRuleFilesMax).value_or(std::vector<std::string>{});
+    if (found.empty()) warnings.push_back(fmt::format("no file is like {}", full));
+    for (const std::string& name : found)
+      if (seen.insert(name).second) out.push_back(name);
   }
   return out;
 }

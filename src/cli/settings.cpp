@@ -1,10 +1,10 @@
 #include "cli/settings.h"
 
 #include <fmt/format.h>
-#include <glob.h>
 
 #include <algorithm>
 
+#include "base/glob.h"
 #include "cli/data_dir.h"
 #include "observe/config.h"
 #include "observe/host/config.h"
@@ -20,6 +20,7 @@ using base::ErrorCode;
 using model::config::Schema;
 
 constexpr std::size_t kFileBytesMax = 16 << 20;
+constexpr std::size_t kMatchingFilesMax = 10'000;  // of one pattern
 constexpr std::string_view kDefaultRulesName = "built-in";
 
 void declare_rules(Schema& schema, RuleSettings& rules) {
@@ -164,13 +165,10 @@ void declare(Settings& settings) {
 }
 
 base::Result<std::vector<std::string>> matching_files(const std::string& pattern) {
-  glob_t found{};
-  const int rc = ::glob(pattern.c_str(), 0, nullptr, &found);
-  std::vector<std::string> names;
-  if (rc == 0) names.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
-  ::globfree(&found);
-  if (rc != 0 && rc != GLOB_NOMATCH)
-    return base::fail(ErrorCode::kUnavailable, fmt::format("looking for files like {} failed", pattern));
+  QD_ASSIGN(auto names, base::files_like(pattern, kMatchingFilesMax + 1));
+  if (names.size() > kMatchingFilesMax)
+    return base::fail(ErrorCode::kLimit, fmt::format("more than {} files are like {}: name fewer by one pattern",
+                                                     kMatchingFilesMax, pattern));
   // A pattern may match nothing yet; a file that is named must be there.
   if (names.empty() && pattern.find_first_of("*?[") == std::string::npos) names.push_back(pattern);
   return names;

@@ -40,7 +40,6 @@ class JsonWriter {
   JsonWriter& open(char bracket);
   JsonWriter& close(char bracket);
   void separate();
-  void quote(std::string_view value);
 
   std::string& out_;
   bool first_ = true;

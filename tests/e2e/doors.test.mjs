@@ -112,6 +112,41 @@ test("OTLP as protobuf and JSON is stored under the names of Prometheus", async 
   assert.deepEqual(metadata.http_server_requests_total[0], { type: "counter", help: "Requests.", unit: "" });
 });
 
+test("OTLP's points are refused whole and counted so, and their exemplars lead to traces", async (t) => {
+  const quarterdeck = await start(t, { args: kQuiet });
+  const now = BigInt(Date.now()) * 1_000_000n;
+  const trace = "0123456789abcdef0123456789abcdef";
+  const send = async (sum) => {
+    const point = {
+      timeUnixNano: `${now}`,
+      count: "3",
+      sum,
+      bucketCounts: ["1", "2", "0"],
+      explicitBounds: [0.1, 1],
+      exemplars: [{ timeUnixNano: `${now}`, asDouble: 0.5, traceId: trace, spanId: "0123456789abcdef" }],
+    };
+    const histogram = {
+      aggregationTemporality: 2,
+      dataPoints: [point, { ...point, timeUnixNano: `${now + 10n ** 9n}` }],
+    };
+    const metrics = [{ name: "took", unit: "s", histogram }];
+    const answer = await request(`${quarterdeck.url}/v1/metrics`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ resourceMetrics: [{ scopeMetrics: [{ metrics }] }] }),
+    });
+    assert.equal(answer.status, 200, answer.text);
+    return JSON.parse(answer.text);
+  };
+  assert.deepEqual(await send(9.5), {});
+  assert.equal((await send(9)).partialSuccess.rejectedDataPoints, "2", "of each, the sum is another one");
+  const range = `start=${Date.now() / 1000 - 60}&end=${Date.now() / 1000 + 60}`;
+  const found = (await quarterdeck.api(`/api/v1/query_exemplars?query=took_seconds_bucket&${range}`)).data;
+  assert.equal(found.length, 1);
+  assert.equal(found[0].seriesLabels.le, "1", "the bucket that it fell into");
+  assert.deepEqual(found[0].exemplars[0].labels, { trace_id: trace, span_id: "0123456789abcdef" });
+});
+
 test("hostile bodies cost no memory at any door", async (t) => {
   const quarterdeck = await start(t, { args: kQuiet });
   const bomb = gzipSync(Buffer.alloc(200 << 20));

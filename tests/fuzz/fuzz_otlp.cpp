@@ -19,9 +19,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto read = choice % 2 == 0 ? model::otlp::read_metrics(input.text(), converter)
                                     : model::otlp::read_metrics_json(input.text(), converter);
   if (!read) QD_ASSERT(!read.error().message().empty());
-  for (const auto& [labels, sample] : converter.batch().samples()) {
-    QD_ASSERT(!labels.name().empty());
-    QD_ASSERT(model::LabelSet::from_bytes(labels.bytes()).has_value());
+  for (const auto& one : converter.batch().samples()) {
+    QD_ASSERT(!one.labels.name().empty());
+    QD_ASSERT(model::LabelSet::from_bytes(one.labels.bytes()).has_value());
   }
   for (const auto& one : converter.batch().histograms()) QD_ASSERT(model::validate(one.histogram).has_value());
   if (converter.rejected_points() > 0) QD_ASSERT(!converter.first_reason().empty());

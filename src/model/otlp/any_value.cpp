@@ -7,7 +7,7 @@
 #include <iterator>
 #include <utility>
 
-#include "base/format.h"
+#include "base/json_text.h"
 
 namespace qd::model::otlp {
 
@@ -27,19 +27,17 @@ std::string base64(std::string_view bytes) {
 
 }  // namespace
 
-void append_json_text(std::string& out, std::string_view text) {
-  out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      base::append_format(out, "\\u{:04x}", static_cast<unsigned char>(c));
-    } else {
-      out += c;
-    }
+std::string id_text(std::string_view hex, std::size_t bytes) {
+  std::string id;
+  if (hex.size() != 2 * bytes) return id;
+  bool any = false;
+  for (const char c : hex) {
+    const char lower = c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
+    if (!(lower >= '0' && lower <= '9') && !(lower >= 'a' && lower <= 'f')) return {};
+    any = any || lower != '0';
+    id += lower;
   }
-  out += '"';
+  return any ? id : std::string();
 }
 
 void AnyText::separate() {
@@ -51,7 +49,7 @@ void AnyText::text(std::string_view value) {
   if (depth_ == 0) {
     out_ += value;
   } else {
-    append_json_text(out_, value);
+    base::append_json_text(out_, value);
   }
 }
 
@@ -77,7 +75,7 @@ void AnyText::open(char bracket) {
 
 void AnyText::key(std::string_view name) {
   separate();
-  append_json_text(out_, name);
+  base::append_json_text(out_, name);
   out_ += ':';
   first_ = true;
 }

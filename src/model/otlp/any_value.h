@@ -1,6 +1,7 @@
 // A value of OTLP as text: a scalar as it is, lists and mappings as JSON. For this room alone.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,9 @@ class AnyText {
   bool first_ = true;
 };
 
-void append_json_text(std::string& out, std::string_view text);
+inline constexpr std::size_t kTraceIdBytes = 16;
+inline constexpr std::size_t kSpanIdBytes = 8;
+// An id of a trace or a span in lower case; empty unless `hex` has just the digits of `bytes` bytes, not all zero.
+std::string id_text(std::string_view hex, std::size_t bytes);
 
 }  // namespace qd::model::otlp

@@ -6,6 +6,7 @@
 #include <protozero/pbf_reader.hpp>
 #include <protozero/pbf_writer.hpp>
 
+#include "base/format.h"
 #include "base/strings.h"
 #include "model/otlp/any_value.h"
 #include "model/otlp/point_list.h"
@@ -112,14 +113,82 @@ void add_all(const Range& range, List& list) {
   for (const auto value : range) list.push_back(value);
 }
 
-// What all points have under the same numbers.
-bool read_common(pbf_reader& reader, Point& point) {
-  switch (reader.tag_and_type()) {
-    case fixed_field(2):
+std::string read_id(pbf_reader& reader, std::size_t bytes) {
+  const auto raw = reader.get_view();
+  std::string hex;
+  if (raw.size() != bytes) return hex;
+  for (const char c : std::string_view(raw.data(), raw.size()))
+    base::append_format(hex, "{:02x}", static_cast<unsigned char>(c));
+  return id_text(hex, bytes);
+}
+
+Exemplar read_exemplar(pbf_reader reader) {
+  Exemplar exemplar;
+  while (reader.next()) {
+    switch (reader.tag_and_type()) {
+      case fixed_field(2):
+        exemplar.time_ns = reader.get_fixed64();
+        break;
+      case fixed_field(3):
+        exemplar.value = reader.get_double();
+        break;
+      case bytes_field(4):
+        exemplar.span_id = read_id(reader, kSpanIdBytes);
+        break;
+      case bytes_field(5):
+        exemplar.trace_id = read_id(reader, kTraceIdBytes);
+        break;
+      case fixed_field(6):
+        exemplar.value = static_cast<double>(reader.get_sfixed64());
+        break;
+      case bytes_field(7):
+        read_attribute(reader.get_message(), exemplar.attributes);
+        break;
+      default:
+        reader.skip();
+    }
+  }
+  return exemplar;
+}
+
+// Under which numbers a kind of point has what all of them have; their times are 2 and 3 everywhere. 0: it has none.
+struct Common {
+  std::uint32_t attributes = 0;
+  std::uint32_t flags = 0;
+  std::uint32_t exemplars = 0;
+};
+
+// `own` reads what only this kind has, and says whether that was it.
+Point read_point(pbf_reader reader, const Common& common,
+                 bool (*own)(std::uint32_t field, pbf_reader& reader, Point& point)) {
+  Point point;
+  while (reader.next()) {
+    const auto field = reader.tag_and_type();
+    if (field == fixed_field(2)) {
       point.start_ns = reader.get_fixed64();
-      return true;
-    case fixed_field(3):
+    } else if (field == fixed_field(3)) {
       point.time_ns = reader.get_fixed64();
+    } else if (field == bytes_field(common.attributes)) {
+      read_attribute(reader.get_message(), point.attributes);
+    } else if (field == varint_field(common.flags)) {
+      point.no_value = (reader.get_uint32() & kNoRecordedValue) != 0;
+    } else if (common.exemplars != 0 && field == bytes_field(common.exemplars)) {
+      Exemplar exemplar = read_exemplar(reader.get_message());
+      if (point.exemplars.size() < kExemplarsMax) point.exemplars.push_back(std::move(exemplar));
+    } else if (!own(field, reader, point)) {
+      reader.skip();
+    }
+  }
+  return point;
+}
+
+bool number_field(std::uint32_t field, pbf_reader& reader, Point& point) {
+  switch (field) {
+    case fixed_field(4):
+      point.value = reader.get_double();
+      return true;
+    case fixed_field(6):
+      point.value = static_cast<double>(reader.get_sfixed64());
       return true;
     default:
       return false;
@@ -127,63 +196,44 @@ bool read_common(pbf_reader& reader, Point& point) {
 }
 
 Point read_number(pbf_reader reader) {
-  Point point;
-  while (reader.next()) {
-    if (read_common(reader, point)) continue;
-    switch (reader.tag_and_type()) {
-      case fixed_field(4):
-        point.value = reader.get_double();
-        break;
-      case fixed_field(6):
-        point.value = static_cast<double>(reader.get_sfixed64());
-        break;
-      case bytes_field(7):
-        read_attribute(reader.get_message(), point.attributes);
-        break;
-      case varint_field(8):
-        point.no_value = (reader.get_uint32() & kNoRecordedValue) != 0;
-        break;
-      default:
-        reader.skip();
-    }
+  return read_point(reader, {.attributes = 7, .flags = 8, .exemplars = 5}, number_field);
+}
+
+// What all distributions have.
+bool count_field(std::uint32_t field, pbf_reader& reader, Point& point) {
+  switch (field) {
+    case fixed_field(4):
+      point.count = reader.get_fixed64();
+      return true;
+    case fixed_field(5):
+      point.sum = reader.get_double();
+      return true;
+    default:
+      return false;
   }
-  return point;
+}
+
+bool histogram_field(std::uint32_t field, pbf_reader& reader, Point& point) {
+  switch (field) {
+    case bytes_field(6):
+      add_all(reader.get_packed_fixed64(), point.bucket_counts);
+      return true;
+    case fixed_field(6):
+      point.bucket_counts.push_back(reader.get_fixed64());
+      return true;
+    case bytes_field(7):
+      add_all(reader.get_packed_double(), point.bounds);
+      return true;
+    case fixed_field(7):
+      point.bounds.push_back(reader.get_double());
+      return true;
+    default:
+      return count_field(field, reader, point);
+  }
 }
 
 Point read_histogram(pbf_reader reader) {
-  Point point;
-  while (reader.next()) {
-    if (read_common(reader, point)) continue;
-    switch (reader.tag_and_type()) {
-      case fixed_field(4):
-        point.count = reader.get_fixed64();
-        break;
-      case fixed_field(5):
-        point.sum = reader.get_double();
-        break;
-      case bytes_field(6):
-        add_all(reader.get_packed_fixed64(), point.bucket_counts);
-        break;
-      case fixed_field(6):
-        point.bucket_counts.push_back(reader.get_fixed64());
-        break;
-      case bytes_field(7):
-        add_all(reader.get_packed_double(), point.bounds);
-        break;
-      case fixed_field(7):
-        point.bounds.push_back(reader.get_double());
-        break;
-      case bytes_field(9):
-        read_attribute(reader.get_message(), point.attributes);
-        break;
-      case varint_field(10):
-        point.no_value = (reader.get_uint32() & kNoRecordedValue) != 0;
-        break;
-      default:
-        reader.skip();
-    }
-  }
-  return point;
+  return read_point(reader, {.attributes = 9, .flags = 10, .exemplars = 8}, histogram_field);
 }
 
 Buckets read_buckets(pbf_reader reader) {
@@ -206,43 +256,30 @@ Buckets read_buckets(pbf_reader reader) {
   return buckets;
 }
 
-Point read_exponential(pbf_reader reader) {
-  Point point;
-  while (reader.next()) {
-    if (read_common(reader, point)) continue;
-    switch (reader.tag_and_type()) {
-      case bytes_field(1):
-        read_attribute(reader.get_message(), point.attributes);
-        break;
-      case fixed_field(4):
-        point.count = reader.get_fixed64();
-        break;
-      case fixed_field(5):
-        point.sum = reader.get_double();
-        break;
-      case varint_field(6):
-        point.scale = reader.get_sint32();
-        break;
-      case fixed_field(7):
-        point.zero_count = reader.get_fixed64();
-        break;
-      case bytes_field(8):
-        point.positive = read_buckets(reader.get_message());
-        break;
-      case bytes_field(9):
-        point.negative = read_buckets(reader.get_message());
-        break;
-      case varint_field(10):
-        point.no_value = (reader.get_uint32() & kNoRecordedValue) != 0;
-        break;
-      case fixed_field(14):
-        point.zero_threshold = reader.get_double();
-        break;
-      default:
-        reader.skip();
-    }
+bool exponential_field(std::uint32_t field, pbf_reader& reader, Point& point) {
+  switch (field) {
+    case varint_field(6):
+      point.scale = reader.get_sint32();
+      return true;
+    case fixed_field(7):
+      point.zero_count = reader.get_fixed64();
+      return true;
+    case bytes_field(8):
+      point.positive = read_buckets(reader.get_message());
+      return true;
+    case bytes_field(9):
+      point.negative = read_buckets(reader.get_message());
+      return true;
+    case fixed_field(14):
+      point.zero_threshold = reader.get_double();
+      return true;
+    default:
+      return count_field(field, reader, point);
   }
-  return point;
+}
+
+Point read_exponential(pbf_reader reader) {
+  return read_point(reader, {.attributes = 1, .flags = 10, .exemplars = 11}, exponential_field);
 }
 
 std::pair<double, double> read_quantile(pbf_reader reader) {
@@ -262,40 +299,23 @@ std::pair<double, double> read_quantile(pbf_reader reader) {
   return quantile;
 }
 
+bool summary_field(std::uint32_t field, pbf_reader& reader, Point& point) {
+  if (field != bytes_field(6)) return count_field(field, reader, point);
+  point.quantiles.push_back(read_quantile(reader.get_message()));
+  return true;
+}
+
 Point read_summary(pbf_reader reader) {
-  Point point;
-  while (reader.next()) {
-    if (read_common(reader, point)) continue;
-    switch (reader.tag_and_type()) {
-      case fixed_field(4):
-        point.count = reader.get_fixed64();
-        break;
-      case fixed_field(5):
-        point.sum = reader.get_double();
-        break;
-      case bytes_field(6):
-        point.quantiles.push_back(read_quantile(reader.get_message()));
-        break;
-      case bytes_field(7):
-        read_attribute(reader.get_message(), point.attributes);
-        break;
-      case varint_field(8):
-        point.no_value = (reader.get_uint32() & kNoRecordedValue) != 0;
-        break;
-      default:
-        reader.skip();
-    }
-  }
-  return point;
+  return read_point(reader, {.attributes = 7, .flags = 8}, summary_field);
 }
 
 // Gauge, Sum, Histogram, ExponentialHistogram, Summary: points, temporality and monotonicity under the same numbers.
-void read_data(pbf_reader reader, Point (*read_point)(pbf_reader), Metric& metric) {
+void read_data(pbf_reader reader, Point (*read_one)(pbf_reader), Metric& metric) {
   PointList points(metric.points);
   while (reader.next()) {
     switch (reader.tag_and_type()) {
       case bytes_field(1):
-        points.add(read_point(reader.get_message()));
+        points.add(read_one(reader.get_message()));
         break;
       case varint_field(2): {
         const auto number = reader.get_uint64();
@@ -315,9 +335,9 @@ void read_data(pbf_reader reader, Point (*read_point)(pbf_reader), Metric& metri
 
 Metric read_metric(pbf_reader reader) {
   Metric metric;
-  const auto data = [&](Kind kind, Point (*read_point)(pbf_reader)) {
+  const auto data = [&](Kind kind, Point (*read_one)(pbf_reader)) {
     metric.kind = kind;
-    read_data(reader.get_message(), read_point, metric);
+    read_data(reader.get_message(), read_one, metric);
   };
   while (reader.next()) {
     switch (reader.tag_and_type()) {
@@ -408,12 +428,6 @@ std::string write_response(std::uint64_t rejected_points, std::string_view reaso
 std::string write_status(std::string_view message) {
   std::string out;
   pbf_writer(out).add_string(2, message.data(), message.size());
-  return out;
-}
-
-std::string json_text(std::string_view text) {
-  std::string out;
-  append_json_text(out, text);
   return out;
 }
 

@@ -1,6 +1,6 @@
 // OTLP's metrics: ExportMetricsServiceRequest, as protobuf and as JSON, as values.
 //
-// Reading copies what it gives; a request is bounded by its body. Exemplars are not read. Pure functions, any thread.
+// Reading copies what it gives; a request is bounded by its body. Pure functions, any thread.
 // Source: OTLP 1.x, opentelemetry/proto/metrics/v1/metrics.proto and collector/metrics/v1; for JSON the section "JSON
 // Protobuf Encoding" of the OTLP specification.
 #pragma once
@@ -32,6 +32,15 @@ struct Buckets {
   std::vector<std::uint64_t> counts;
 };
 
+// One measurement behind a point.
+struct Exemplar {
+  Attributes attributes;  // those that the point does not have
+  std::uint64_t time_ns = 0;
+  double value = 0;
+  std::string trace_id;  // in hexadecimal, lower case; empty when it has none or a broken one
+  std::string span_id;
+};
+
 // Of which kind it is, its metric says; fields of others are empty.
 struct Point {
   Attributes attributes;
@@ -49,6 +58,7 @@ struct Point {
   Buckets positive;
   Buckets negative;
   std::vector<std::pair<double, double>> quantiles;  // of a summary: which, and its value
+  std::vector<Exemplar> exemplars;
 };
 
 struct Metric {
@@ -72,6 +82,7 @@ class MetricsSink {
 };
 
 inline constexpr std::size_t kAttributesMax = 1024;  // of one point or resource; what comes after is passed over
+inline constexpr std::size_t kExemplarsMax = 1024;   // of one point; what comes after is passed over
 inline constexpr int kValueDepthMax = 16;            // of lists in lists
 // What the points of one metric take in memory, beside their texts: those of a hostile message are a hundred times as
 // large as they are on the wire.
@@ -86,7 +97,5 @@ std::string write_response(std::uint64_t rejected_points, std::string_view reaso
 std::string write_response_json(std::uint64_t rejected_points, std::string_view reason);
 // google.rpc.Status, as errors are answered: its message alone.
 std::string write_status(std::string_view message);
-// In quotes, escaped.
-std::string json_text(std::string_view text);
 
 }  // namespace qd::model::otlp

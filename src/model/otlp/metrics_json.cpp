@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "base/json_text.h"
 #include "base/strings.h"
 #include "model/otlp/any_value.h"
 #include "model/otlp/metrics.h"
@@ -128,10 +129,10 @@ void write_any(const json::value& value, int depth, AnyText& out) {
   }
 }
 
-Attributes attributes(const json::object& object) {
+Attributes attributes(const json::object& object, std::string_view key = "attributes") {
   Attributes all;
-  each(object, "attributes", [&](const json::value& item) {
-    const json::object& pair = object_of(item, "attributes");
+  each(object, key, [&](const json::value& item) {
+    const json::object& pair = object_of(item, key);
     AnyText value;
     if (const json::value* const any = find(pair, "value")) write_any(*any, 0, value);
     if (all.size() < kAttributesMax) all.push_back({.key = text(pair, "key"), .value = value.take()});
@@ -153,6 +154,21 @@ Buckets buckets(const json::object& point, std::string_view side) {
   return {.offset = integer<std::int32_t>(object, "offset"), .counts = counts(object)};
 }
 
+// As `asDouble`, or `asInt` where that is there.
+double number(const json::object& object) {
+  return find(object, "asInt") == nullptr ? real(object, "asDouble")
+                                          : static_cast<double>(integer<std::int64_t>(object, "asInt"));
+}
+
+Exemplar exemplar(const json::value& value) {
+  const json::object& object = object_of(value, "exemplars");
+  return {.attributes = attributes(object, "filteredAttributes"),
+          .time_ns = integer<std::uint64_t>(object, "timeUnixNano"),
+          .value = number(object),
+          .trace_id = id_text(text(object, "traceId"), kTraceIdBytes),
+          .span_id = id_text(text(object, "spanId"), kSpanIdBytes)};
+}
+
 // A name that only one kind of point has is not there in others.
 Point point(const json::value& value) {
   const json::object& object = object_of(value, "dataPoints");
@@ -160,7 +176,7 @@ Point point(const json::value& value) {
             .start_ns = integer<std::uint64_t>(object, "startTimeUnixNano"),
             .time_ns = integer<std::uint64_t>(object, "timeUnixNano"),
             .no_value = (integer<std::uint64_t>(object, "flags") & kNoRecordedValue) != 0,
-            .value = real(object, "asDouble"),
+            .value = number(object),
             .count = integer<std::uint64_t>(object, "count"),
             .bucket_counts = counts(object),
             .scale = integer<std::int32_t>(object, "scale"),
@@ -168,13 +184,15 @@ Point point(const json::value& value) {
             .zero_threshold = real(object, "zeroThreshold"),
             .positive = buckets(object, "positive"),
             .negative = buckets(object, "negative")};
-  if (find(object, "asInt") != nullptr) one.value = static_cast<double>(integer<std::int64_t>(object, "asInt"));
   if (const json::value* const sum = find(object, "sum")) one.sum = real(*sum, "sum");
   each(object, "explicitBounds",
        [&](const json::value& bound) { one.bounds.push_back(real(bound, "explicitBounds")); });
   each(object, "quantileValues", [&](const json::value& item) {
     const json::object& quantile = object_of(item, "quantileValues");
     one.quantiles.emplace_back(real(quantile, "quantile"), real(quantile, "value"));
+  });
+  each(object, "exemplars", [&](const json::value& item) {
+    if (one.exemplars.size() < kExemplarsMax) one.exemplars.push_back(exemplar(item));
   });
   return one;
 }
@@ -243,7 +261,7 @@ base::Status read_metrics_json(std::string_view document, MetricsSink& sink) {
 std::string write_response_json(std::uint64_t rejected_points, std::string_view reason) {
   if (rejected_points == 0 && reason.empty()) return "{}";
   std::string out = fmt::format(R"({{"partialSuccess":{{"rejectedDataPoints":"{}","errorMessage":)", rejected_points);
-  append_json_text(out, reason);
+  base::append_json_text(out, reason);
   return out + "}}";
 }
 

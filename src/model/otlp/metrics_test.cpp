@@ -152,6 +152,58 @@ TEST(OtlpMetrics, reads_histograms_of_both_kinds_and_summaries) {
   EXPECT_EQ(told.metrics[2].points.at(0).quantiles, (std::vector<std::pair<double, double>>{{0.9, 12}}));
 }
 
+TEST(OtlpMetrics, reads_the_exemplars_of_every_kind_of_point_that_has_them) {
+  const std::string exemplar = message([](pbf_writer& one) {
+    one.add_fixed64(2, 7'000'000);
+    one.add_double(3, 0.25);
+    one.add_bytes(4, "\x01\x23\x45\x67\x89\xab\xcd\xef");
+    one.add_bytes(5, std::string(15, '\0') + "\xf0");
+    one.add_message(7, attribute("user", kText));
+  });
+  const std::string broken = message([](pbf_writer& one) {
+    one.add_sfixed64(6, -3);
+    one.add_bytes(4, "short");
+    one.add_bytes(5, std::string(16, '\0'));
+  });
+  struct Place {
+    std::uint32_t data;
+    std::uint32_t exemplars;
+  };
+  for (const auto& [data, exemplars] : {Place{5, 5}, Place{7, 5}, Place{9, 8}, Place{10, 11}}) {
+    Told told;
+    ASSERT_TRUE(read_metrics(request(attribute("a", kText), message([&](pbf_writer& metric) {
+                                       metric.add_message(data, message([&](pbf_writer& points) {
+                                                            points.add_message(1, message([&](pbf_writer& point) {
+                                                                                 point.add_message(exemplars, exemplar);
+                                                                                 point.add_message(exemplars, broken);
+                                                                               }));
+                                                          }));
+                                     })),
+                             told));
+    const auto& all = told.metrics.at(0).points.at(0).exemplars;
+    ASSERT_EQ(all.size(), 2U) << data;
+    EXPECT_EQ(all[0].time_ns, 7'000'000U);
+    EXPECT_EQ(all[0].value, 0.25);
+    EXPECT_EQ(all[0].span_id, "0123456789abcdef");
+    EXPECT_EQ(all[0].trace_id, "000000000000000000000000000000f0");
+    EXPECT_EQ(all[0].attributes.at(0).key, "user");
+    EXPECT_EQ(all[0].attributes.at(0).value, "api");
+    EXPECT_EQ(all[1].value, -3);
+    EXPECT_EQ(all[1].span_id + all[1].trace_id, "");
+  }
+  Told told;
+  ASSERT_TRUE(read_metrics_json(R"({"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"sum":{"dataPoints":[{"exemplars":[
+      {"timeUnixNano":"7000000","asInt":"4","spanId":"0123456789ABCDEF","traceId":"zz",
+       "filteredAttributes":[{"key":"user","value":{"stringValue":"api"}}]}]}]}}]}]}]})",
+                                told));
+  const auto& all = told.metrics.at(0).points.at(0).exemplars;
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].value, 4);
+  EXPECT_EQ(all[0].span_id, "0123456789abcdef");
+  EXPECT_EQ(all[0].trace_id, "");
+  EXPECT_EQ(all[0].attributes.at(0).value, "api");
+}
+
 TEST(OtlpMetrics, values_that_are_no_texts_become_texts) {
   const auto value_of = [](const std::string& any) {
     Told told;

@@ -19,6 +19,7 @@ class PointList {
               (point.bucket_counts.size() + point.bounds.size() + point.positive.counts.size() +
                point.negative.counts.size() + 2 * point.quantiles.size()) *
                   sizeof(double);
+    for (const Exemplar& one : point.exemplars) bytes_ += sizeof(Exemplar) + one.attributes.size() * sizeof(Attribute);
     if (bytes_ > kPointBytesMax) throw std::length_error("a metric has too many points: send fewer at once");
     points_.push_back(std::move(point));
   }

@@ -1,7 +1,6 @@
 #include "observe/scrape/config.h"
 
 #include <fmt/format.h>
-#include <glob.h>
 
 #include <algorithm>
 #include <array>
@@ -10,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "base/glob.h"
 #include "model/config/node.h"
 #include "observe/scrape/config_http.h"
 #include "observe/scrape/config_reader.h"
@@ -56,14 +56,7 @@ base::Result<std::string> read_text(const fs::path& file) {
 }
 
 std::vector<std::string> matching(const std::string& pattern) {
-  glob_t found{};
-  std::vector<std::string> names;
-  if (::glob(pattern.c_str(), 0, nullptr, &found) == 0) {
-    const std::size_t count = std::min<std::size_t>(found.gl_pathc, kScrapeFilesMax);
-    names.assign(found.gl_pathv, found.gl_pathv + count);
-  }
-  ::globfree(&found);
-  return names;
+  return base::files_like(pattern, kScrapeFilesMax).value_or(std::vector<std::string>{});
 }
 
 // Reads one file: the main one, or one of scrape_config_files.

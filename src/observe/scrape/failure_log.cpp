@@ -6,38 +6,17 @@
 
 #include <cerrno>
 
+#include "base/json_text.h"
 #include "base/strings.h"
 
 namespace qd::observe::scrape {
-
-namespace {
-
-std::string json_text(std::string_view text) {
-  std::string out = "\"";
-  // What is not UTF-8 cannot stand in JSON.
-  const bool readable = base::valid_utf8(text);
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out.push_back('\\');
-      out.push_back(c);
-    } else if (byte < 0x20 || (byte >= 0x80 && !readable)) {
-      out.append(fmt::format("\\u{:04x}", byte));
-    } else {
-      out.push_back(c);
-    }
-  }
-  out.push_back('"');
-  return out;
-}
-
-}  // namespace
 
 base::Status log_failure(const std::string& file, const ScrapeFailure& failure) {
   const std::string line = fmt::format(
       "{{\"time\":\"{}\",\"level\":\"ERROR\",\"msg\":\"scrape failed\",\"scrape_pool\":{},\"target\":{},"
       "\"error\":{}}}\n",
-      base::format_time(failure.time_ms), json_text(failure.pool), json_text(failure.target), json_text(failure.error));
+      base::format_time(failure.time_ms), base::json_text(failure.pool), base::json_text(failure.target),
+      base::json_text(failure.error));
   const int fd = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
   if (fd < 0) return base::fail(base::errno_error(errno, "writing scrape_failure_log_file " + file));
   // One write of one line: lines of several writers do not mix.

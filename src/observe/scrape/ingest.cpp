@@ -139,6 +139,7 @@ base::Status Ingest::append_all(SomeParser& parser, TimestampMs now_ms, std::uin
   }
   flush_metadata(appender);
   if (sample_limit > 0 && (past_limit || counts.samples - counts.dropped > sample_limit)) {
+    counts.past_sample_limit = true;
     return base::fail(ErrorCode::kLimit, "the target has " + std::to_string(counts.samples - counts.dropped) +
                                              " samples, which is more than sample_limit " +
                                              std::to_string(sample_limit));
@@ -192,7 +193,10 @@ base::Status Ingest::append_sample(SomeParser& parser, Entry& entry, TimestampMs
         --counts.series_added;
         return {};
       }
-      QD_TRY(check_labels(labels));
+      if (auto within = check_labels(labels); !within) {
+        counts.past_label_limits = true;
+        return within;
+      }
       auto ref = appender.series(labels);
       if (!ref && ref.error().code() == ErrorCode::kLimit) {
         // The store is full: what it knows already goes on, what is new is shed.

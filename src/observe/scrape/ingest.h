@@ -58,7 +58,9 @@ struct IngestCounts {
   std::uint64_t too_old = 0;
   std::uint64_t too_far_in_future = 0;
   std::uint64_t series_refused = 0;  // past the store's series limit
-  std::string refusal;               // what the store said of the first of them
+  bool past_sample_limit = false;    // which refused the whole
+  bool past_label_limits = false;
+  std::string refusal;  // what the store said of the first of them
 };
 
 class Ingest {

@@ -68,22 +68,6 @@ std::string_view header_of(const ClientResponse& response, std::string_view name
 
 }  // namespace
 
-ScrapeCounters::ScrapeCounters(base::Registry& registry)
-    : scrapes(registry.counter("quarterdeck_scrapes_total", "Scrapes that were begun.")),
-      failures(registry.counter("quarterdeck_scrape_failures_total", "Scrapes that failed.")),
-      skipped(registry.counter("quarterdeck_scrapes_skipped_total",
-                               "Scrapes left out because the one before was still running or the workers were busy.")),
-      samples(registry.counter("quarterdeck_scrape_samples_total", "Samples that targets sent.")),
-      out_of_order(registry.counter("quarterdeck_scrape_samples_out_of_order_total",
-                                    "Samples refused because their series has a newer one.")),
-      duplicate(registry.counter("quarterdeck_scrape_samples_duplicate_total",
-                                 "Samples refused because their series has another value at the same time.")),
-      out_of_bounds(registry.counter("quarterdeck_scrape_samples_out_of_bounds_total",
-                                     "Samples refused because they are too old or too far in the future.")),
-      series_refused(registry.counter("quarterdeck_scrape_series_refused_total",
-                                      "Samples refused because their series would have passed the store's limit.")),
-      duration(registry.histogram("quarterdeck_scrape_duration_seconds", "How long scrapes took.")) {}
-
 Loop::Loop(std::shared_ptr<const Environment> environment, Target target)
     : environment_(std::move(environment)),
       target_(std::move(target)),
@@ -126,6 +110,7 @@ void Loop::schedule(bool first) {
 void Loop::tick() {
   const base::Clock& clock = environment_->scheduler.clock();
   Scrape scrape;
+  std::int64_t before_ns = 0;
   {
     base::MutexLock lock(mutex_);
     if (stopped_) return;
@@ -140,8 +125,11 @@ void Loop::tick() {
     running_ = true;
     scrape.target = target_;
     scrape.started_ns = clock.monotonic_ns();
+    before_ns = std::exchange(begun_ns_, scrape.started_ns);
   }
   environment_->counters.scrapes.add();
+  if (before_ns != 0)
+    environment_->counters.intervals->observe(scrape.target.interval_ms, scrape.started_ns - before_ns);
   if (!scrape.target.fault.empty()) {
     fetched(scrape, base::fail(ErrorCode::kLimit, scrape.target.fault));
     return;
@@ -221,6 +209,7 @@ base::Status Loop::ingest(const Scrape& scrape, const base::Result<ClientRespons
                           IngestCounts& counts) {
   if (!scrape.target.fault.empty()) return base::fail(ErrorCode::kLimit, scrape.target.fault);
   if (!response) {
+    if (response.error().code() == ErrorCode::kLimit) environment_->counters.past_body_size_limit.add();
     if (response.error().code() == ErrorCode::kLimit && scrape.target.config->limits.body_size_limit_bytes > 0) {
       return base::fail(ErrorCode::kLimit, "body_size_limit is exceeded: " + response.error().message());
     }
@@ -305,6 +294,8 @@ void Loop::count(const Scrape& scrape, const IngestCounts& counts) {
   counters.duplicate.add(counts.duplicate);
   counters.out_of_bounds.add(counts.too_old + counts.too_far_in_future);
   counters.series_refused.add(counts.series_refused);
+  if (counts.past_sample_limit) counters.past_sample_limit.add();
+  if (counts.past_label_limits) counters.past_label_limits.add();
   const std::uint64_t refused = counts.out_of_order + counts.duplicate + counts.too_old + counts.too_far_in_future;
   // Said once, until a scrape is clean again: the counters have the rest.
   const bool refused_before = std::exchange(samples_refused_, refused > 0);

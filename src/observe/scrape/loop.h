@@ -15,13 +15,13 @@
 #include <memory>
 #include <string>
 
-#include "base/counters.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/result.h"
 #include "base/scheduler.h"
 #include "observe/scrape/fetch.h"
 #include "observe/scrape/ingest.h"
+#include "observe/scrape/scrape_counters.h"
 #include "observe/scrape/target.h"
 #include "store/metrics/appender.h"
 
@@ -36,19 +36,6 @@ struct ScrapeOptions {
   std::string openmetrics = "strict";  // or "lenient": lines alone are judged, as Prometheus does
   std::string user_agent = "Quarterdeck";
   std::string host_name;  // stands for loopback addresses in TargetStatus::global_url; empty leaves them
-};
-
-struct ScrapeCounters {
-  explicit ScrapeCounters(base::Registry& registry);
-  base::Counter& scrapes;
-  base::Counter& failures;
-  base::Counter& skipped;  // the one before was still running, or the pool was full
-  base::Counter& samples;
-  base::Counter& out_of_order;
-  base::Counter& duplicate;
-  base::Counter& out_of_bounds;
-  base::Counter& series_refused;
-  base::Histogram& duration;
 };
 
 struct Environment {
@@ -119,6 +106,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
   bool end_when_done_ QD_GUARDED_BY(mutex_) = false;
   base::Scheduler::TimerId timer_ QD_GUARDED_BY(mutex_) = 0;
   std::int64_t planned_ms_ QD_GUARDED_BY(mutex_) = 0;
+  std::int64_t begun_ns_ QD_GUARDED_BY(mutex_) = 0;  // the last scrape; 0 before the first
   std::function<void()> cancel_fetch_ QD_GUARDED_BY(mutex_);
 
   // Of whoever has `running_`.

@@ -6,13 +6,15 @@ namespace qd::observe::scrape {
 
 Manager::Manager(base::Scheduler& scheduler, Submit submit, Fetch fetch, store::metrics::Appendable& store,
                  base::Log& log, base::Registry& registry, const ScrapeOptions& options)
-    : environment_(std::make_shared<const Environment>(Environment{.scheduler = scheduler,
-                                                                   .submit = std::move(submit),
-                                                                   .fetch = std::move(fetch),
-                                                                   .store = store,
-                                                                   .log = log,
-                                                                   .counters = ScrapeCounters(registry),
-                                                                   .options = options})) {}
+    : registry_(registry),
+      environment_(
+          std::make_shared<const Environment>(Environment{.scheduler = scheduler,
+                                                          .submit = std::move(submit),
+                                                          .fetch = std::move(fetch),
+                                                          .store = store,
+                                                          .log = log,
+                                                          .counters = ScrapeCounters(registry, scheduler.clock()),
+                                                          .options = options})) {}
 
 Manager::~Manager() {
   stop();
@@ -46,6 +48,7 @@ void Manager::commit(Plan plan) {
       if (old.job.config->job_name == pool.job.config->job_name) pool.found = std::move(old.found);
     }
   }
+  for (const Pool& old : pools_) counters_of(old.job.config->job_name).targets.set(0);
   pools_ = std::move(pools);
   Loops loops;
   std::vector<std::shared_ptr<Loop>> fresh;
@@ -58,9 +61,16 @@ void Manager::commit(Plan plan) {
 }
 
 void Manager::take_targets(Pool& pool, Loops& old, Loops& now, std::vector<std::shared_ptr<Loop>>& fresh) {
+  const std::int64_t begun_ns = environment_->scheduler.clock().monotonic_ns();
   sd::TargetGroups groups = pool.job.static_groups();
   groups.insert(groups.end(), pool.found.begin(), pool.found.end());
   Targets targets = make_targets(pool.job, groups);
+  PoolCounters& counters = counters_of(pool.job.config->job_name);
+  counters.syncs.add();
+  counters.failures.add(targets.faults.size());
+  counters.targets.set(static_cast<double>(targets.active.size()));
+  counters.target_limit.set(static_cast<double>(pool.job.config->limits.target_limit));
+  if (!targets.active.empty() && !targets.active.front().fault.empty()) environment_->counters.past_target_limit.add();
   for (const base::Error& fault : targets.faults)
     environment_->log.warn("a target that was found cannot be scraped", {{"error", fault}});
   pool.dropped = {.scrape_pool = pool.job.config->job_name,
@@ -77,6 +87,12 @@ void Manager::take_targets(Pool& pool, Loops& old, Loops& now, std::vector<std::
     if (!(known.mapped()->target() == target)) known.mapped()->update(std::move(target));
     now.insert(std::move(known));
   }
+  counters.sync_length->observe(environment_->scheduler.clock().monotonic_ns() - begun_ns);
+}
+
+PoolCounters& Manager::counters_of(const std::string& job_name) {
+  if (const auto it = counters_.find(job_name); it != counters_.end()) return it->second;
+  return counters_.emplace(job_name, PoolCounters(registry_, environment_->scheduler.clock(), job_name)).first->second;
 }
 
 void Manager::set_groups(const std::string& job_name, sd::TargetGroups groups) {

@@ -74,11 +74,15 @@ class Manager {
   // Makes the pool's targets: loops that go on move from `old` to `now`, new ones are in `fresh` too.
   void take_targets(Pool& pool, Loops& old, Loops& now, std::vector<std::shared_ptr<Loop>>& fresh) QD_REQUIRES(mutex_);
 
+  PoolCounters& counters_of(const std::string& job_name) QD_REQUIRES(mutex_);
+
+  base::Registry& registry_;
   const std::shared_ptr<const Environment> environment_;
   mutable base::Mutex mutex_;
   bool stopped_ QD_GUARDED_BY(mutex_) = false;
   std::vector<Pool> pools_ QD_GUARDED_BY(mutex_);
-  Loops loops_ QD_GUARDED_BY(mutex_);  // by identity, which begins with the job
+  Loops loops_ QD_GUARDED_BY(mutex_);                                   // by identity, which begins with the job
+  std::map<std::string, PoolCounters> counters_ QD_GUARDED_BY(mutex_);  // of every job that there was, as /metrics
 };
 
 }  // namespace qd::observe::scrape

@@ -55,6 +55,17 @@ class ManagerTest : public testing::Test {
         network.fetch(), store, base::Log::silent(), registry, options);
   }
 
+  double value(std::string_view name, std::string_view label = "") {
+    for (const auto& family : registry.collect())
+      for (const auto& sample : family.samples) {
+        if (sample.name != name) continue;
+        if (label.empty()) return sample.value;
+        for (const auto& [key, text] : sample.labels)
+          if (text == label) return sample.value;
+      }
+    return -1;
+  }
+
   base::ManualClock clock{kStartMs};
   base::ManualScheduler scheduler{clock};
   base::Registry registry;
@@ -155,6 +166,65 @@ TEST_F(ManagerTest, says_which_limit_a_body_met) {
   scheduler.advance_ms(10'000);
   EXPECT_EQ(network.requests.front().body_bytes_max, 1024U);
   EXPECT_THAT(manager->targets().front().last_error, HasSubstr("body_size_limit"));
+}
+
+TEST_F(ManagerTest, tells_what_alerts_for_a_prometheus_server_read) {
+  PrometheusFile config = file({"h:1", "i:1"});
+  config.scrape_configs[0].limits.sample_limit = 1;
+  config.scrape_configs[0].limits.label_limit = 3;
+  config.scrape_configs[0].limits.target_limit = 5;
+  network.body = "a 1\n";
+  apply(config);
+  EXPECT_EQ(value("prometheus_target_scrape_pool_targets", "j"), 2);
+  EXPECT_EQ(value("prometheus_target_scrape_pool_target_limit", "j"), 5);
+  EXPECT_EQ(value("prometheus_target_scrape_pool_sync_total", "j"), 1);
+  EXPECT_EQ(value("prometheus_target_sync_length_seconds_count", "j"), 1);
+  scheduler.advance_ms(10'000);
+  EXPECT_EQ(value("prometheus_target_interval_length_seconds_count", "10s"), -1) << "one scrape has no distance";
+  EXPECT_EQ(value("prometheus_target_scrapes_exceeded_sample_limit_total"), 0);
+  network.body = "a 1\nb 1\n";
+  scheduler.advance_ms(10'000);
+  EXPECT_EQ(value("prometheus_target_interval_length_seconds_count", "10s"), 2);
+  EXPECT_EQ(value("prometheus_target_interval_length_seconds_sum", "10s"), 20);
+  EXPECT_NEAR(value("prometheus_target_interval_length_seconds", "0.9"), 10, 1);
+  EXPECT_EQ(value("prometheus_target_scrapes_exceeded_sample_limit_total"), 2);
+  network.body = "a{b=\"1\",c=\"2\"} 1\n";
+  scheduler.advance_ms(10'000);
+  EXPECT_EQ(value("prometheus_target_scrape_pool_exceeded_label_limits_total"), 2);
+  EXPECT_EQ(value("prometheus_target_scrapes_exceeded_sample_limit_total"), 2);
+  network.body = "a 1 1600000000000\n";
+  scheduler.advance_ms(10'000);
+  EXPECT_EQ(value("prometheus_target_scrapes_sample_out_of_order_total"), 2);
+  network.error = base::Error(base::ErrorCode::kLimit, "more than 1024 bytes");
+  scheduler.advance_ms(10'000);
+  EXPECT_EQ(value("prometheus_target_scrapes_exceeded_body_size_limit_total"), 2);
+  config.scrape_configs[0].limits.target_limit = 1;
+  apply(config);
+  EXPECT_EQ(value("prometheus_target_scrape_pool_exceeded_target_limit_total"), 1);
+  apply({});
+  EXPECT_EQ(value("prometheus_target_scrape_pool_targets", "j"), 0) << "the job is gone";
+}
+
+TEST_F(ManagerTest, counts_targets_that_cannot_be) {
+  PrometheusFile config = file({"good:1"});
+  config.scrape_configs[0].sd_configs.emplace_back();
+  apply(config);
+  EXPECT_EQ(value("prometheus_target_sync_failed_total", "j"), 0);
+  manager->set_groups("j", {{.targets = {model::LabelSet{{"__address__", "a b"}}}}});
+  EXPECT_EQ(value("prometheus_target_sync_failed_total", "j"), 1);
+  EXPECT_EQ(value("prometheus_target_scrape_pool_sync_total", "j"), 2);
+  EXPECT_EQ(value("prometheus_target_scrape_pool_targets", "j"), 1);
+}
+
+TEST(GoDuration, is_as_go_prints_it) {
+  for (const auto& [ms, text] : {std::pair<std::int64_t, std::string>{500, "500ms"},
+                                 {1'000, "1s"},
+                                 {1'500, "1.5s"},
+                                 {60'000, "1m0s"},
+                                 {90'000, "1m30s"},
+                                 {3'600'000, "1h0m0s"},
+                                 {5'445'000, "1h30m45s"}})
+    EXPECT_EQ(go_duration(ms), text);
 }
 
 TEST_F(ManagerTest, ends_the_series_of_a_target_that_is_gone_but_not_at_a_shutdown) {

@@ -1,23 +1,15 @@
 #include "observe/sd/file_watch.h"
 
 #define XXH_INLINE_ALL
-#include <glob.h>
 #include <sys/stat.h>
 #include <xxhash.h>
 
-#include <algorithm>
+#include "base/glob.h"
 
 namespace qd::observe::sd {
 
 std::vector<std::string> matching_files(const std::string& pattern) {
-  glob_t found{};
-  std::vector<std::string> names;
-  if (::glob(pattern.c_str(), 0, nullptr, &found) == 0) {
-    const std::size_t count = std::min<std::size_t>(found.gl_pathc, kFilesMax);
-    names.assign(found.gl_pathv, found.gl_pathv + count);
-  }
-  ::globfree(&found);
-  return names;
+  return base::files_like(pattern, kFilesMax).value_or(std::vector<std::string>{});
 }
 
 std::uint64_t fingerprint(std::span<const std::string> patterns) {

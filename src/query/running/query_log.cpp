@@ -2,40 +2,16 @@
 
 #include <fmt/format.h>
 
-#include <iterator>
 #include <utility>
 
 #include "base/bytes.h"
 #include "base/format.h"
+#include "base/json_text.h"
 #include "base/strings.h"
 
 namespace qd::query::running {
 
 namespace {
-
-// RFC 8259, section 7. Bytes that are not UTF-8 become U+FFFD.
-void append_json(std::string& out, std::string_view text) {
-  const bool sound = base::valid_utf8(text);
-  out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (byte < 0x20) {
-      base::append_format(out, "\\u{:04x}", byte);
-    } else if (byte >= 0x80 && !sound) {
-      out += "\xef\xbf\xbd";
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
-}
 
 double seconds(std::int64_t ns) {
   return static_cast<double>(ns) / 1e9;
@@ -43,14 +19,14 @@ double seconds(std::int64_t ns) {
 
 std::string line_of(const LoggedQuery& query, std::int64_t now_ms) {
   std::string out = "{\"params\":{\"query\":";
-  append_json(out, query.text);
+  base::append_json_text(out, query.text);
   base::append_format(out, R"(,"start":"{}","end":"{}","step":)", base::format_time(query.start_ms),
                       base::format_time(query.end_ms));
   base::append_float(out, static_cast<double>(query.step_ms) / 1000);
   out += '}';
   if (query.error != nullptr) {
     out += ",\"error\":";
-    append_json(out, query.error->message());
+    base::append_json_text(out, query.error->message());
   }
   const double preparing = seconds(query.stats.parse_ns);
   const double evaluating = seconds(query.stats.evaluate_ns);
@@ -64,22 +40,22 @@ std::string line_of(const LoggedQuery& query, std::int64_t now_ms) {
   const Asker& asker = query.asker;
   if (!asker.path.empty()) {
     out += ",\"httpRequest\":{\"clientIP\":";
-    append_json(out, asker.client_ip);
+    base::append_json_text(out, asker.client_ip);
     out += ",\"method\":";
-    append_json(out, asker.method);
+    base::append_json_text(out, asker.method);
     out += ",\"path\":";
-    append_json(out, asker.path);
+    base::append_json_text(out, asker.path);
     out += '}';
   }
   if (!asker.rule_group.empty()) {
     out += ",\"ruleGroup\":{\"file\":";
-    append_json(out, asker.rule_file);
+    base::append_json_text(out, asker.rule_file);
     out += ",\"name\":";
-    append_json(out, asker.rule_group);
+    base::append_json_text(out, asker.rule_group);
     out += '}';
   }
   out += ",\"principal\":";
-  append_json(out, asker.principal);
+  base::append_json_text(out, asker.principal);
   out += "}\n";
   return out;
 }

@@ -3,8 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "base/duration_summary.h"
 #include "base/strings.h"
-#include "query/running/duration_summary.h"
 
 namespace qd::query::running {
 
@@ -18,7 +18,7 @@ constexpr std::int64_t kNsPerMs = 1'000'000;
 // Of a slow query's text, in the log.
 constexpr std::size_t kToldBytesMax = 4096;
 
-void show(base::Registry& registry, const std::shared_ptr<DurationSummary>& summary, const std::string& slice) {
+void show(base::Registry& registry, const std::shared_ptr<base::DurationSummary>& summary, const std::string& slice) {
   const auto read = [summary] {
     base::Registry::Summary shown{.sum = summary->sum(), .count = static_cast<double>(summary->count())};
     for (const double q : {0.5, 0.9, 0.99}) shown.quantiles.emplace_back(q, summary->quantile(q));
@@ -38,17 +38,17 @@ struct Runner::Metrics {
                                          {"prepare_time", &prepare_time},
                                          {"queue_time", &queue_time},
                                          {"result_sort", &result_sort}}) {
-      *summary = std::make_shared<DurationSummary>(clock);
+      *summary = std::make_shared<base::DurationSummary>(clock);
       show(registry, *summary, slice);
     }
   }
 
   base::Counter& samples;
   base::Counter& slow;
-  std::shared_ptr<DurationSummary> inner_eval;
-  std::shared_ptr<DurationSummary> prepare_time;
-  std::shared_ptr<DurationSummary> queue_time;
-  std::shared_ptr<DurationSummary> result_sort;
+  std::shared_ptr<base::DurationSummary> inner_eval;
+  std::shared_ptr<base::DurationSummary> prepare_time;
+  std::shared_ptr<base::DurationSummary> queue_time;
+  std::shared_ptr<base::DurationSummary> result_sort;
 };
 
 Runner::Runner(const Parts& parts, const RunnerSettings& settings)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <iterator>
 #include <limits>
@@ -41,6 +42,12 @@ model::TimestampMs to_ms(std::uint64_t ns) {
   return static_cast<model::TimestampMs>(ns / 1'000'000);
 }
 
+// REQUIRES: UTF-8.
+std::size_t characters_of(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; }));
+}
+
 // Attributes as labels; those whose names become one are joined by ';' in order of their names.
 std::map<std::string, std::string> labels_of(const Attributes& attributes, Translation translation) {
   Attributes sorted = attributes;
@@ -72,27 +79,74 @@ bool fill_side(const Buckets& buckets, std::vector<model::BucketSpan>& spans, st
 
 }  // namespace
 
-std::optional<double> DeltaSums::add(const model::LabelSet& labels, std::uint64_t time_ns, double difference,
-                                     std::uint64_t now_ns) {
-  base::MutexLock lock(mutex_);
-  auto it = sums_.find(std::string(labels.bytes()));
-  if (it == sums_.end()) {
-    if (sums_.size() >= kSeriesMax) make_room(now_ns);
-    if (sums_.size() >= kSeriesMax) return std::nullopt;
-    it = sums_.emplace(labels.bytes(), Sum{}).first;
-  } else if (time_ns <= it->second.time_ns) {
-    return std::nullopt;
-  }
-  it->second.value += difference;
-  it->second.time_ns = time_ns;
-  it->second.added_ns = now_ns;
-  return it->second.value;
+DeltaSums::Turn::Turn(DeltaSums& sums) : sums_(sums) {
+  base::MutexLock lock(sums_.mutex_);
+  while (sums_.taken_) sums_.turned_.wait(sums_.mutex_);
+  sums_.taken_ = true;
 }
 
-void DeltaSums::make_room(std::uint64_t now_ns) {
-  if (now_ns < looked_ns_ + kLookEveryNs) return;
+DeltaSums::Turn::~Turn() {
+  base::MutexLock lock(sums_.mutex_);
+  sums_.taken_ = false;
+  sums_.turned_.notify_all();
+}
+
+std::optional<double> DeltaSums::Turn::add(const model::LabelSet& labels, std::uint64_t time_ns, double difference,
+                                           std::uint64_t now_ns, std::size_t place) {
+  Added next{.key = std::string(labels.bytes()), .sum = {}, .place = place};
+  if (const auto it = newest_.find(next.key); it != newest_.end()) {
+    next.before = it->second;
+    next.sum = added_[it->second].sum;
+  } else if (const auto sum = sums_.find(next.key)) {
+    next.sum = *sum;
+  } else if (!sums_.has_room(newest_.size(), now_ns)) {
+    return std::nullopt;
+  }
+  if (next.sum.time_ns != 0 && time_ns <= next.sum.time_ns) return std::nullopt;
+  next.sum.value += difference;
+  next.sum.time_ns = time_ns;
+  next.sum.added_ns = now_ns;
+  const double value = next.sum.value;
+  newest_[next.key] = added_.size();
+  added_.push_back(std::move(next));
+  return value;
+}
+
+void DeltaSums::Turn::drop_from(std::size_t place) {
+  while (!added_.empty() && added_.back().place >= place) {
+    const Added& last = added_.back();
+    if (last.before == kNone) {
+      newest_.erase(last.key);
+    } else {
+      newest_[last.key] = last.before;
+    }
+    added_.pop_back();
+  }
+}
+
+void DeltaSums::Turn::commit(std::span<const std::size_t> refused) {
+  base::MutexLock lock(sums_.mutex_);
+  for (Added& one : added_) {
+    if (std::ranges::binary_search(refused, one.place)) continue;
+    sums_.sums_.insert_or_assign(std::move(one.key), one.sum);
+  }
+  added_.clear();
+  newest_.clear();
+}
+
+std::optional<DeltaSums::Sum> DeltaSums::find(const std::string& key) {
+  base::MutexLock lock(mutex_);
+  const auto it = sums_.find(key);
+  return it == sums_.end() ? std::nullopt : std::optional(it->second);
+}
+
+bool DeltaSums::has_room(std::size_t others, std::uint64_t now_ns) {
+  base::MutexLock lock(mutex_);
+  if (sums_.size() + others < kSeriesMax) return true;
+  if (now_ns < looked_ns_ + kLookEveryNs) return false;
   looked_ns_ = now_ns;
   std::erase_if(sums_, [&](const auto& entry) { return entry.second.added_ns + kForgetNs < now_ns; });
+  return sums_.size() + others < kSeriesMax;
 }
 
 void Converter::resource(const Attributes& attributes) {
@@ -135,8 +189,20 @@ void Converter::reject(std::uint64_t points, std::string_view metric, std::strin
   if (reason_.empty()) reason_ = fmt::format("{}: {}", metric.substr(0, kShownBytes), why);
 }
 
+void Converter::reject_point(std::string_view metric, std::string_view why) {
+  if (std::exchange(point_rejected_, true)) return;
+  reject(1, metric, why);
+  batch_.drop_point();
+  if (turn_) turn_->drop_from(point_begins_);
+}
+
+void Converter::stored(const IntakeOutcome& outcome) {
+  if (turn_) turn_->commit(outcome.samples_refused);
+  turn_.reset();
+}
+
 void Converter::reject_full(std::string_view metric) {
-  reject(1, metric, "its labels and those before it are more than a request may have: send less at once");
+  reject_point(metric, "its labels and those before it are more than a request may have: send less at once");
 }
 
 void Converter::metric(const Metric& metric) {
@@ -160,11 +226,18 @@ void Converter::metric(const Metric& metric) {
                             .help = base::valid_utf8(metric.description) ? metric.description : std::string(),
                             .unit = base::valid_utf8(metric.unit) ? metric.unit : std::string()});
   for (const Point& point : metric.points) {
+    point_rejected_ = false;
+    point_begins_ = batch_.samples().size();
+    batch_.begin_point();
     if (!begin_point(metric, point)) continue;
     switch (metric.kind) {
       case Kind::kGauge:
+        add(name, point, point.value);
+        break;
       case Kind::kSum:
         add(name, point, point.value);
+        for (const auto& one : point.exemplars)
+          if (!point_rejected_ && !batch_.behind_sample(exemplar(one, point))) reject_full(name);
         break;
       case Kind::kHistogram:
         histogram(name, metric, point);
@@ -178,6 +251,7 @@ void Converter::metric(const Metric& metric) {
       case Kind::kNone:
         break;
     }
+    batch_.end_point();
   }
 }
 
@@ -187,19 +261,19 @@ bool Converter::begin_point(const Metric& metric, const Point& point) {
     return false;
   }
   if (point.time_ns == 0) {
-    reject(1, metric.name, "a point has no time");
+    reject_point(metric.name, "a point has no time");
     return false;
   }
   // The store refuses it, and a sum must not wait for it.
   if (delta_ && point.time_ns > options_.now_ns + kAheadMaxNs) {
-    reject(1, metric.name, "a point is more than ten minutes ahead of this server's clock");
+    reject_point(metric.name, "a point is more than ten minutes ahead of this server's clock");
     return false;
   }
   labels_.clear();
   for (const auto& [label, value] : labels_of(point.attributes, options_.translation)) {
     if (value.empty()) continue;
     if (label.empty() || !base::valid_utf8(label) || !base::valid_utf8(value)) {
-      reject(1, metric.name, "an attribute is no label: its name is empty, or it is not UTF-8");
+      reject_point(metric.name, "an attribute is no label: its name is empty, or it is not UTF-8");
       return false;
     }
     labels_.set(label, value);
@@ -214,6 +288,7 @@ bool Converter::begin_point(const Metric& metric, const Point& point) {
 
 void Converter::add(const std::string& name, const Point& point, double value, std::string_view label,
                     std::string_view label_value) {
+  if (point_rejected_) return;
   if (batch_.full()) return reject_full(name);
   model::LabelBuilder labels = labels_;
   labels.set(model::kMetricName, name);
@@ -222,8 +297,10 @@ void Converter::add(const std::string& name, const Point& point, double value, s
   if (point.no_value) {
     value = model::stale_nan();
   } else if (delta_) {
-    const auto sum = deltas_.add(built, point.time_ns, value, options_.now_ns);
-    if (!sum) return reject(1, name, "a difference comes late or twice, or there are too many series of differences");
+    if (!turn_) turn_.emplace(deltas_);
+    const auto sum = turn_->add(built, point.time_ns, value, options_.now_ns, batch_.samples().size());
+    if (!sum)
+      return reject_point(name, "a difference comes late or twice, or there are too many series of differences");
     value = *sum;
   }
   if (!batch_.add(std::move(built), {to_ms(point.time_ns), value})) reject_full(name);
@@ -232,25 +309,64 @@ void Converter::add(const std::string& name, const Point& point, double value, s
 void Converter::histogram(const std::string& name, const Metric& metric, const Point& point) {
   const bool told = !point.bucket_counts.empty() || !point.bounds.empty();
   if (told && point.bucket_counts.size() != point.bounds.size() + 1)
-    return reject(1, metric.name, "a histogram has not one bucket more than it has bounds");
+    return reject_point(metric.name, "a histogram has not one bucket more than it has bounds");
   if (std::ranges::adjacent_find(point.bounds, std::ranges::greater_equal{}) != point.bounds.end())
-    return reject(1, metric.name, "the bounds of a histogram do not rise");
+    return reject_point(metric.name, "the bounds of a histogram do not rise");
   if (point.sum) add(name + "_sum", point, *point.sum);
   add(name + "_count", point, static_cast<double>(point.count));
+  // Which bucket each falls into.
+  std::vector<std::pair<std::size_t, const model::otlp::Exemplar*>> exemplars;
+  for (const auto& one : point.exemplars) {
+    if (std::isnan(one.value)) continue;
+    const auto bucket = std::ranges::lower_bound(point.bounds, one.value) - point.bounds.begin();
+    exemplars.emplace_back(static_cast<std::size_t>(bucket), &one);
+  }
+  std::ranges::stable_sort(exemplars, {}, [](const auto& one) { return std::pair(one.first, one.second->time_ns); });
+  auto next = exemplars.begin();
+  const auto add_exemplars = [&](std::size_t bucket) {
+    for (; next != exemplars.end() && next->first == bucket; ++next)
+      if (!point_rejected_ && !batch_.behind_sample(exemplar(*next->second, point))) reject_full(name);
+  };
   std::uint64_t below = 0;
   for (std::size_t i = 0; i < point.bounds.size(); ++i) {
     below += point.bucket_counts[i];
     add(name + "_bucket", point, static_cast<double>(below), "le", base::format_float(point.bounds[i]));
+    add_exemplars(i);
   }
   add(name + "_bucket", point, static_cast<double>(point.count), "le", "+Inf");
+  add_exemplars(point.bounds.size());
+}
+
+model::Exemplar Converter::exemplar(const model::otlp::Exemplar& exemplar, const Point& point) const {
+  model::Exemplar made{.value = exemplar.value,
+                       .time_ms = to_ms(exemplar.time_ns != 0 ? exemplar.time_ns : point.time_ns),
+                       .has_time = exemplar.time_ns != 0};
+  model::LabelBuilder labels;
+  std::size_t characters = 0;
+  for (const auto& [label, value] :
+       {std::pair("trace_id", &exemplar.trace_id), std::pair("span_id", &exemplar.span_id)}) {
+    if (value->empty()) continue;
+    labels.set(label, *value);
+    characters += std::string_view(label).size() + value->size();
+  }
+  // The ids go before the others, which have room together or not at all.
+  made.labels = labels.build();
+  for (const Attribute& attribute : exemplar.attributes) {
+    if (attribute.key.empty() || attribute.value.empty() || !labels.get(attribute.key).empty()) continue;
+    if (!base::valid_utf8(attribute.key) || !base::valid_utf8(attribute.value)) continue;
+    characters += characters_of(attribute.key) + characters_of(attribute.value);
+    if (characters > model::kExemplarLabelCharactersMax) return made;
+    labels.set(attribute.key, attribute.value);
+  }
+  made.labels = labels.build();
+  return made;
 }
 
 void Converter::exponential(const std::string& name, const Metric& metric, const Point& point) {
   if (point.no_value) return add(name, point, 0);
   if (point.scale < model::kSchemaMin || point.scale > model::kSchemaOnWireMax)
-    return reject(1, metric.name,
-                  fmt::format("the scale of an exponential histogram is {}: {} to {} are taken", point.scale,
-                              model::kSchemaMin, model::kSchemaOnWireMax));
+    return reject_point(metric.name, fmt::format("the scale of an exponential histogram is {}: {} to {} are taken",
+                                                 point.scale, model::kSchemaMin, model::kSchemaOnWireMax));
   model::Histogram histogram{.schema = point.scale,
                              .is_integer = true,
                              .zero_threshold = point.zero_threshold > 0 ? point.zero_threshold : kZeroThreshold,
@@ -259,12 +375,17 @@ void Converter::exponential(const std::string& name, const Metric& metric, const
                              .sum = point.sum.value_or(0)};
   if (!fill_side(point.positive, histogram.positive_spans, histogram.positive) ||
       !fill_side(point.negative, histogram.negative_spans, histogram.negative))
-    return reject(1, metric.name, "an exponential histogram has too many buckets, or some beyond any number");
+    return reject_point(metric.name, "an exponential histogram has too many buckets, or some beyond any number");
   if (histogram.schema > model::kSchemaMax) model::reduce_schema(histogram, model::kSchemaMax);
-  if (const auto valid = model::validate(histogram); !valid) return reject(1, metric.name, valid.error().message());
+  if (const auto valid = model::validate(histogram); !valid) return reject_point(metric.name, valid.error().message());
   model::LabelBuilder labels = labels_;
   labels.set(model::kMetricName, name);
-  if (!batch_.add(labels.build(), to_ms(point.time_ns), std::move(histogram))) reject_full(name);
+  if (!batch_.add(labels.build(), to_ms(point.time_ns), std::move(histogram))) return reject_full(name);
+  std::vector<const model::otlp::Exemplar*> exemplars;
+  for (const auto& one : point.exemplars) exemplars.push_back(&one);
+  std::ranges::stable_sort(exemplars, {}, &model::otlp::Exemplar::time_ns);
+  for (const auto* const one : exemplars)
+    if (!point_rejected_ && !batch_.behind_histogram(exemplar(*one, point))) reject_full(name);
 }
 
 void Converter::summary(const std::string& name, const Point& point) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/json_text.h"
 #include "base/strings.h"
 #include "connect/http/encoding.h"
 #include "serve/intake.h"
@@ -27,11 +28,13 @@ constexpr std::size_t kShownBytes = 300;
 struct Door {
   explicit Door(base::Registry& registry)
       : counters(registry, "otlp", "OTLP metrics"),
+        exemplars(registry, "otlp", "OTLP metrics"),
         rejected(registry.counter("quarterdeck_otlp_points_rejected_total",
                                   "Points of OTLP metrics that make no samples here, such as those of delta "
                                   "temporality.")) {}
 
   IntakeCounters counters;
+  ExemplarCounters exemplars;
   base::Counter& rejected;
   DeltaSums deltas;
   std::atomic<std::int64_t> logged_ns{-kLogEveryNs};
@@ -41,7 +44,7 @@ struct Door {
 Response error(int status, bool json, std::string_view message) {
   if (json) {
     std::string out = R"({"message":)";
-    out += model::otlp::json_text(message);
+    base::append_json_text(out, message);
     return Response::json(status, out + "}");
   }
   return {.status = status, .content_type = "application/x-protobuf", .body = model::otlp::write_status(message)};
@@ -125,11 +128,13 @@ void add_metrics_routes(Router& router, store::metrics::Appendable& store, const
     if (!read) return failed(read.error().code() == base::ErrorCode::kLimit ? 413 : 400, read.error().message());
     const auto outcome = take(converter.batch(), store);
     if (!outcome) return failed(503, outcome.error().message());
+    converter.stored(*outcome);
     door->counters.count(*outcome);
+    door->exemplars.count(*outcome);
     door->rejected.add(converter.rejected_points());
-    const std::uint64_t refused = converter.rejected_points() + outcome->all_refused();
-    const std::string reason = refused > 0 ? reason_of(converter, *outcome) : std::string();
-    if (refused > 0) {
+    const std::uint64_t refused = converter.rejected_points() + outcome->points_refused;
+    const std::string reason = reason_of(converter, *outcome);
+    if (!reason.empty()) {
       auto logged_ns = door->logged_ns.load();
       const auto now_ns = clock.monotonic_ns();
       if (now_ns - logged_ns >= kLogEveryNs && door->logged_ns.compare_exchange_strong(logged_ns, now_ns))

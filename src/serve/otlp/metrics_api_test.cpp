@@ -110,6 +110,55 @@ TEST_F(OtlpDoorTest, a_log_that_cannot_be_written_is_503) {
   EXPECT_EQ(send(gauge("1")).status, 200);
 }
 
+TEST_F(OtlpDoorTest, points_are_counted_and_not_their_samples) {
+  const auto histogram = [](const std::string& sum, const std::string& count) {
+    return R"({"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"h","histogram":{"aggregationTemporality":2,)"
+           R"("dataPoints":[{"timeUnixNano":"1700000000000000000","count":")" +
+           count + R"(","sum":)" + sum + R"(,"bucketCounts":["1",")" + count +
+           R"("],"explicitBounds":[1]},{"timeUnixNano":"1700000001000000000","count":"9","sum":9,)"
+           R"("bucketCounts":["9","0"],"explicitBounds":[1]}]}}]}]}]})";
+  };
+  EXPECT_EQ(text(send(histogram("1", "2"))), "{}");
+  EXPECT_EQ(stored().size(), 8U);
+  const auto other = text(send(histogram("5", "3")));
+  EXPECT_NE(other.find(R"("rejectedDataPoints":"1")"), std::string::npos) << other;
+  EXPECT_NE(other.find("duplicate"), std::string::npos) << other;
+  EXPECT_EQ(counted("quarterdeck_otlp_samples_refused_total", "duplicate"), 3) << "the bucket up to 1 is as it was";
+}
+
+TEST_F(OtlpDoorTest, a_difference_counts_once_though_its_request_is_sent_again) {
+  options_.convert_delta = true;
+  const auto delta = [](const std::string& seconds, const std::string& value) {
+    return R"({"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"s","sum":{"aggregationTemporality":1,)"
+           R"("dataPoints":[{"timeUnixNano":"17000000)" +
+           seconds + R"(000000000","asInt":")" + value + R"("}]}}]}]}]})";
+  };
+  files_.fail_after_bytes(0, ENOSPC);
+  EXPECT_EQ(send(delta("01", "5")).status, 503);
+  EXPECT_EQ(send(delta("01", "5")).status, 503);
+  files_.heal();
+  EXPECT_EQ(text(send(delta("01", "5"))), "{}");
+  EXPECT_EQ(text(send(delta("02", "1"))), "{}");
+  EXPECT_EQ(stored(), (Lines{"s 5.00@1000", "s 6.00@2000"}));
+  EXPECT_NE(text(send(delta("02", "1"))).find("comes late or twice"), std::string::npos);
+}
+
+TEST_F(OtlpDoorTest, exemplars_are_stored_with_their_trace) {
+  const std::string body =
+      R"({"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"s","sum":{"aggregationTemporality":2,)"
+      R"("isMonotonic":true,"dataPoints":[{"timeUnixNano":"1700000000000000000","asInt":"1","exemplars":[)"
+      R"({"timeUnixNano":"1700000000000000000","asDouble":0.5,"traceId":"0123456789abcdef0123456789abcdef",)"
+      R"("spanId":"0123456789abcdef"}]}]}}]}]}]})";
+  EXPECT_EQ(text(send(body)), "{}");
+  const std::vector<model::Matcher> all = {*model::Matcher::create(model::Matcher::Kind::kNotEqual, "__name__", "")};
+  const auto found = store_->exemplars({&all, 1}, 0, model::kMaxTimestampMs, 10);
+  ASSERT_TRUE(found) << found.error().message();
+  ASSERT_EQ(found->size(), 1U);
+  EXPECT_EQ((*found)[0].exemplars.at(0).labels.to_string(),
+            R"({span_id="0123456789abcdef", trace_id="0123456789abcdef0123456789abcdef"})");
+  EXPECT_EQ(counted("quarterdeck_otlp_exemplars_total"), 1);
+}
+
 TEST_F(OtlpDoorTest, beyond_loopback_a_token_is_asked_for) {
   auto r = post("/v1/metrics", gauge("1"));
   r.headers.add("Content-Type", "application/json");

@@ -20,6 +20,18 @@ constexpr std::int64_t kTellEveryNs = 60LL * 1'000'000'000;
 
 }  // namespace
 
+Amounts Amounts::at_most(const Amounts& that) const {
+  return {.samples = std::min(samples, that.samples),
+          .exemplars = std::min(exemplars, that.exemplars),
+          .histograms = std::min(histograms, that.histograms)};
+}
+
+Amounts Amounts::without(const Amounts& part) const {
+  return {.samples = samples - part.samples,
+          .exemplars = exemplars - part.exemplars,
+          .histograms = histograms - part.histograms};
+}
+
 Verdict verdict_of(int status) {
   switch (status) {
     case 401:
@@ -50,6 +62,11 @@ std::int64_t retry_after_ms(const std::string& header) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
   if (error != std::errc() || end != text.data() + text.size() || seconds <= 0) return 0;
   return std::min(seconds, kRetryAfterMsMax / 1000) * 1000;
+}
+
+std::int64_t back_off_ms(std::int64_t& last_ms, std::int64_t least_ms, std::int64_t most_ms, std::mt19937_64& random) {
+  last_ms = std::clamp(last_ms * 2, least_ms, most_ms);
+  return std::uniform_int_distribution<std::int64_t>(last_ms / 2, last_ms)(random);
 }
 
 std::vector<std::string> metadata_requests(const Families& families) {

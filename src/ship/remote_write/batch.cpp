@@ -67,14 +67,14 @@ class Nothing final : public wire::EncodedSink {
   void other(std::string_view, wire::OtherKind, std::string_view) override {}
 };
 
-base::Result<std::string> unpack_own(const std::string& request) {
+}  // namespace
+
+base::Result<std::string> unpack_queued(const std::string& request) {
   QD_ASSIGN(std::string message, wire::unpack(request, kQueuedBytesMax));
   Nothing nothing;
   QD_TRY(wire::read_encoded(message, nothing));
   return message;
 }
-
-}  // namespace
 
 base::Status pack_samples(std::span<const LabelledSample> samples,
                           const std::function<base::Status(std::uint32_t samples, std::string_view request)>& queue) {
@@ -106,7 +106,7 @@ base::Result<JoinedRequest> join(std::span<const QueuedRequest> requests) {
   std::vector<std::string> messages;
   std::size_t bytes = 0;
   for (const QueuedRequest& request : requests) {
-    auto message = unpack_own(request.request);
+    auto message = unpack_queued(request.request);
     if (!message && messages.empty()) return base::fail(base::ErrorCode::kCorrupt, message.error().message());
     // What follows is looked at again when it comes first.
     if (!message || (!messages.empty() && bytes + message->size() > kJoinedBytesMax)) break;

@@ -36,6 +36,9 @@ struct LabelledSample {
 base::Status pack_samples(std::span<const LabelledSample> samples,
                           const std::function<base::Status(std::uint32_t samples, std::string_view request)>& queue);
 
+// The message of a queued request. kCorrupt or kInvalid when it is no request of ours, whole and readable.
+base::Result<std::string> unpack_queued(const std::string& request);
+
 struct JoinedRequest {
   std::string body;        // a WriteRequest as a Snappy block
   std::size_t joined = 0;  // how many of the requests it holds, from the first on; at least one

@@ -50,12 +50,6 @@ class Distribute final : public wire::EncodedSink {
   std::vector<std::vector<Item>>& shards_;
 };
 
-// Only tells whether all of it can be read.
-class Nothing final : public wire::EncodedSink {
- public:
-  void sample(std::string_view, const model::Sample&) override {}
-};
-
 // Items of one series.
 struct Group {
   std::string_view labels;
@@ -104,9 +98,8 @@ Bundle make_bundle(std::span<const QueuedRequest> requests, std::size_t shards) 
   for (const QueuedRequest& request : requests) {
     bundle.end = request.end;
     bundle.queued += request.samples;
-    auto message = wire::unpack(request.request, kQueuedBytesMax);
-    Nothing nothing;
-    if (!message || !wire::read_encoded(*message, nothing)) {
+    auto message = unpack_queued(request.request);
+    if (!message) {
       bundle.damaged += request.samples;
       continue;
     }

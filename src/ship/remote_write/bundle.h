@@ -28,12 +28,6 @@ struct Item {
   ItemKind kind = ItemKind::kSample;
 };
 
-struct Amounts {
-  std::uint64_t samples = 0;
-  std::uint64_t exemplars = 0;
-  std::uint64_t histograms = 0;
-  std::uint64_t all() const { return samples + exemplars + histograms; }
-};
 Amounts count(std::span<const Item> items);
 
 struct Bundle {

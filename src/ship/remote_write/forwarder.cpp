@@ -28,17 +28,24 @@ base::Result<std::unique_ptr<Forwarder>> Forwarder::open(Surroundings surroundin
 
 Forwarder::Forwarder(Surroundings surroundings, std::unique_ptr<Queue> queue, const Origin& origin, std::uint64_t seed)
     : clock_(surroundings.scheduler.clock()),
-      log_(surroundings.log),
       shed_(dropped(surroundings.registry, "queue_full")),
       unwritten_(dropped(surroundings.registry, "queue_unwritable")),
       queue_(std::move(queue)),
+      writer_(*queue_, clock_, surroundings.log,
+              {.destination = "forward.url",
+               .not_queued = "samples are stored here but not queued for forwarding: the receiver will never have them",
+               .queued_again = "what is observed is queued for forwarding again",
+               .not_synced = "the queue of what is to be forwarded cannot be brought to the disk",
+               .synced_again = "the queue of what is to be forwarded is on the disk again"}),
       sender_(surroundings.scheduler, std::move(surroundings.submit), *queue_, std::move(surroundings.post),
               surroundings.log, surroundings.registry,
               Sender::Options{.seed = seed, .families = std::move(surroundings.families)}),
       observed_(
-          surroundings.store, [this](auto samples) { queue_samples(samples); }, origin, Source::kObserved),
+          surroundings.store, [this](auto samples, const auto& store) { return queue_and_store(samples, store); },
+          origin, Source::kObserved),
       received_(
-          surroundings.store, [this](auto samples) { queue_samples(samples); }, origin, Source::kReceived),
+          surroundings.store, [this](auto samples, const auto& store) { return queue_and_store(samples, store); },
+          origin, Source::kReceived),
       forgotten_ns_(clock_.monotonic_ns()) {
   base::Registry& registry = surroundings.registry;
   registry.gauge_function("quarterdeck_forward_queue_bytes", "Bytes on disk that wait to be sent.",
@@ -54,33 +61,20 @@ Forwarder::Forwarder(Surroundings surroundings, std::unique_ptr<Queue> queue, co
                           });
 }
 
-void Forwarder::queue_samples(std::span<const LabelledSample> samples) {
-  std::size_t queued = 0;
-  const auto now_ms = clock_.wall_ms();
-  const auto done = pack_samples(samples, [&](std::uint32_t count, std::string_view request) -> base::Status {
-    QD_TRY(queue_->append(now_ms, count, request));
-    queued += count;
-    return {};
-  });
-  if (queued > 0) sender_.wake();
-  const bool failed_before = queueing_fails_.exchange(!done);
-  if (done) {
-    if (failed_before) log_.info("what is observed is queued for forwarding again");
-    return;
-  }
-  (done.error().code() == ErrorCode::kLimit ? shed_ : unwritten_).add(samples.size() - queued);
-  if (!failed_before)
-    log_.error("samples are stored here but not queued for forwarding: the receiver will never have them",
-               {{"error", done.error()}});
+base::Status Forwarder::queue_and_store(std::span<const LabelledSample> samples,
+                                        const std::function<base::Status()>& store) {
+  const QueueWriter::Put put = writer_.put(samples);
+  base::Status stored = store();
+  writer_.settle(put, stored.has_value());
+  if (!stored) return stored;
+  if (put.queued > 0) sender_.wake();
+  if (put.failed) (put.failed->code() == ErrorCode::kLimit ? shed_ : unwritten_).add(samples.size() - put.queued);
+  return {};
 }
 
 void Forwarder::maintain() {
+  writer_.sync();
   base::MutexLock lock(maintain_mutex_);
-  const auto synced = queue_->sync();
-  const bool failed_before = std::exchange(sync_fails_, !synced.has_value());
-  if (!synced && !failed_before)
-    log_.error("the queue of what is to be forwarded cannot be brought to the disk", {{"error", synced.error()}});
-  if (synced && failed_before) log_.info("the queue of what is to be forwarded is on the disk again");
   if (clock_.monotonic_ns() - forgotten_ns_ < kForgetEveryNs) return;
   forgotten_ns_ = clock_.monotonic_ns();
   observed_.forget_unused();

@@ -6,7 +6,6 @@
 // Thread-safe. Everything in Surroundings outlives it, and it outlives those who hold observed() and received().
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -20,6 +19,7 @@
 #include "base/scheduler.h"
 #include "ship/remote_write/forwarding_store.h"
 #include "ship/remote_write/queue.h"
+#include "ship/remote_write/queue_writer.h"
 #include "ship/remote_write/sender.h"
 #include "store/metrics/appender.h"
 
@@ -56,19 +56,17 @@ class Forwarder {
 
  private:
   Forwarder(Surroundings surroundings, std::unique_ptr<Queue> queue, const Origin& origin, std::uint64_t seed);
-  void queue_samples(std::span<const LabelledSample> samples);
+  base::Status queue_and_store(std::span<const LabelledSample> samples, const std::function<base::Status()>& store);
 
   const base::Clock& clock_;
-  base::Log& log_;
   base::Counter& shed_;
   base::Counter& unwritten_;
   const std::shared_ptr<Queue> queue_;  // shared with what /metrics reads
+  QueueWriter writer_;
   Sender sender_;
   ForwardingStore observed_;
   ForwardingStore received_;
-  std::atomic<bool> queueing_fails_ = false;
-  base::Mutex maintain_mutex_;  // one maintain at a time
-  bool sync_fails_ QD_GUARDED_BY(maintain_mutex_) = false;
+  base::Mutex maintain_mutex_;
   std::int64_t forgotten_ns_ QD_GUARDED_BY(maintain_mutex_);
 };
 

@@ -1,6 +1,5 @@
 #include "ship/remote_write/forwarding_store.h"
 
-#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -10,8 +9,6 @@ namespace qd::ship::remote_write {
 
 using model::LabelSet;
 using store::metrics::Appender;
-using store::metrics::AppendOutcome;
-using store::metrics::SeriesRef;
 
 namespace {
 constexpr std::string_view kHost = "host";
@@ -35,61 +32,24 @@ LabelSet sent_labels(const LabelSet& labels, const Origin& origin, Source source
   return builder.build();
 }
 
-class ForwardingStore::Batch final : public Appender {
+class ForwardingStore::Batch final : public RecordingBatch<std::string> {
  public:
-  Batch(ForwardingStore& owner, std::unique_ptr<Appender> inner) : owner_(owner), inner_(std::move(inner)) {}
-
-  base::Result<SeriesRef> series(const LabelSet& labels) override {
-    QD_ASSIGN(const SeriesRef ref, inner_->series(labels));
-    owner_.remember(ref, labels);
-    return ref;
-  }
-
-  void take_late() override { inner_->take_late(); }
-
-  AppendOutcome append(SeriesRef ref, model::TimestampMs time_ms, double value) override {
-    auto labels = owner_.labels_of(ref);
-    if (!labels) return AppendOutcome::kUnknownSeries;
-    const std::size_t before = inner_->pending();
-    const AppendOutcome outcome = inner_->append(ref, time_ms, value);
-    if (outcome == AppendOutcome::kUnknownSeries) owner_.forget(ref);
-    if (inner_->pending() > before) samples_.push_back({std::move(labels), {time_ms, value}});
-    return outcome;
-  }
-
-  AppendOutcome append(SeriesRef ref, model::TimestampMs time_ms, const model::Histogram& histogram) override {
-    auto labels = owner_.labels_of(ref);
-    if (!labels) return AppendOutcome::kUnknownSeries;
-    const std::size_t before = inner_->pending();
-    const AppendOutcome outcome = inner_->append(ref, time_ms, histogram);
-    if (outcome == AppendOutcome::kUnknownSeries) owner_.forget(ref);
-    if (inner_->pending() > before) {
-      auto field = std::make_shared<const std::string>(model::remote_write::histogram_field(time_ms, histogram));
-      samples_.push_back({std::move(labels), {time_ms, 0}, std::move(field)});
-    }
-    return outcome;
-  }
-  // They are kept here and not sent.
-  AppendOutcome exemplar(SeriesRef ref, const model::Exemplar& exemplar) override {
-    return inner_->exemplar(ref, exemplar);
-  }
-
-  void metadata(std::string_view family, const model::Metadata& metadata) override {
-    inner_->metadata(family, metadata);
-  }
+  Batch(ForwardingStore& owner, std::unique_ptr<Appender> inner)
+      : RecordingBatch(owner.memory_, std::move(inner)), owner_(owner) {}
 
   base::Status commit() override {
-    if (!samples_.empty()) owner_.outbox_(samples_);
-    samples_.clear();
-    return inner_->commit();
+    std::vector<LabelledSample> samples;
+    for (Taken& one : take()) samples.push_back({std::move(one.labels), one.sample, std::move(one.field)});
+    if (samples.empty()) return inner().commit();
+    return owner_.outbox_(samples, [this] { return inner().commit(); });
   }
 
-  std::size_t pending() const override { return inner_->pending(); }
-
  private:
+  std::string make_labels(const LabelSet& labels) const override {
+    return model::remote_write::encode_labels(sent_labels(labels, owner_.origin_, owner_.source_));
+  }
+
   ForwardingStore& owner_;
-  const std::unique_ptr<Appender> inner_;
-  std::vector<LabelledSample> samples_;
 };
 
 ForwardingStore::ForwardingStore(store::metrics::Appendable& store, Outbox outbox, Origin origin, Source source)
@@ -97,40 +57,6 @@ ForwardingStore::ForwardingStore(store::metrics::Appendable& store, Outbox outbo
 
 std::unique_ptr<Appender> ForwardingStore::appender() {
   return std::make_unique<Batch>(*this, store_.appender());
-}
-
-void ForwardingStore::remember(SeriesRef ref, const LabelSet& labels) {
-  {
-    base::MutexLock lock(mutex_);
-    const auto it = known_.find(ref);
-    if (it != known_.end()) {
-      it->second.used = true;
-      return;
-    }
-  }
-  auto encoded =
-      std::make_shared<const std::string>(model::remote_write::encode_labels(sent_labels(labels, origin_, source_)));
-  base::MutexLock lock(mutex_);
-  known_.try_emplace(ref, Known{std::move(encoded)});
-}
-
-std::shared_ptr<const std::string> ForwardingStore::labels_of(SeriesRef ref) {
-  base::MutexLock lock(mutex_);
-  const auto it = known_.find(ref);
-  if (it == known_.end()) return nullptr;
-  it->second.used = true;
-  return it->second.labels;
-}
-
-void ForwardingStore::forget(SeriesRef ref) {
-  base::MutexLock lock(mutex_);
-  known_.erase(ref);
-}
-
-void ForwardingStore::forget_unused() {
-  base::MutexLock lock(mutex_);
-  for (auto it = known_.begin(); it != known_.end();)
-    it = std::exchange(it->second.used, false) ? std::next(it) : known_.erase(it);
 }
 
 }  // namespace qd::ship::remote_write

@@ -1,9 +1,9 @@
 // A store that also sends: what is committed to it is queued, then stored in the one behind it.
 //
-// Queued first: whatever the store behind it acknowledges is on its way, even if the process dies in between. A batch
-// that it then refuses as a whole is sent all the same: the receiver may know more than this host, never less. When
-// queueing fails, the outbox tells and counts, and storing goes on. A sample that is stored already is not queued
-// again, so what comes round in a ring of forwarding hosts ends there.
+// Queued first, and sent once the store behind it has taken it (queue_writer.h): what it acknowledges is on its way,
+// even if the process dies in between, and what it refuses as a whole is not sent, so that a batch that is tried again
+// goes out once. When queueing fails, the outbox tells and counts, and storing goes on. A sample that is stored already
+// is not queued again, so what comes round in a ring of forwarding hosts ends there.
 //
 // Thread-safe as every Appendable. The store behind it and the outbox outlive it; it outlives its appenders.
 #pragma once
@@ -13,11 +13,10 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <unordered_map>
 
-#include "base/mutex.h"
 #include "model/labels.h"
 #include "ship/remote_write/batch.h"
+#include "ship/remote_write/recording_batch.h"
 #include "store/metrics/appender.h"
 
 namespace qd::ship::remote_write {
@@ -38,8 +37,10 @@ model::LabelSet sent_labels(const model::LabelSet& labels, const Origin& origin,
 
 class ForwardingStore final : public store::metrics::Appendable {
  public:
-  // Takes the samples of one commit, from any thread.
-  using Outbox = std::function<void(std::span<const LabelledSample>)>;
+  // Queues the samples of one commit, has `store` commit them, gives what that gave, and sends them where that is good.
+  // From any thread.
+  using Outbox =
+      std::function<base::Status(std::span<const LabelledSample>, const std::function<base::Status()>& store)>;
 
   ForwardingStore(store::metrics::Appendable& store, Outbox outbox, Origin origin, Source source);
 
@@ -47,25 +48,16 @@ class ForwardingStore final : public store::metrics::Appendable {
 
   // Forgets the labels of series that had no sample since the call before: their next one asks for them again. Called
   // now and then, so that memory follows what is alive.
-  void forget_unused();
+  void forget_unused() { memory_.forget_unused(); }
 
  private:
   class Batch;
-  struct Known {
-    std::shared_ptr<const std::string> labels;
-    bool used = true;
-  };
-
-  void remember(store::metrics::SeriesRef ref, const model::LabelSet& labels);
-  std::shared_ptr<const std::string> labels_of(store::metrics::SeriesRef ref);
-  void forget(store::metrics::SeriesRef ref);
 
   store::metrics::Appendable& store_;
   const Outbox outbox_;
   const Origin origin_;
   const Source source_;
-  base::Mutex mutex_;
-  std::unordered_map<store::metrics::SeriesRef, Known> known_ QD_GUARDED_BY(mutex_);  // no more than the store has
+  LabelMemory<std::string> memory_;
 };
 
 }  // namespace qd::ship::remote_write

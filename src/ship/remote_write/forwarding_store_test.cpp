@@ -70,6 +70,13 @@ class ForwardingStoreTest : public testing::Test {
     ++commits_;
   }
 
+  ForwardingStore::Outbox outbox() {
+    return [this](auto samples, const auto& commit) {
+      note(samples);
+      return commit();
+    };
+  }
+
   base::TempDirectory dir_;
   base::PosixFiles files_;
   base::Registry registry_;
@@ -80,7 +87,7 @@ class ForwardingStoreTest : public testing::Test {
 };
 
 TEST_F(ForwardingStoreTest, queues_what_a_commit_stores_and_nothing_else) {
-  ForwardingStore store(*store_, [&](auto samples) { note(samples); }, {.host = "h"}, Source::kObserved);
+  ForwardingStore store(*store_, outbox(), {.host = "h"}, Source::kObserved);
   const auto appender = store.appender();
   const auto a = *appender->series(LabelSet{{"__name__", "a"}});
   const auto b = *appender->series(LabelSet{{"__name__", "b"}});
@@ -106,7 +113,12 @@ TEST_F(ForwardingStoreTest, queues_what_a_commit_stores_and_nothing_else) {
 TEST_F(ForwardingStoreTest, queues_before_it_stores) {
   std::vector<std::uint64_t> stored;
   ForwardingStore store(
-      *store_, [&](auto) { stored.push_back(store_->stats().samples_appended); }, {.host = "h"}, Source::kObserved);
+      *store_,
+      [&](auto, const auto& commit) {
+        stored.push_back(store_->stats().samples_appended);
+        return commit();
+      },
+      {.host = "h"}, Source::kObserved);
   const auto appender = store.appender();
   const auto a = *appender->series(LabelSet{{"__name__", "a"}});
   for (int i = 0; i < 2; ++i) {
@@ -116,8 +128,21 @@ TEST_F(ForwardingStoreTest, queues_before_it_stores) {
   EXPECT_EQ(stored, (std::vector<std::uint64_t>{0, 1}));
 }
 
+TEST_F(ForwardingStoreTest, tells_what_the_store_behind_it_says) {
+  ForwardingStore store(*store_, outbox(), {.host = "h"}, Source::kObserved);
+  const auto slow = store.appender();
+  const auto a = *slow->series(LabelSet{{"__name__", "a"}});
+  EXPECT_EQ(slow->append(a, kStart, 1), AppendOutcome::kOk);
+  const auto quick = store.appender();
+  EXPECT_EQ(quick->append(a, kStart + 1, 1), AppendOutcome::kOk);
+  ASSERT_TRUE(quick->commit());
+  const auto refused = slow->commit();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), base::ErrorCode::kConflict);
+}
+
 TEST_F(ForwardingStoreTest, asks_again_for_series_that_it_forgot) {
-  ForwardingStore store(*store_, [&](auto samples) { note(samples); }, {.host = "h"}, Source::kObserved);
+  ForwardingStore store(*store_, outbox(), {.host = "h"}, Source::kObserved);
   const auto appender = store.appender();
   const auto a = *appender->series(LabelSet{{"__name__", "a"}});
   const auto b = *appender->series(LabelSet{{"__name__", "b"}});
@@ -135,7 +160,7 @@ TEST_F(ForwardingStoreTest, asks_again_for_series_that_it_forgot) {
 }
 
 TEST_F(ForwardingStoreTest, a_reference_of_another_store_is_unknown) {
-  ForwardingStore store(*store_, [&](auto samples) { note(samples); }, {.host = "h"}, Source::kObserved);
+  ForwardingStore store(*store_, outbox(), {.host = "h"}, Source::kObserved);
   EXPECT_EQ(store.appender()->append(12345, kStart, 1), AppendOutcome::kUnknownSeries);
 }
 

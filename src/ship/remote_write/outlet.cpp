@@ -50,14 +50,17 @@ base::Result<std::shared_ptr<Outlet>> Outlet::open(const Surroundings& surroundi
 
 Outlet::Outlet(const Surroundings& surroundings, std::shared_ptr<Queue> queue, Now now, std::uint64_t seed,
                const base::CounterLabels& labels)
-    : clock_(surroundings.scheduler.clock()),
-      log_(surroundings.log),
-      name_(now.destination->name),
-      dropped_by_relabel_(dropped_counters(surroundings.registry, labels, "dropped_series")),
+    : dropped_by_relabel_(dropped_counters(surroundings.registry, labels, "dropped_series")),
       shed_(dropped_counters(surroundings.registry, labels, "queue_full")),
       unwritten_(dropped_counters(surroundings.registry, labels, "queue_unwritable")),
       now_(std::move(now)),
       queue_(std::move(queue)),
+      writer_(*queue_, surroundings.scheduler.clock(), surroundings.log,
+              {.destination = destination()->name,
+               .not_queued = "samples are stored here but not queued for a destination: it will never have them",
+               .queued_again = "what is stored is queued for a destination again",
+               .not_synced = "the queue of a destination cannot be brought to the disk",
+               .synced_again = "the queue of a destination is on the disk again"}),
       sender_(surroundings.scheduler, surroundings.submit, *queue_, surroundings.post, surroundings.log,
               surroundings.registry,
               {.seed = seed,
@@ -99,45 +102,23 @@ std::shared_ptr<const std::string> Outlet::labels_of(const model::LabelSet& labe
   return std::make_shared<const std::string>(model::remote_write::encode_labels(sent));
 }
 
-void Outlet::queue(std::span<const LabelledSample> samples, const Amounts& amounts) {
-  std::size_t queued = 0;
-  const auto now_ms = clock_.wall_ms();
-  const auto done = pack_samples(samples, [&](std::uint32_t count, std::string_view request) -> base::Status {
-    QD_TRY(queue_->append(now_ms, count, request));
-    queued += count;
-    return {};
-  });
-  if (queued > 0) sender_.wake(queued);
-  const bool failed_before = queueing_fails_.exchange(!done);
-  if (done) {
-    if (failed_before) log_.info("what is stored is queued for a destination again", {{"destination", name_}});
-    return;
-  }
-  const KindCounters& counters = done.error().code() == ErrorCode::kLimit ? shed_ : unwritten_;
+void Outlet::settle(const QueueWriter::Put& put, const Amounts& amounts, bool stored) {
+  writer_.settle(put, stored);
+  if (!stored) return;
+  if (put.queued > 0) sender_.wake(put.queued);
+  if (!put.failed) return;
   // Which kinds the queued part had is not known: it is counted as samples first.
   Amounts lost = amounts;
+  std::uint64_t queued = put.queued;
   const auto take = [&](std::uint64_t& kind) {
-    const auto n = std::min<std::uint64_t>(kind, queued);
+    const auto n = std::min(kind, queued);
     kind -= n;
     queued -= n;
   };
   take(lost.samples);
   take(lost.histograms);
   take(lost.exemplars);
-  counters.add(lost);
-  if (!failed_before)
-    log_.error("samples are stored here but not queued for a destination: it will never have them",
-               {{"destination", name_}, {"error", done.error()}});
-}
-
-void Outlet::maintain() {
-  MutexLock lock(maintain_mutex_);
-  const auto synced = queue_->sync();
-  const bool failed_before = std::exchange(sync_fails_, !synced.has_value());
-  if (!synced && !failed_before)
-    log_.error("the queue of a destination cannot be brought to the disk",
-               {{"destination", name_}, {"error", synced.error()}});
-  if (synced && failed_before) log_.info("the queue of a destination is on the disk again", {{"destination", name_}});
+  (put.failed->code() == ErrorCode::kLimit ? shed_ : unwritten_).add(lost);
 }
 
 void Outlet::stop(std::int64_t grace_ms) {

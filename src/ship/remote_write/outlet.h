@@ -3,7 +3,6 @@
 // Thread-safe. Everything in Surroundings outlives it.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -21,6 +20,7 @@
 #include "ship/remote_write/batch.h"
 #include "ship/remote_write/destination.h"
 #include "ship/remote_write/queue.h"
+#include "ship/remote_write/queue_writer.h"
 #include "ship/remote_write/sender_counters.h"
 #include "ship/remote_write/sharded_sender.h"
 
@@ -52,14 +52,17 @@ class Outlet {
   std::shared_ptr<const std::string> labels_of(const model::LabelSet& labels) const;
   // Samples of series that labels_of dropped, for the count.
   void dropped(const Amounts& amounts) const { dropped_by_relabel_.add(amounts); }
-  // Takes them or counts why not, and wakes the sender.
-  void queue(std::span<const LabelledSample> samples, const Amounts& amounts);
+  // Queues the samples of one commit; they are not sent yet.
+  QueueWriter::Put queue(std::span<const LabelledSample> samples) { return writer_.put(samples); }
+  // Once the store has taken that commit, or has not: sends them, and counts what had no place. `amounts` is how many
+  // there were. REQUIRES: once for each queue().
+  void settle(const QueueWriter::Put& put, const Amounts& amounts, bool stored);
 
   void start() { sender_.start(); }
   void set_sync_each(bool on) { queue_->set_sync_each(on); }
   // About every second: brings the queue to the device.
-  void maintain();
-  // As ShardedSender::stop; what is left is sent after the next start. queue() goes on queueing.
+  void maintain() { writer_.sync(); }
+  // As ShardedSender::stop; what is left is sent after the next start. queue() and settle() go on.
   void stop(std::int64_t grace_ms);
   QueueStats stats() const { return queue_->stats(); }
 
@@ -72,19 +75,14 @@ class Outlet {
          const base::CounterLabels& labels);
   Now now() const;
 
-  const base::Clock& clock_;
-  base::Log& log_;
-  const std::string name_;
   const KindCounters dropped_by_relabel_;
   const KindCounters shed_;
   const KindCounters unwritten_;
   mutable base::Mutex mutex_;
   Now now_ QD_GUARDED_BY(mutex_);
   const std::shared_ptr<Queue> queue_;  // shared with what /metrics reads
+  QueueWriter writer_;
   ShardedSender sender_;
-  std::atomic<bool> queueing_fails_ = false;
-  base::Mutex maintain_mutex_;  // one maintain at a time
-  bool sync_fails_ QD_GUARDED_BY(maintain_mutex_) = false;
 };
 
 }  // namespace qd::ship::remote_write

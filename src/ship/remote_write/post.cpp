@@ -37,13 +37,22 @@ connect::http::ClientRequest request_of(const ForwardSettings& settings, std::st
   return request;
 }
 
-std::optional<std::uint64_t> written(const connect::http::Headers& headers) {
-  const auto text = headers.get(model::remote_write::kWrittenHeader);
-  if (!text) return std::nullopt;
-  std::uint64_t count = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), count);
-  if (error != std::errc() || end != text->data() + text->size()) return std::nullopt;
-  return count;
+// Where a receiver tells one of them, what it does not tell is none (remote write 2.0, "Required Written Response
+// Headers").
+std::optional<Amounts> written(const connect::http::Headers& headers) {
+  namespace wire = model::remote_write;
+  Amounts amounts;
+  bool told = false;
+  for (const auto& [name, count] : {std::pair{wire::kWrittenHeader, &amounts.samples},
+                                    std::pair{wire::kHistogramsWrittenHeader, &amounts.histograms},
+                                    std::pair{wire::kExemplarsWrittenHeader, &amounts.exemplars}}) {
+    const auto text = headers.get(name);
+    if (!text) continue;
+    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), *count);
+    if (error != std::errc() || end != text->data() + text->size()) return std::nullopt;
+    told = true;
+  }
+  return told ? std::optional(amounts) : std::nullopt;
 }
 
 connect::http::ClientRequest request_of(const Destination& destination, bool v2, std::string body) {

@@ -87,8 +87,22 @@ TEST_F(PostTest, tells_what_the_receiver_said) {
   EXPECT_EQ(answer->status, 400);
   EXPECT_EQ(answer->text, "3 of 5\n");
   EXPECT_EQ(answer->retry_after, "7");
-  EXPECT_EQ(answer->written, 2U);
+  ASSERT_TRUE(answer->written);
+  EXPECT_EQ(answer->written->samples, 2U);
+  EXPECT_EQ(answer->written->all(), 2U) << "what it does not tell of is none";
   answer_.headers.set("X-Prometheus-Remote-Write-Samples-Written", "many");
+  EXPECT_FALSE(post("x")->written);
+}
+
+TEST_F(PostTest, tells_each_kind_that_the_receiver_stored) {
+  answer_.headers.add("X-Prometheus-Remote-Write-Histograms-Written", "3");
+  answer_.headers.add("X-Prometheus-Remote-Write-Exemplars-Written", "4");
+  const auto answer = post("x");
+  ASSERT_TRUE(answer && answer->written);
+  EXPECT_EQ(answer->written->samples, 0U);
+  EXPECT_EQ(answer->written->histograms, 3U);
+  EXPECT_EQ(answer->written->exemplars, 4U);
+  answer_.headers.set("X-Prometheus-Remote-Write-Exemplars-Written", "-1");
   EXPECT_FALSE(post("x")->written);
 }
 

@@ -2,8 +2,9 @@
 // has taken them (docs/formats/forward-queue.md).
 //
 // Validity: a record counts when its checksum is right. Records are only ever added at the end of the last file; a file
-// is removed once everything in it is acknowledged. A number is never used twice, so that a position always means the
-// bytes that it meant when it was written. The position may be behind what the receiver has, never before it.
+// is removed once everything in it is acknowledged. A record that is taken back before it was read is cut off, or
+// passed over where others stand behind it. A number is never used twice, so that a position always means the bytes
+// that it meant when it was written. The position may be behind what the receiver has, never before it.
 
 #include "ship/remote_write/queue.h"
 
@@ -13,6 +14,7 @@
 #include <charconv>
 #include <cstddef>
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/strings.h"
 #include "ship/remote_write/queue_record.h"
@@ -39,6 +41,15 @@ template <typename T>
 bool parse_number(std::string_view text, T& value, int base = 10) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
   return error == std::errc{} && end == text.data() + text.size();
+}
+
+base::Result<std::string> make_record(model::TimestampMs time_ms, std::uint32_t samples, std::string_view request) {
+  if (request.size() > kRequestBytesMax)
+    return base::fail(ErrorCode::kLimit, fmt::format("a request of {} bytes is larger than the queue takes, {}",
+                                                     request.size(), kRequestBytesMax));
+  std::string record;
+  append_record(record, time_ms, samples, request);
+  return record;
 }
 
 std::string print(Position position) {
@@ -233,13 +244,18 @@ std::uint64_t Queue::disk_bytes() const {
 // The files, but for the last, of which nothing waits any more.
 std::vector<std::uint64_t> Queue::take_finished() {
   std::vector<std::uint64_t> finished;
-  for (auto it = sizes_.begin(); it != sizes_.end() && std::next(it) != sizes_.end();) {
-    if (it->second > kQueueHeaderBytes && Position{it->first, it->second} > acknowledged_) break;
-    finished.push_back(it->first);
-    it = sizes_.erase(it);
+  while (true) {
+    for (auto it = sizes_.begin(); it != sizes_.end() && std::next(it) != sizes_.end();) {
+      if (it->second > kQueueHeaderBytes && Position{it->first, it->second} > acknowledged_) break;
+      finished.push_back(it->first);
+      it = sizes_.erase(it);
+    }
+    acknowledged_ = std::max(acknowledged_, Position{sizes_.begin()->first, kQueueHeaderBytes});
+    // What was taken back is done with once everything before it is.
+    if (withdrawn_.empty() || withdrawn_.begin()->first > acknowledged_) return finished;
+    acknowledged_ = std::max(acknowledged_, withdrawn_.begin()->second);
+    withdrawn_.erase(withdrawn_.begin());
   }
-  acknowledged_ = std::max(acknowledged_, Position{sizes_.begin()->first, kQueueHeaderBytes});
-  return finished;
 }
 
 // A file for `bytes` more.
@@ -261,12 +277,59 @@ Status Queue::make_room(std::size_t bytes) {
 }
 
 Status Queue::append(model::TimestampMs time_ms, std::uint32_t samples, std::string_view request) {
-  if (request.size() > kRequestBytesMax)
-    return base::fail(ErrorCode::kLimit, fmt::format("a request of {} bytes is larger than the queue takes, {}",
-                                                     request.size(), kRequestBytesMax));
-  std::string record;
-  append_record(record, time_ms, samples, request);
+  QD_ASSIGN(const std::string record, make_record(time_ms, samples, request));
   MutexLock lock(mutex_);
+  QD_TRY(write(time_ms, samples, record));
+  return {};
+}
+
+base::Result<Queue::Held> Queue::hold(model::TimestampMs time_ms, std::uint32_t samples, std::string_view request) {
+  QD_ASSIGN(const std::string record, make_record(time_ms, samples, request));
+  MutexLock lock(mutex_);
+  QD_ASSIGN(const Held held, write(time_ms, samples, record));
+  held_.emplace(held.begin, held.end);
+  return held;
+}
+
+void Queue::settle(const Held& held, bool keep) {
+  std::vector<std::uint64_t> finished;
+  {
+    MutexLock lock(mutex_);
+    QD_ASSERT(held_.erase(held.begin) == 1);
+    if (keep) return;
+    samples_ -= std::min<std::uint64_t>(samples_, held.samples);
+    withdraw(held.begin, held.end);
+    finished = take_finished();
+    publish();
+  }
+  remove(finished);
+}
+
+void Queue::withdraw(Position begin, Position end) {
+  if (const auto next = withdrawn_.find(end); next != withdrawn_.end()) {
+    end = next->second;
+    withdrawn_.erase(next);
+  }
+  if (const auto next = withdrawn_.lower_bound(begin); next != withdrawn_.begin()) {
+    const auto before = std::prev(next);
+    if (before->second == begin) {
+      begin = before->first;
+      withdrawn_.erase(before);
+    }
+  }
+  auto& [number, size] = *sizes_.rbegin();
+  if (end != Position{number, size}) {
+    withdrawn_.emplace(begin, end);
+    return;
+  }
+  size = begin.offset;
+  synced_ = std::min(synced_, begin);
+  ++cuts_;
+  torn_ = true;
+  (void)repair();
+}
+
+base::Result<Queue::Held> Queue::write(model::TimestampMs time_ms, std::uint32_t samples, std::string_view record) {
   QD_TRY(make_room(record.size()));
   Status written = file_->append(base::as_bytes(record));
   const bool synced = sync_each_;
@@ -274,23 +337,26 @@ Status Queue::append(model::TimestampMs time_ms, std::uint32_t samples, std::str
   if (!written) {
     torn_ = true;
     (void)repair();
-    return written;
+    return base::fail(written.error());
   }
   if (drained()) oldest_ms_ = time_ms;
   auto& [number, size] = *sizes_.rbegin();
+  const Position begin{number, size};
   size += record.size();
   samples_ += samples;
   if (synced) synced_ = {number, size};
   publish();
-  return {};
+  return Held{.begin = begin, .end = {number, size}, .samples = samples};
 }
 
 Status Queue::sync() {
   std::shared_ptr<base::File> file;
   Position end;
   Position acknowledged;
+  std::uint64_t cuts = 0;
   {
     MutexLock lock(mutex_);
+    cuts = cuts_;
     end = {sizes_.rbegin()->first, sizes_.rbegin()->second};
     acknowledged = acknowledged_;
     if (end != synced_) file = for_sync_;
@@ -302,7 +368,7 @@ Status Queue::sync() {
   if (!file) return {};
   QD_TRY(file->sync());
   MutexLock lock(mutex_);
-  synced_ = end;
+  if (cuts == cuts_) synced_ = end;
   return {};
 }
 
@@ -332,18 +398,25 @@ void Queue::Gathered::add(const RecordView& record, Position end) {
 
 // Reads on in one file of `size` bytes. False when there is to be no more: the limits are met, or damage stands behind
 // what was found.
-base::Result<bool> Queue::read_file(std::uint64_t number, std::uint64_t size, Position& at, const ReadLimits& limits,
-                                    Gathered& gathered) {
+base::Result<bool> Queue::read_file(std::uint64_t number, std::uint64_t size, const Ranges& withdrawn, Position& at,
+                                    const ReadLimits& limits, Gathered& gathered) {
   const auto file = files_.open_read(path_of(number));
   if (!file && file.error().code() != ErrorCode::kNotFound) return base::fail(file.error());
   while (at.offset < size) {
+    const auto next_gap = withdrawn.lower_bound(at);
+    if (next_gap != withdrawn.end() && next_gap->first == at) {
+      at = next_gap->second;
+      continue;
+    }
+    const bool gap_follows = next_gap != withdrawn.end() && next_gap->first < Position{number, size};
+    const std::uint64_t stop = gap_follows ? next_gap->first.offset : size;
     std::string& buffer = gathered.buffer;
-    buffer.resize(std::min<std::uint64_t>(size - at.offset, kReadBytes));
+    buffer.resize(std::min<std::uint64_t>(stop - at.offset, kReadBytes));
     std::size_t got = 0;
     if (file) {
       QD_ASSIGN(got, (*file)->read_at(at.offset, std::as_writable_bytes(std::span(buffer))));
     }
-    const bool to_end = got < buffer.size() || at.offset + got >= size;
+    const bool to_end = got < buffer.size() || at.offset + got >= stop;
     const auto window = base::as_bytes(buffer).first(got);
     std::size_t in = 0;
     while (in < got) {
@@ -360,7 +433,7 @@ base::Result<bool> Queue::read_file(std::uint64_t number, std::uint64_t size, Po
     if (!gathered.requests.empty()) return false;
     const std::size_t next = find_record(window, in + 1);
     std::uint64_t bytes = next - in;
-    if (next >= got) bytes = to_end ? size - at.offset : got - kRecordBytesMax + 1;
+    if (next >= got) bytes = to_end ? stop - at.offset : got - kRecordBytesMax + 1;
     pass_over(number, at.offset, bytes);
     at.offset += bytes;
   }
@@ -369,17 +442,24 @@ base::Result<bool> Queue::read_file(std::uint64_t number, std::uint64_t size, Po
 
 base::Result<std::vector<QueuedRequest>> Queue::read(const ReadLimits& limits) {
   std::map<std::uint64_t, std::uint64_t> sizes;
+  Ranges withdrawn;
   Position at;
   {
     MutexLock lock(mutex_);
     sizes = sizes_;
+    withdrawn = withdrawn_;
     at = acknowledged_;
+    if (!held_.empty()) {
+      const Position first = held_.begin()->first;
+      sizes.erase(sizes.upper_bound(first.file), sizes.end());
+      sizes[first.file] = first.offset;
+    }
   }
   Gathered gathered;
   for (auto it = sizes.lower_bound(at.file); it != sizes.end(); ++it) {
     if (at.file != it->first) at = {it->first, kQueueHeaderBytes};
     if (at.offset >= it->second) continue;
-    QD_ASSIGN(const bool on, read_file(it->first, it->second, at, limits, gathered));
+    QD_ASSIGN(const bool on, read_file(it->first, it->second, withdrawn, at, limits, gathered));
     if (!on) break;
   }
   MutexLock lock(mutex_);

@@ -1,9 +1,9 @@
 // What waits to be sent, on disk: requests in the order in which they came, in numbered files, and how far the receiver
 // has taken them. It outlives the process at any instruction, and the loss of power as far as it was synced.
 //
-// append, acknowledge, sync and stats may be called from any threads at once; read from one thread at a time, and sync
-// from one. Bounded by QueueOptions::bytes_max on disk: what comes when it is full is refused, what waits stays. Owns
-// its directory from open to destruction. Bytes: docs/formats/forward-queue.md.
+// append, hold, settle, acknowledge, sync and stats may be called from any threads at once; read from one thread at a
+// time, and sync from one. Bounded by QueueOptions::bytes_max on disk: what comes when it is full is refused, what
+// waits stays. Owns its directory from open to destruction. Bytes: docs/formats/forward-queue.md.
 #pragma once
 
 #include <atomic>
@@ -75,6 +75,18 @@ class Queue {
   // then.
   base::Status append(model::TimestampMs time_ms, std::uint32_t samples, std::string_view request);
 
+  // As append, for what is not certain yet: neither this nor what comes behind it is read before it is settled. After a
+  // crash in between it is read as if it had been kept.
+  struct Held {
+    Position begin;
+    Position end;
+    std::uint32_t samples = 0;
+  };
+  base::Result<Held> hold(model::TimestampMs time_ms, std::uint32_t samples, std::string_view request);
+  // Keeps it, or takes it back: then it is not read, its room on disk is free again once nothing stands behind it, and
+  // only a start that finds its bytes reads it still. REQUIRES: called once of each.
+  void settle(const Held& held, bool keep);
+
   // Whether append returns only once the request is on the device.
   void set_sync_each(bool on) { sync_each_ = on; }
 
@@ -104,12 +116,17 @@ class Queue {
     bool enough(const ReadLimits& limits) const;
     void add(const RecordView& record, Position end);
   };
-  base::Result<bool> read_file(std::uint64_t number, std::uint64_t size, Position& at, const ReadLimits& limits,
-                               Gathered& gathered);
+  // From begin to end, within one file; those that touch are one.
+  using Ranges = std::map<Position, Position>;
+  base::Result<bool> read_file(std::uint64_t number, std::uint64_t size, const Ranges& withdrawn, Position& at,
+                               const ReadLimits& limits, Gathered& gathered);
   void pass_over(std::uint64_t number, std::uint64_t offset, std::uint64_t bytes);
   void remove(const std::vector<std::uint64_t>& numbers);
   std::filesystem::path path_of(std::uint64_t number) const;
 
+  base::Result<Held> write(model::TimestampMs time_ms, std::uint32_t samples, std::string_view record)
+      QD_REQUIRES(mutex_);
+  void withdraw(Position begin, Position end) QD_REQUIRES(mutex_);
   base::Status start_file(std::uint64_t number) QD_REQUIRES(mutex_);
   base::Status repair() QD_REQUIRES(mutex_);
   base::Status make_room(std::size_t bytes) QD_REQUIRES(mutex_);
@@ -137,6 +154,9 @@ class Queue {
   std::uint64_t samples_ QD_GUARDED_BY(mutex_) = 0;
   model::TimestampMs oldest_ms_ QD_GUARDED_BY(mutex_) = 0;
   Position synced_ QD_GUARDED_BY(mutex_);
+  std::uint64_t cuts_ QD_GUARDED_BY(mutex_) = 0;  // of the last file: an end may come a second time with other bytes
+  Ranges held_ QD_GUARDED_BY(mutex_);             // no more than there are commits on their way
+  Ranges withdrawn_ QD_GUARDED_BY(mutex_);        // behind acknowledged_, but for the end of the last file
   // What stats gives: written under the lock.
   std::atomic<std::uint64_t> shown_bytes_ = 0;
   std::atomic<std::uint64_t> shown_samples_ = 0;

@@ -8,6 +8,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <random>
+#include <set>
 #include <string>
 
 #include "base/bytes.h"
@@ -39,6 +42,7 @@ class QueueTest : public testing::Test {
   void put(int from, int to) {
     for (int i = from; i < to; ++i) ASSERT_TRUE(queue_->append(1000 + i, 10, text(i))) << i;
   }
+  Queue::Held hold(int i) { return queue_->hold(1000 + i, 10, text(i)).value(); }
   // Numbers of the requests that wait, reading to the end without acknowledging more than is read.
   std::vector<int> take_all() {
     std::vector<int> numbers;
@@ -84,6 +88,94 @@ class QueueTest : public testing::Test {
   QueueOptions options_;
   std::unique_ptr<Queue> queue_;
 };
+
+TEST_F(QueueTest, what_is_held_holds_up_what_follows_until_it_is_kept) {
+  ASSERT_TRUE(open());
+  put(0, 2);
+  const auto held = hold(2);
+  put(3, 5);
+  EXPECT_EQ(take_all(), range(0, 2));
+  EXPECT_EQ(queue_->stats().samples, 30U);
+  queue_->settle(held, true);
+  EXPECT_EQ(take_all(), range(2, 5));
+  EXPECT_EQ(queue_->stats().samples, 0U);
+}
+
+TEST_F(QueueTest, what_is_taken_back_is_not_read_and_gives_its_room_back) {
+  ASSERT_TRUE(open());
+  put(0, 2);
+  const auto bytes = queue_->stats().bytes;
+  for (int i = 0; i < 100; ++i) {
+    const auto first = hold(50);
+    const auto second = hold(51);
+    if (i % 2 == 0) ASSERT_TRUE(queue_->sync());
+    queue_->settle(i % 3 == 0 ? first : second, false);
+    queue_->settle(i % 3 == 0 ? second : first, false);
+    EXPECT_EQ(queue_->stats().bytes, bytes);
+    EXPECT_EQ(queue_->stats().samples, 20U);
+  }
+  put(2, 3);
+  ASSERT_TRUE(queue_->sync());
+  EXPECT_EQ(take_all(), range(0, 3));
+  EXPECT_EQ(queue_->stats().bytes, 0U);
+  // Among others.
+  put(3, 4);
+  const auto back = hold(50);
+  put(4, 5);
+  queue_->settle(back, false);
+  EXPECT_EQ(take_all(), range(3, 5));
+  EXPECT_EQ(queue_->stats().bytes, 0U);
+  EXPECT_EQ(queue_->stats().samples, 0U);
+}
+
+TEST_F(QueueTest, what_is_held_at_a_crash_is_read_after_it) {
+  ASSERT_TRUE(open());
+  put(0, 1);
+  (void)hold(1);
+  put(2, 3);
+  ASSERT_TRUE(open());
+  EXPECT_EQ(take_all(), range(0, 3));
+}
+
+TEST_F(QueueTest, whatever_comes_goes_and_is_taken_back_the_rest_is_read_once_and_in_order) {
+  for (std::uint32_t seed = 0; seed < 30; ++seed) {
+    std::filesystem::remove_all(dir_ / "forward");
+    options_.bytes_max = 16'000;  // files of 2,000: some fifteen records each
+    ASSERT_TRUE(open());
+    std::mt19937 random(seed);
+    std::map<int, Queue::Held> open_holds;
+    std::set<int> kept;
+    std::vector<int> read;
+    int next = 0;
+    for (int step = 0; step < 2'000; ++step) {
+      const auto dice = random() % 10;
+      if (dice < 5) {
+        const auto held = queue_->hold(1000 + next, 10, text(next));
+        if (held) open_holds.emplace(next++, *held);
+      } else if (dice < 8 && !open_holds.empty()) {
+        const auto it = std::next(open_holds.begin(), static_cast<int>(random() % open_holds.size()));
+        const bool keep = random() % 2 == 0;
+        queue_->settle(it->second, keep);
+        if (keep) kept.insert(it->first);
+        open_holds.erase(it);
+      } else if (dice == 8) {
+        ASSERT_TRUE(queue_->sync());
+      } else {
+        for (const int i : take_all()) read.push_back(i);
+      }
+    }
+    for (const auto& [i, held] : open_holds) queue_->settle(held, false);
+    for (const int i : take_all()) read.push_back(i);
+    EXPECT_EQ(read, std::vector<int>(kept.begin(), kept.end())) << seed;
+    EXPECT_GT(kept.size(), 100U) << seed;
+    EXPECT_EQ(queue_->stats().samples, 0U) << seed;
+    EXPECT_EQ(queue_->stats().bytes, 0U) << seed;
+    EXPECT_LE(queue_files().size(), 2U) << seed;
+    ASSERT_TRUE(queue_->sync());
+    ASSERT_TRUE(open());
+    EXPECT_TRUE(take_all().empty()) << seed;
+  }
+}
 
 TEST_F(QueueTest, gives_in_order_what_was_put_and_again_until_it_is_acknowledged) {
   ASSERT_TRUE(open());

@@ -9,6 +9,7 @@
 
 #include "base/mutex.h"
 #include "ship/remote_write/batch.h"
+#include "ship/remote_write/metadata_teller.h"
 
 namespace qd::ship::remote_write {
 
@@ -40,6 +41,15 @@ struct Sender::State : std::enable_shared_from_this<Sender::State> {
                           "Samples that were stored here and will never be at the receiver.", {{"reason", "damaged"}})),
         up(r.gauge("quarterdeck_forward_up", "Whether the receiver took the last request (1) or not (0).")),
         seconds(r.histogram("quarterdeck_forward_request_seconds", "Time from a request to its answer.")),
+        teller(
+            std::make_shared<MetadataTeller>(s, submit,
+                                             MetadataTeller::Options{.families = options.families,
+                                                                     .post = post,
+                                                                     .told =
+                                                                         [this](bool taken, std::size_t, std::size_t) {
+                                                                           requests.add();
+                                                                           if (!taken) failed.add();
+                                                                         }})),
         random(options.seed) {}
 
   enum class Phase : std::uint8_t { kIdle, kWaiting, kWorking, kPosting };
@@ -218,7 +228,7 @@ struct Sender::State : std::enable_shared_from_this<Sender::State> {
     failing = false;
     if (!std::exchange(trouble.words, {}).empty())
       log.info("forwarding works again", {{"waiting_samples", queue.stats().samples}});
-    tell_metadata();
+    if (!stopping) teller->tell(kMetadataEveryMs);
   }
 
   void refuse(const Answer& answer) QD_REQUIRES(mutex) {
@@ -229,7 +239,7 @@ struct Sender::State : std::enable_shared_from_this<Sender::State> {
       parcel = {};
       return;
     }
-    const std::uint64_t written = std::min(answer.written.value_or(0), parcel.samples);
+    const std::uint64_t written = std::min(answer.written.value_or(Amounts{}).all(), parcel.samples);
     samples.add(written);
     refused.add(parcel.samples - written);
     parcel.done = true;
@@ -247,9 +257,7 @@ struct Sender::State : std::enable_shared_from_this<Sender::State> {
   }
 
   std::int64_t back_off_ms() QD_REQUIRES(mutex) {
-    retry_ms = std::clamp(retry_ms * 2, kBackOffMsMin, kBackOffMsMax);
-    // Half of it at least, so that hosts that lost one receiver at once do not come back at once.
-    return std::uniform_int_distribution<std::int64_t>(retry_ms / 2, retry_ms)(random);
+    return remote_write::back_off_ms(retry_ms, kBackOffMsMin, kBackOffMsMax, random);
   }
 
   void tell_trouble(const base::Error& error) QD_REQUIRES(mutex) {
@@ -258,56 +266,6 @@ struct Sender::State : std::enable_shared_from_this<Sender::State> {
     const QueueStats stats = queue.stats();
     log.warn("forwarding fails: what is observed waits on disk and is sent later",
              {{"error", error}, {"waiting_samples", stats.samples}, {"waiting_bytes", stats.bytes}});
-  }
-
-  // --- What families are: on the side, and only where samples get through ---
-
-  void tell_metadata() QD_REQUIRES(mutex) {
-    const std::int64_t now_ns = scheduler.clock().monotonic_ns();
-    if (!options.families || telling || stopping) return;
-    if (told_ns && now_ns - *told_ns < kMetadataEveryMs * 1'000'000) return;
-    told_ns = now_ns;
-    telling = true;
-    scheduler.post([weak = weak_from_this()] {
-      if (const auto self = weak.lock()) self->make_metadata();
-    });
-  }
-
-  void make_metadata() {
-    {
-      MutexLock lock(mutex);
-      if (over) return;
-      ++calls;
-    }
-    const auto queued = submit([weak = weak_from_this()] {
-      const auto self = weak.lock();
-      if (!self || !self->enter()) return;
-      auto made = std::make_shared<std::vector<std::string>>(metadata_requests(self->options.families()));
-      self->tell_next(made, 0);
-      self->leave();
-    });
-    MutexLock lock(mutex);
-    called();
-    if (!queued) telling = false;
-  }
-
-  // A failure costs no more than a minute: it is told again then.
-  void tell_next(const std::shared_ptr<std::vector<std::string>>& made, std::size_t i) {
-    {
-      MutexLock lock(mutex);
-      if (over || stopping || i >= made->size()) {
-        telling = false;
-        return;
-      }
-    }
-    requests.add();
-    call_post(std::move((*made)[i]), [weak = weak_from_this(), made, i](const base::Result<Answer>& answer) {
-      const auto self = weak.lock();
-      if (!self) return;
-      const bool good = answer && verdict_of(answer->status) == Verdict::kTaken;
-      if (!good) self->failed.add();
-      self->tell_next(made, good ? i + 1 : made->size());
-    });
   }
 
   base::Scheduler& scheduler;
@@ -324,6 +282,7 @@ struct Sender::State : std::enable_shared_from_this<Sender::State> {
   base::Counter& damaged;
   base::Gauge& up;
   base::Histogram& seconds;
+  const std::shared_ptr<MetadataTeller> teller;
 
   base::Mutex mutex;
   base::CondVar rested;
@@ -331,8 +290,7 @@ struct Sender::State : std::enable_shared_from_this<Sender::State> {
   bool started QD_GUARDED_BY(mutex) = false;
   bool stopping QD_GUARDED_BY(mutex) = false;
   bool over QD_GUARDED_BY(mutex) = false;
-  bool woken QD_GUARDED_BY(mutex) = false;  // since the queue was last read
-  bool telling QD_GUARDED_BY(mutex) = false;
+  bool woken QD_GUARDED_BY(mutex) = false;      // since the queue was last read
   int calls QD_GUARDED_BY(mutex) = 0;           // out of here or on the pool, that have not come back
   std::uint64_t turn QD_GUARDED_BY(mutex) = 0;  // older timers and answers count no more
   base::Scheduler::TimerId timer QD_GUARDED_BY(mutex) = 0;
@@ -342,7 +300,6 @@ struct Sender::State : std::enable_shared_from_this<Sender::State> {
   bool failing QD_GUARDED_BY(mutex) = false;  // since the last request that was taken
   Told trouble QD_GUARDED_BY(mutex);          // no words once it is over
   Told refusal QD_GUARDED_BY(mutex);
-  std::optional<std::int64_t> told_ns QD_GUARDED_BY(mutex);  // when families were told
   std::mt19937_64 random QD_GUARDED_BY(mutex);
 };
 
@@ -372,6 +329,7 @@ void Sender::wake() {
 void Sender::stop(std::int64_t grace_ms) {
   State& s = *state_;
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(grace_ms);
+  s.teller->stop();
   MutexLock lock(s.mutex);
   if (s.over) return;
   s.stopping = true;

@@ -312,7 +312,10 @@ TEST_F(SenderTest, a_receiver_that_says_how_much_it_stored_is_not_asked_again) {
   scheduler_.run_posted();
   auto then = std::move(posted_.front().then);
   posted_.pop_front();
-  then(Answer{.status = 400, .retry_after = "", .text = "2 of 15 samples were not stored", .written = 13});
+  then(Answer{.status = 400,
+              .retry_after = "",
+              .text = "2 of 15 samples were not stored",
+              .written = Amounts{.samples = 10, .histograms = 3}});
   scheduler_.run_posted();
   EXPECT_TRUE(posted_.empty());
   EXPECT_EQ(queue_->stats().samples, 0U);

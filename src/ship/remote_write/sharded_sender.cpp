@@ -12,6 +12,7 @@
 
 #include "base/mutex.h"
 #include "ship/remote_write/bundle.h"
+#include "ship/remote_write/metadata_teller.h"
 #include "ship/remote_write/sender_counters.h"
 #include "ship/remote_write/shard_plan.h"
 
@@ -42,6 +43,18 @@ struct ShardedSender::State : std::enable_shared_from_this<State> {
         log(l),
         options(std::move(o)),
         counters(r, options.labels),
+        teller(std::make_shared<MetadataTeller>(
+            s, submit,
+            MetadataTeller::Options{.families = options.families,
+                                    .post =
+                                        [this](std::string body, std::function<void(base::Result<Answer>)> then) {
+                                          post(*options.destination(), false, std::move(body), std::move(then));
+                                        },
+                                    .told =
+                                        [this](bool taken, std::size_t families_told, std::size_t bytes) {
+                                          (taken ? counters.metadata : counters.metadata_failed).add(families_told);
+                                          if (taken) counters.metadata_bytes.add(bytes);
+                                        }})),
         random(options.seed) {}
 
   enum class Phase : std::uint8_t {
@@ -241,7 +254,7 @@ struct ShardedSender::State : std::enable_shared_from_this<State> {
       busy_ns += took_ns;
       shard->retry_ms = 0;
       if (verdict == Verdict::kTaken) {
-        taken(*shard, *destination);
+        taken(*shard, *answer, *destination);
       } else {
         refused(*shard, *answer, *destination);
       }
@@ -256,9 +269,13 @@ struct ShardedSender::State : std::enable_shared_from_this<State> {
     work([](State& state) { state.read(); });
   }
 
-  void taken(Shard& shard, const Destination& destination) QD_REQUIRES(mutex) {
+  void taken(Shard& shard, const Answer& answer, const Destination& destination) QD_REQUIRES(mutex) {
     const std::vector<Item>& items = shard.parcels.front().items;
-    counters.sent.add(count(items));
+    const Amounts amounts = count(items);
+    // A receiver of 2.0 has to tell: one that takes a message for one of 1.0 stores nothing of it and says 2xx.
+    const Amounts stored = answer.written.value_or(shard.v2 ? Amounts{} : amounts).at_most(amounts);
+    counters.sent.add(stored);
+    if (stored.all() < amounts.all()) tell_refusal(answer, amounts.without(stored), destination);
     counters.bytes.add(shard.body.size());
     samples_out += items.size();
     for (const Item& item : items) highest_sent_ms = std::max(highest_sent_ms, item.sample.time_ms);
@@ -268,7 +285,8 @@ struct ShardedSender::State : std::enable_shared_from_this<State> {
     if (!std::exchange(trouble.words, {}).empty())
       log.info("sending to a destination works again",
                {{"destination", destination.name}, {"waiting_samples", queue.stats().samples}});
-    if (!destination.sends_v2()) tell_metadata(destination);
+    if (!destination.sends_v2() && destination.metadata.send && !stopping)
+      teller->tell(destination.metadata.send_interval_ms);
   }
 
   void refused(Shard& shard, const Answer& answer, const Destination& destination) QD_REQUIRES(mutex) {
@@ -284,17 +302,20 @@ struct ShardedSender::State : std::enable_shared_from_this<State> {
       return;
     }
     samples_out += amounts.all();
-    // Told of samples alone; what is no sample counts as taken with them.
-    const std::uint64_t written = std::min(answer.written.value_or(0), amounts.samples);
-    counters.sent.samples.add(written);
-    Amounts lost = amounts;
-    lost.samples -= written;
-    if (written > 0) lost.exemplars = lost.histograms = 0;
+    const Amounts stored = answer.written.value_or(Amounts{}).at_most(amounts);
+    counters.sent.add(stored);
+    tell_refusal(answer, amounts.without(stored), destination);
+  }
+
+  void tell_refusal(const Answer& answer, const Amounts& lost, const Destination& destination) QD_REQUIRES(mutex) {
     counters.failed.add(lost);
     const std::string words = said(answer);
     if (!refusal.worth_telling(words, scheduler.clock().monotonic_ns())) return;
-    log.warn("a destination refused samples: they are not sent again",
-             {{"destination", destination.name}, {"samples", lost.all()}, {"error", words}});
+    log.warn("a destination refused samples: they are not sent again", {{"destination", destination.name},
+                                                                        {"samples", lost.samples},
+                                                                        {"histograms", lost.histograms},
+                                                                        {"exemplars", lost.exemplars},
+                                                                        {"error", words}});
   }
 
   static void pop(Shard& shard) {
@@ -342,9 +363,8 @@ struct ShardedSender::State : std::enable_shared_from_this<State> {
   }
 
   std::int64_t back_off_ms(std::int64_t& retry_ms, const Destination& destination) QD_REQUIRES(mutex) {
-    retry_ms = std::clamp(retry_ms * 2, destination.queue.min_backoff_ms, destination.queue.max_backoff_ms);
-    // Half of it at least, so that those that lost one receiver at once do not come back at once.
-    return std::uniform_int_distribution<std::int64_t>(retry_ms / 2, retry_ms)(random);
+    return remote_write::back_off_ms(retry_ms, destination.queue.min_backoff_ms, destination.queue.max_backoff_ms,
+                                     random);
   }
 
   void tell_trouble(const base::Error& error) QD_REQUIRES(mutex) {
@@ -375,45 +395,6 @@ struct ShardedSender::State : std::enable_shared_from_this<State> {
     return families;
   }
 
-  void tell_metadata(const Destination& destination) QD_REQUIRES(mutex) {
-    if (!destination.metadata.send || !options.families || telling || stopping) return;
-    const std::int64_t now_ns = scheduler.clock().monotonic_ns();
-    if (told_ns && now_ns - *told_ns < destination.metadata.send_interval_ms * 1'000'000) return;
-    told_ns = now_ns;
-    telling = true;
-    scheduler.post([weak = weak_from_this()] {
-      const auto self = weak.lock();
-      if (!self) return;
-      self->work([](State& state) {
-        const Families all = state.options.families();
-        const auto made = std::make_shared<std::vector<std::string>>(metadata_requests(all));
-        state.tell_next(made, 0, made->empty() ? 0 : all.size() / made->size());
-      });
-    });
-  }
-
-  // A failure costs no more than an interval: it is told again then.
-  void tell_next(const std::shared_ptr<std::vector<std::string>>& made, std::size_t i, std::size_t families_each) {
-    {
-      MutexLock lock(mutex);
-      if (over || stopping || i >= made->size()) {
-        telling = false;
-        return;
-      }
-    }
-    const std::size_t size = (*made)[i].size();
-    post(*options.destination(), false, std::move((*made)[i]),
-         [weak = weak_from_this(), made, i, families_each, size](const base::Result<Answer>& answer) {
-           const auto self = weak.lock();
-           if (!self || !self->enter()) return;
-           const bool good = answer && verdict_of(answer->status) == Verdict::kTaken;
-           (good ? self->counters.metadata : self->counters.metadata_failed).add(families_each);
-           if (good) self->counters.metadata_bytes.add(size);
-           self->tell_next(made, good ? i + 1 : made->size(), families_each);
-           self->leave();
-         });
-  }
-
   struct Finished {
     Position end;
     std::uint64_t queued = 0;
@@ -426,6 +407,7 @@ struct ShardedSender::State : std::enable_shared_from_this<State> {
   base::Log& log;
   const Options options;
   const SenderCounters counters;
+  const std::shared_ptr<MetadataTeller> teller;
 
   base::Mutex mutex;
   base::CondVar rested;
@@ -451,8 +433,6 @@ struct ShardedSender::State : std::enable_shared_from_this<State> {
   bool failing QD_GUARDED_BY(mutex) = false;  // since the last request that was taken
   Told trouble QD_GUARDED_BY(mutex);          // no words once it is over
   Told refusal QD_GUARDED_BY(mutex);
-  bool telling QD_GUARDED_BY(mutex) = false;
-  std::optional<std::int64_t> told_ns QD_GUARDED_BY(mutex);
   std::shared_ptr<const Families> families QD_GUARDED_BY(mutex);
   std::int64_t families_ns QD_GUARDED_BY(mutex) = 0;
   std::mt19937_64 random QD_GUARDED_BY(mutex);
@@ -493,6 +473,7 @@ void ShardedSender::wake(std::uint64_t samples) {
 void ShardedSender::stop(std::int64_t grace_ms) {
   State& s = *state_;
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(grace_ms);
+  s.teller->stop();
   MutexLock lock(s.mutex);
   if (s.over) return;
   s.stopping = true;

@@ -4,7 +4,8 @@
 // and the queue is acknowledged once all are through. So a series is in order, a crash sends some of it again, and the
 // number of shards can change between two readings (shard_plan.h).
 //
-// - Taken (2xx): the next one goes.
+// - Taken (2xx): the next one goes. What a receiver says that it did not store is counted as failed; with 2.0, where it
+//   must say what it stored, all of it when it says nothing.
 // - Later (verdict_of): the same bytes again, later and later from min_backoff to max_backoff, with jitter. Retry-After
 // in
 //   seconds is honoured.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <deque>
 #include <map>
@@ -99,6 +101,18 @@ class ShardedSenderTest : public testing::Test {
         wire::encode_labels(model::LabelSet{{"__name__", "m"}, {"i", std::to_string(i)}}));
   }
 
+  static LabelledSample histogram_at(model::TimestampMs time_ms) {
+    const model::Histogram histogram{
+        .schema = 1, .is_integer = true, .count = 3, .sum = 2, .positive_spans = {{0, 1}}, .positive = {3}};
+    return {labels(1), {time_ms, 0}, std::make_shared<const std::string>(wire::histogram_field(time_ms, histogram))};
+  }
+  static LabelledSample exemplar_at(model::TimestampMs time_ms) {
+    return {
+        labels(1),
+        {time_ms, 0},
+        std::make_shared<const std::string>(wire::exemplar_field(model::LabelSet{{"trace_id", "x"}}, {time_ms, 1}))};
+  }
+
   static Read read(const Posted& posted) {
     Read all;
     const auto message = wire::unpack(posted.body, 64 << 20);
@@ -108,7 +122,7 @@ class ShardedSenderTest : public testing::Test {
   }
 
   // The first request that waits for an answer gets it.
-  void answer(int status, std::optional<std::uint64_t> written = {}, std::string retry_after = "") {
+  void answer(int status, std::optional<Amounts> written = {}, std::string retry_after = "") {
     ASSERT_FALSE(posted_.empty());
     auto then = std::move(posted_.front().then);
     posted_.pop_front();
@@ -275,11 +289,54 @@ TEST_F(ShardedSenderTest, of_a_refused_request_that_says_how_many_are_written_th
   put(1, 10);
   sender_->start();
   scheduler_.run_posted();
-  answer(400, 7);
+  answer(400, Amounts{.samples = 7});
   EXPECT_TRUE(posted_.empty());
   EXPECT_EQ(value("prometheus_remote_storage_samples_total"), 7);
   EXPECT_EQ(value("prometheus_remote_storage_samples_failed_total"), 3);
   EXPECT_EQ(queue_->stats().samples, 0U);
+}
+
+TEST_F(ShardedSenderTest, each_kind_that_a_receiver_refuses_is_counted_as_what_it_is) {
+  const auto put_each = [&] {
+    put_all({{labels(1), {5, 1}}, {labels(2), {5, 1}}, histogram_at(6), histogram_at(7), exemplar_at(6)});
+  };
+  put_each();
+  sender_->start();
+  scheduler_.run_posted();
+  answer(400, Amounts{.samples = 1, .exemplars = 1, .histograms = 1});
+  EXPECT_TRUE(posted_.empty());
+  for (const std::string_view kind : {"samples", "histograms"}) {
+    EXPECT_EQ(value(fmt::format("prometheus_remote_storage_{}_total", kind)), 1) << kind;
+    EXPECT_EQ(value(fmt::format("prometheus_remote_storage_{}_failed_total", kind)), 1) << kind;
+  }
+  EXPECT_EQ(value("prometheus_remote_storage_exemplars_total"), 1);
+  EXPECT_EQ(value("prometheus_remote_storage_exemplars_failed_total"), 0);
+  // Taken as a whole, but for an exemplar.
+  put_each();
+  ASSERT_GE(wait_for_post(10'000), 0);
+  answer(204, Amounts{.samples = 2, .histograms = 2});
+  EXPECT_EQ(value("prometheus_remote_storage_samples_total"), 3);
+  EXPECT_EQ(value("prometheus_remote_storage_histograms_total"), 3);
+  EXPECT_EQ(value("prometheus_remote_storage_exemplars_total"), 1);
+  EXPECT_EQ(value("prometheus_remote_storage_exemplars_failed_total"), 1);
+  // More than was sent is no more than was sent.
+  put_each();
+  ASSERT_GE(wait_for_post(10'000), 0);
+  answer(400, Amounts{.samples = 70, .exemplars = 70, .histograms = 70});
+  EXPECT_EQ(value("prometheus_remote_storage_samples_total"), 5);
+  EXPECT_EQ(value("prometheus_remote_storage_samples_failed_total"), 1);
+  EXPECT_EQ(queue_->stats().samples, 0U);
+}
+
+TEST_F(ShardedSenderTest, a_receiver_that_takes_2_0_for_1_0_is_no_success) {
+  destination_.protobuf_message = std::string(wire::kProtoV2);
+  put(1);
+  sender_->start();
+  scheduler_.run_posted();
+  answer(204);
+  EXPECT_EQ(value("prometheus_remote_storage_samples_total"), 0);
+  EXPECT_EQ(value("prometheus_remote_storage_samples_failed_total"), 3);
+  EXPECT_EQ(queue_->stats().samples, 0U) << "and it is not sent without end";
 }
 
 TEST_F(ShardedSenderTest, one_bad_sample_costs_itself_where_the_receiver_refuses_a_request_as_a_whole) {
@@ -321,13 +378,7 @@ TEST_F(ShardedSenderTest, remote_write_2_tells_what_families_are_with_their_seri
   destination_.protobuf_message = std::string(wire::kProtoV2);
   destination_.metadata.send = true;
   families_["m"] = {.type = model::MetricType::kGauge, .help = "What m is.", .unit = ""};
-  const model::Histogram histogram{
-      .schema = 1, .is_integer = true, .count = 3, .sum = 2, .positive_spans = {{0, 1}}, .positive = {3}};
-  put_all({{labels(1), {5, 1}},
-           {labels(1), {6, 0}, std::make_shared<const std::string>(wire::histogram_field(6, histogram))},
-           {labels(1),
-            {6, 0},
-            std::make_shared<const std::string>(wire::exemplar_field(model::LabelSet{{"trace_id", "x"}}, {6, 1}))}});
+  put_all({{labels(1), {5, 1}}, histogram_at(6), exemplar_at(6)});
   sender_->start();
   scheduler_.run_posted();
   ASSERT_EQ(posted_.size(), 1U);
@@ -337,7 +388,7 @@ TEST_F(ShardedSenderTest, remote_write_2_tells_what_families_are_with_their_seri
   EXPECT_EQ(all.histograms, 1U);
   EXPECT_EQ(all.exemplars, 1U);
   EXPECT_EQ(all.families, std::set<std::string>{"m"});
-  answer(204);
+  answer(204, Amounts{.samples = 1, .exemplars = 1, .histograms = 1});
   EXPECT_TRUE(posted_.empty()) << "and no request of its own for that";
   EXPECT_EQ(value("prometheus_remote_storage_histograms_total"), 1);
   EXPECT_EQ(value("prometheus_remote_storage_exemplars_total"), 1);

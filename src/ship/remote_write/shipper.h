@@ -3,7 +3,7 @@
 //   observe, judge, serve ─► store() ─┬─► a queue on disk for each destination ─► its sender
 //                                     └─► the store of this host
 //
-// Queued first, then stored, as forwarding_store.h says why. Thread-safe. Everything in Surroundings outlives it, and
+// Queued first, then stored, as queue_writer.h says why. Thread-safe. Everything in Surroundings outlives it, and
 // it outlives those who hold store().
 #pragma once
 

@@ -87,7 +87,7 @@ class Receivers {
 class ShipperTest : public testing::Test {
  protected:
   ShipperTest() {
-    store_ = *store::metrics::Store::open(posix_, dir_ / "metrics", {}, base::Log::silent(), registry_);
+    store_ = *store::metrics::Store::open(store_files_, dir_ / "metrics", {}, base::Log::silent(), registry_);
     EXPECT_TRUE(loop_.start(2));
     open();
   }
@@ -156,6 +156,7 @@ class ShipperTest : public testing::Test {
   base::TempDirectory dir_;
   base::PosixFiles posix_;
   base::FaultyFiles files_{posix_};
+  base::FaultyFiles store_files_{posix_};
   base::Registry registry_;
   connect::EventLoop loop_;
   base::ThreadPool pool_{2, 100};
@@ -249,6 +250,55 @@ TEST_F(ShipperTest, what_a_full_queue_sheds_is_counted_and_stored_all_the_same) 
   EXPECT_GT(shed, 0);
   receivers_.set_away("small", false);
   wait_for("small", 1'000 - static_cast<std::size_t>(shed));
+}
+
+TEST_F(ShipperTest, what_the_store_refuses_is_not_sent_and_costs_no_room) {
+  auto with_exemplars = destination("a");
+  with_exemplars.send_exemplars = true;
+  apply({with_exemplars});
+  receivers_.set_away("a", true);
+  shipper_->start();
+  write(0, 2);
+  const double before = value("quarterdeck_ship_queue_bytes", "a");
+  // A sender that tries again as long as the log cannot be written.
+  store_files_.fail_after_bytes(0, ENOSPC);
+  for (int attempt = 0; attempt < 20; ++attempt) {
+    const auto appender = shipper_->store().appender();
+    EXPECT_EQ(appender->append(refs_[0], kStart + 2, 1), store::metrics::AppendOutcome::kOk);
+    EXPECT_EQ(appender->exemplar(refs_[0], {.labels = LabelSet{{"trace_id", "x"}}, .value = 1, .time_ms = kStart + 2}),
+              store::metrics::AppendOutcome::kOk);
+    EXPECT_FALSE(appender->commit());
+  }
+  store_files_.heal();
+  EXPECT_EQ(value("quarterdeck_ship_queue_bytes", "a"), before);
+  EXPECT_EQ(value("prometheus_remote_storage_samples_pending", "a"), 10);
+  const auto appender = shipper_->store().appender();
+  EXPECT_EQ(appender->append(refs_[0], kStart + 2, 1), store::metrics::AppendOutcome::kOk);
+  EXPECT_EQ(appender->exemplar(refs_[0], {.labels = LabelSet{{"trace_id", "x"}}, .value = 1, .time_ms = kStart + 2}),
+            store::metrics::AppendOutcome::kOk);
+  ASSERT_TRUE(appender->commit());
+  EXPECT_EQ(value("prometheus_remote_storage_samples_pending", "a"), 12) << "the exemplar is still news";
+  receivers_.set_away("a", false);
+  wait_for("a", 11);
+  EXPECT_EQ(receivers_.taken("a").at("m{i=\"0\"}"), (std::vector<model::TimestampMs>{kStart, kStart + 1, kStart + 2}));
+}
+
+TEST_F(ShipperTest, a_batch_that_another_overtook_is_sent_once) {
+  apply({destination("a")});
+  receivers_.set_away("a", true);
+  shipper_->start();
+  write(0, 1);
+  const auto slow = shipper_->store().appender();
+  slow->take_late();
+  EXPECT_EQ(slow->append(refs_[0], kStart + 1, 1), store::metrics::AppendOutcome::kOk);
+  write(2, 3);
+  EXPECT_EQ(slow->commit().error().code(), base::ErrorCode::kConflict);
+  EXPECT_EQ(slow->append(refs_[0], kStart + 1, 1), store::metrics::AppendOutcome::kOk);
+  ASSERT_TRUE(slow->commit());
+  EXPECT_EQ(value("prometheus_remote_storage_samples_pending", "a"), 11);
+  receivers_.set_away("a", false);
+  wait_for("a", 11);
+  EXPECT_EQ(receivers_.taken("a").at("m{i=\"0\"}").size(), 3U);
 }
 
 TEST_F(ShipperTest, a_disk_that_fails_costs_no_stored_sample_and_is_counted) {

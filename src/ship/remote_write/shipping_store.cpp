@@ -4,13 +4,14 @@
 
 #include <algorithm>
 #include <functional>
-#include <iterator>
-#include <span>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include "model/remote_write/write_request.h"
 #include "ship/remote_write/batch.h"
-#include "ship/remote_write/bundle.h"
+#include "ship/remote_write/queue_writer.h"
+#include "ship/remote_write/recording_batch.h"
 
 namespace qd::ship::remote_write {
 
@@ -37,125 +38,85 @@ KindCounters in_counters(base::Registry& registry) {
 }  // namespace
 
 struct ShippingStore::Generation {
-  struct Known {
-    std::shared_ptr<const Encoded> labels;
-    bool used = true;
-    std::size_t exemplar = 0;  // a hash of the newest that was sent
-  };
-
   explicit Generation(std::vector<std::shared_ptr<Outlet>> to) : outlets(std::move(to)) {}
 
-  void remember(SeriesRef ref, const LabelSet& labels) {
-    {
-      MutexLock lock(mutex);
-      const auto it = known.find(ref);
-      if (it != known.end()) {
-        it->second.used = true;
-        return;
-      }
-    }
-    auto encoded = std::make_shared<Encoded>();
-    encoded->reserve(outlets.size());
-    for (const auto& outlet : outlets) encoded->push_back(outlet->labels_of(labels));
-    MutexLock lock(mutex);
-    known.try_emplace(ref, Known{std::move(encoded)});
-  }
-  std::shared_ptr<const Encoded> labels_of(SeriesRef ref) {
-    MutexLock lock(mutex);
-    const auto it = known.find(ref);
-    if (it == known.end()) return nullptr;
-    it->second.used = true;
-    return it->second.labels;
-  }
   // Targets tell the same exemplar in every scrape until there is a newer one.
-  bool is_news(SeriesRef ref, const model::Exemplar& exemplar) {
-    std::size_t hash = std::hash<std::string_view>()(exemplar.labels.bytes());
-    hash = hash * 31 + std::hash<double>()(exemplar.value);
-    if (exemplar.has_time) hash = hash * 31 + std::hash<model::TimestampMs>()(exemplar.time_ms);
+  bool is_news(SeriesRef ref, std::size_t hash) {
     MutexLock lock(mutex);
-    const auto it = known.find(ref);
-    return it != known.end() && std::exchange(it->second.exemplar, hash) != hash;
+    const auto it = exemplars.find(ref);
+    return it == exemplars.end() || it->second != hash;
   }
-  void forget(SeriesRef ref) {
+  void sent(SeriesRef ref, std::size_t hash) {
     MutexLock lock(mutex);
-    known.erase(ref);
+    exemplars[ref] = hash;
   }
   void forget_unused() {
+    memory.forget_unused();
     MutexLock lock(mutex);
-    for (auto it = known.begin(); it != known.end();)
-      it = std::exchange(it->second.used, false) ? std::next(it) : known.erase(it);
+    std::erase_if(exemplars, [&](const auto& entry) { return !memory.knows(entry.first); });
   }
 
   const std::vector<std::shared_ptr<Outlet>> outlets;
+  LabelMemory<Encoded> memory;
   base::Mutex mutex;
-  std::unordered_map<SeriesRef, Known> known QD_GUARDED_BY(mutex);  // no more than the store has
+  std::unordered_map<SeriesRef, std::size_t> exemplars QD_GUARDED_BY(mutex);  // a hash of the newest that was sent
 };
 
-class ShippingStore::Batch final : public Appender {
+class ShippingStore::Batch final : public RecordingBatch<Encoded> {
  public:
   Batch(ShippingStore& owner, std::shared_ptr<Generation> generation, std::unique_ptr<Appender> inner)
-      : owner_(owner), generation_(std::move(generation)), inner_(std::move(inner)) {}
+      : RecordingBatch(generation->memory, std::move(inner)), owner_(owner), generation_(std::move(generation)) {}
 
-  base::Result<SeriesRef> series(const LabelSet& labels) override {
-    QD_ASSIGN(const SeriesRef ref, inner_->series(labels));
-    generation_->remember(ref, labels);
-    return ref;
-  }
-
-  void take_late() override { inner_->take_late(); }
-
-  AppendOutcome append(SeriesRef ref, model::TimestampMs time_ms, double value) override {
-    auto labels = generation_->labels_of(ref);
-    if (!labels) return AppendOutcome::kUnknownSeries;
-    const std::size_t before = inner_->pending();
-    const AppendOutcome outcome = inner_->append(ref, time_ms, value);
-    if (outcome == AppendOutcome::kUnknownSeries) generation_->forget(ref);
-    if (inner_->pending() > before) taken_.push_back({std::move(labels), {time_ms, value}});
-    return outcome;
-  }
-
-  AppendOutcome append(SeriesRef ref, model::TimestampMs time_ms, const model::Histogram& histogram) override {
-    auto labels = generation_->labels_of(ref);
-    if (!labels) return AppendOutcome::kUnknownSeries;
-    const std::size_t before = inner_->pending();
-    const AppendOutcome outcome = inner_->append(ref, time_ms, histogram);
-    if (outcome == AppendOutcome::kUnknownSeries) generation_->forget(ref);
-    if (inner_->pending() > before) {
-      auto field = std::make_shared<const std::string>(wire::histogram_field(time_ms, histogram));
-      taken_.push_back({std::move(labels), {time_ms, 0}, std::move(field), ItemKind::kHistogram});
+  AppendOutcome exemplar(SeriesRef ref, const model::Exemplar& exemplar) override {
+    const AppendOutcome outcome = inner().exemplar(ref, exemplar);
+    if (outcome != AppendOutcome::kOk) return outcome;
+    const std::size_t hash = hash_of(exemplar);
+    if (!generation_->is_news(ref, hash)) return outcome;
+    const model::Sample sample{exemplar.time_ms, exemplar.value};
+    auto field = std::make_shared<const std::string>(wire::exemplar_field(exemplar.labels, sample));
+    if (auto labels = memory().labels_of(ref)) {
+      note({std::move(labels), sample, std::move(field), ItemKind::kExemplar});
+      exemplars_.emplace_back(ref, hash);
     }
     return outcome;
   }
 
-  AppendOutcome exemplar(SeriesRef ref, const model::Exemplar& exemplar) override {
-    const AppendOutcome outcome = inner_->exemplar(ref, exemplar);
-    if (outcome != AppendOutcome::kOk || !generation_->is_news(ref, exemplar)) return outcome;
-    const model::Sample sample{exemplar.time_ms, exemplar.value};
-    auto field = std::make_shared<const std::string>(wire::exemplar_field(exemplar.labels, sample));
-    if (auto labels = generation_->labels_of(ref))
-      taken_.push_back({std::move(labels), sample, std::move(field), ItemKind::kExemplar});
-    return outcome;
-  }
-
-  void metadata(std::string_view family, const model::Metadata& metadata) override {
-    inner_->metadata(family, metadata);
-  }
-
   base::Status commit() override {
-    if (!taken_.empty()) queue();
-    taken_.clear();
-    return inner_->commit();
+    const std::vector<Taken> taken = take();
+    const auto exemplars = std::exchange(exemplars_, {});
+    if (taken.empty()) return inner().commit();
+    std::vector<Sent> sent;
+    for (std::size_t i = 0; i < generation_->outlets.size(); ++i) sent.push_back(queue(taken, i));
+    base::Status stored = inner().commit();
+    for (std::size_t i = 0; i < sent.size(); ++i)
+      generation_->outlets[i]->settle(sent[i].put, sent[i].amounts, stored.has_value());
+    if (!stored) return stored;
+    for (const auto& [ref, hash] : exemplars) generation_->sent(ref, hash);
+    count_stored(taken, sent);
+    return {};
   }
-
-  std::size_t pending() const override { return inner_->pending(); }
 
  private:
-  struct Taken {
-    std::shared_ptr<const Encoded> labels;
-    model::Sample sample;
-    std::shared_ptr<const std::string> field = {};  // of what is no sample
-    ItemKind kind = ItemKind::kSample;
+  // To one outlet.
+  struct Sent {
+    QueueWriter::Put put;
+    Amounts amounts;
+    Amounts dropped;
   };
+
+  Encoded make_labels(const LabelSet& labels) const override {
+    Encoded encoded;
+    encoded.reserve(generation_->outlets.size());
+    for (const auto& outlet : generation_->outlets) encoded.push_back(outlet->labels_of(labels));
+    return encoded;
+  }
+
+  static std::size_t hash_of(const model::Exemplar& exemplar) {
+    std::size_t hash = std::hash<std::string_view>()(exemplar.labels.bytes());
+    hash = hash * 31 + std::hash<double>()(exemplar.value);
+    if (exemplar.has_time) hash = hash * 31 + std::hash<model::TimestampMs>()(exemplar.time_ms);
+    return hash;
+  }
 
   static void count(Amounts& amounts, ItemKind kind) {
     ++(kind == ItemKind::kSample     ? amounts.samples
@@ -163,36 +124,35 @@ class ShippingStore::Batch final : public Appender {
                                      : amounts.histograms);
   }
 
-  void queue() {
+  Sent queue(const std::vector<Taken>& taken, std::size_t i) {
+    Sent sent;
+    std::vector<LabelledSample> samples;
+    Outlet& outlet = *generation_->outlets[i];
+    const auto to = outlet.destination();
+    for (const Taken& one : taken) {
+      if (one.kind == ItemKind::kExemplar && !to->send_exemplars) continue;
+      if (one.kind == ItemKind::kHistogram && !to->send_native_histograms) continue;
+      const auto& labels = (*one.labels)[i];
+      count(labels ? sent.amounts : sent.dropped, one.kind);
+      if (labels) samples.push_back({labels, one.sample, one.field});
+    }
+    sent.put = outlet.queue(samples);
+    return sent;
+  }
+
+  void count_stored(const std::vector<Taken>& taken, const std::vector<Sent>& sent) {
     Amounts in;
-    for (const Taken& one : taken_) count(in, one.kind);
+    for (const Taken& one : taken) count(in, one.kind);
     owner_.in_.add(in);
-    const auto newest = std::ranges::max(taken_, {}, [](const Taken& one) { return one.sample.time_ms; });
+    const auto newest = std::ranges::max(taken, {}, [](const Taken& one) { return one.sample.time_ms; });
     const double newest_s = static_cast<double>(newest.sample.time_ms) / 1e3;
     if (newest_s > owner_.highest_s_.value()) owner_.highest_s_.set(newest_s);
-    std::vector<LabelledSample> samples;
-    for (std::size_t i = 0; i < generation_->outlets.size(); ++i) {
-      samples.clear();
-      Outlet& outlet = *generation_->outlets[i];
-      const auto to = outlet.destination();
-      Amounts sent;
-      Amounts dropped;
-      for (const Taken& one : taken_) {
-        if (one.kind == ItemKind::kExemplar && !to->send_exemplars) continue;
-        if (one.kind == ItemKind::kHistogram && !to->send_native_histograms) continue;
-        const auto& labels = (*one.labels)[i];
-        count(labels ? sent : dropped, one.kind);
-        if (labels) samples.push_back({labels, one.sample, one.field});
-      }
-      if (dropped.all() > 0) outlet.dropped(dropped);
-      if (!samples.empty()) outlet.queue(samples, sent);
-    }
+    for (std::size_t i = 0; i < sent.size(); ++i) generation_->outlets[i]->dropped(sent[i].dropped);
   }
 
   ShippingStore& owner_;
   const std::shared_ptr<Generation> generation_;
-  const std::unique_ptr<Appender> inner_;
-  std::vector<Taken> taken_;
+  std::vector<std::pair<SeriesRef, std::size_t>> exemplars_;  // of this batch, with their hashes
 };
 
 ShippingStore::ShippingStore(store::metrics::Appendable& store, base::Registry& registry)

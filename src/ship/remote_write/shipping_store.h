@@ -1,4 +1,5 @@
-// A store that also sends: what is committed to it is queued for every destination, then stored in the one behind it.
+// A store that also sends: what is committed to it is queued for every destination, then stored in the one behind it,
+// and sent once that has taken it (queue_writer.h).
 //
 // With no destination it is the store behind it. A batch goes to the destinations that there were when it was begun.
 // Thread-safe as every Appendable. The store behind it outlives it; it outlives its appenders.
@@ -6,7 +7,6 @@
 
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "base/counters.h"

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 
-namespace qd::query::running {
+namespace qd::base {
 
 class DurationSummary {
  public:
@@ -41,4 +41,4 @@ class DurationSummary {
   double sum_ QD_GUARDED_BY(mutex_) = 0;
 };
 
-}  // namespace qd::query::running
+}  // namespace qd::base

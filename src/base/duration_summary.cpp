@@ -1,10 +1,10 @@
-#include "query/running/duration_summary.h"
+#include "base/duration_summary.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-namespace qd::query::running {
+namespace qd::base {
 
 namespace {
 
@@ -60,4 +60,4 @@ std::uint64_t DurationSummary::count() const {
   return count_;
 }
 
-}  // namespace qd::query::running
+}  // namespace qd::base

@@ -1,10 +1,10 @@
-#include "query/running/duration_summary.h"
+#include "base/duration_summary.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-namespace qd::query::running {
+namespace qd::base {
 namespace {
 
 TEST(DurationSummary, quantiles_are_near) {
@@ -42,4 +42,4 @@ TEST(DurationSummary, takes_extremes) {
 }
 
 }  // namespace
-}  // namespace qd::query::running
+}  // namespace qd::base
