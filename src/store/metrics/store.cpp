@@ -184,12 +184,15 @@ class StoreImpl::Replay final : public WalSink {
       if (!head_.knows(batch.refs[i])) continue;
       batch.refs[kept] = batch.refs[i];
       batch.times[kept] = batch.times[i];
-      batch.values[kept++] = batch.values[i];
+      batch.values[kept] = batch.values[i];
+      if (!batch.histograms.empty()) batch.histograms[kept] = std::move(batch.histograms[i]);
+      ++kept;
     }
     unknown_ += batch.size() - kept;
     batch.refs.resize(kept);
     batch.times.resize(kept);
     batch.values.resize(kept);
+    if (!batch.histograms.empty()) batch.histograms.resize(kept);
     store_.late_.apply(batch);
   }
 

@@ -137,7 +137,8 @@ class StoreImpl final : public Store {
   void raise_floor(const StoreOptions& options, model::TimestampMs latest_ms);
   bool late_due() const;
   base::Status seal_late();
-  // Segments of what is frozen; nothing names them yet. None are left behind on failure.
+  // Segments of what is frozen, each series read once unless that is more windows than are written side by side;
+  // nothing names them yet. None are left behind on failure.
   base::Result<SegmentList> write_late();
   // `next` becomes the manifest, with these segments and without what is frozen.
   base::Status name_late(Manifest next, std::uint64_t first_log, SegmentList late,
