@@ -123,9 +123,12 @@ class Intake final : public model::remote_write::WriteSink {
     find();
   }
 
+  bool wants_starts() const override { return appender_.takes_starts(); }
+  void start(model::TimestampMs start_ms) override { start_ms_ = start_ms; }
   void sample(const Sample& sample) override { append(sample.time_ms, sample.value); }
 
   void histogram(model::TimestampMs time_ms, base::Result<model::Histogram> histogram) override {
+    if (!ref_ || !histogram) start_ms_ = 0;
     if (!ref_) return refuse_sample();
     if (!histogram) return outcome_.refuse(kBadHistogram, 1, histogram.error().message());
     if (append(time_ms, *histogram)) ++outcome_.histograms;
@@ -147,6 +150,7 @@ class Intake final : public model::remote_write::WriteSink {
  private:
   // Whether the store has it now. A number or a histogram.
   bool append(model::TimestampMs time_ms, const auto& value) {
+    append_start(std::exchange(start_ms_, 0), time_ms, value);
     const std::size_t before = appender_.pending();
     auto appended = ref_ ? appender_.append(*ref_, time_ms, value) : AppendOutcome::kUnknownSeries;
     if (ref_ && appended == AppendOutcome::kUnknownSeries) {
@@ -163,6 +167,18 @@ class Intake final : public model::remote_write::WriteSink {
     }
     ++(appender_.pending() > before ? outcome_.stored : outcome_.repeated);
     return true;
+  }
+
+  // A zero where counting began. It is not counted: the sender knows nothing of it.
+  void append_start(model::TimestampMs start_ms, model::TimestampMs time_ms, const auto& value) {
+    if (start_ms == 0 || !ref_) return;
+    const model::Histogram* like = nullptr;
+    if constexpr (std::is_same_v<std::decay_t<decltype(value)>, model::Histogram>) {
+      like = &value;
+    } else if (model::is_stale_nan(value)) {
+      return;
+    }
+    store::metrics::append_start(appender_, *ref_, start_ms, time_ms, like);
   }
 
   void refuse(AppendOutcome why, const std::string& what) {
@@ -205,6 +221,7 @@ class Intake final : public model::remote_write::WriteSink {
   Outcome& outcome_;
   LabelSet labels_;
   std::optional<SeriesRef> ref_;
+  model::TimestampMs start_ms_ = 0;  // of the sample that comes next
   Reason why_ = kBadSeries;
   std::string what_;
 };

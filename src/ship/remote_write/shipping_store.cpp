@@ -103,6 +103,8 @@ class ShippingStore::Batch final : public Appender {
   }
 
   void take_late() override { inner_->take_late(); }
+  bool takes_starts() const override { return inner_->takes_starts(); }
+  bool is_newest(SeriesRef ref, model::TimestampMs time_ms) override { return inner_->is_newest(ref, time_ms); }
 
   AppendOutcome append(SeriesRef ref, model::TimestampMs time_ms, double value) override {
     auto labels = generation_->labels_of(ref);

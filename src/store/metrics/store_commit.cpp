@@ -41,6 +41,13 @@ class StoreAppender final : public Appender {
   base::Result<SeriesRef> series(const model::LabelSet& labels) override { return store_.series(labels); }
 
   void take_late() override { take_late_ = true; }
+  bool takes_starts() const override { return store_.takes_starts(); }
+  bool is_newest(SeriesRef ref, TimestampMs time_ms) override {
+    bool repeated = false;
+    if (store_.head().judge(ref, time_ms, 0, repeated) != AppendOutcome::kOk || repeated) return false;
+    if (batch_.refs.empty() || ref > max_ref_) return true;
+    return judge_again(ref, time_ms, 0, repeated) == AppendOutcome::kOk && !repeated;
+  }
 
   AppendOutcome append(SeriesRef ref, TimestampMs time_ms, double value) override {
     const AppendOutcome outcome = add(ref, time_ms, value, nullptr);

@@ -94,6 +94,7 @@ class StoreImpl final : public Store {
   base::Status commit(CommitRequest& request);
   const LateBuffer& late() const { return late_; }
   std::int64_t out_of_order_window_ms() const { return out_of_order_window_ms_.load(std::memory_order_relaxed); }
+  bool takes_starts() const { return takes_starts_.load(std::memory_order_relaxed); }
   // The oldest time that is taken of what comes late: of all within the retention, or within the window.
   model::TimestampMs late_from_ms(bool of_any_age) const;
   std::shared_ptr<const Tombstones> tombstones() const;
@@ -193,6 +194,7 @@ class StoreImpl final : public Store {
   std::unique_ptr<Wal> wal_;
   LateBuffer late_;
   std::atomic<std::int64_t> out_of_order_window_ms_;
+  std::atomic<bool> takes_starts_;
   std::atomic<model::TimestampMs> retained_from_ms_{model::kMinTimestampMs};  // as of the last maintenance
   ExemplarRing exemplars_;
 
