@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/temp_directory.h"
+#include "store/metrics/store.h"
 #include "store/state/database.h"
 
 namespace qd::serve::prometheus {
