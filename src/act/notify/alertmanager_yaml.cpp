@@ -165,6 +165,7 @@ class Checker {
         continue;
       }
       std::vector<std::string> names;
+      names.reserve(fields.size());
       for (const std::string_view one : fields) names.emplace_back(one.substr(0, one.find(':')));
       const auto near = base::nearest(key, names);
       fault(entry.key, fmt::format("unknown key {} in {}{}", key, shown, near ? "; did you mean " + *near + "?" : ""));
