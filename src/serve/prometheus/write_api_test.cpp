@@ -193,7 +193,7 @@ TEST_F(WriteApiTest, takes_remote_write_2_and_says_what_is_stored) {
 }
 
 TEST_F(WriteApiTest, remote_write_2_has_counters_begin_with_a_zero_where_that_is_set) {
-  const auto ask_v2 = [&](TimestampMs time_ms, TimestampMs start_ms) {
+  const auto ask_v2 = [&](model::TimestampMs time_ms, model::TimestampMs start_ms) {
     wire::WriteRequestV2 v2;
     v2.series(kA, nullptr);
     v2.sample({time_ms, 7}, start_ms);
@@ -224,7 +224,7 @@ TEST_F(WriteApiTest, late_histograms_are_stored) {
   histogram.count = histogram.sum = 3;
   histogram.positive_spans = {{0, 1}};
   histogram.positive = {3};
-  const auto send = [&](TimestampMs time_ms) {
+  const auto send = [&](model::TimestampMs time_ms) {
     std::string message;
     wire::append_series(message, wire::encode_labels(kB), {}, wire::histogram_field(time_ms, histogram));
     return write(message).status;
