@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "act/notify/alertmanager_yaml.h"
 #include "base/format.h"
 #include "base/strings.h"
 #include "cli/command.h"
@@ -33,7 +34,8 @@ struct CheckOptions {
 
 struct Finding {
   std::string file;
-  std::string kind;  // "quarterdeck", "prometheus", "rules", "rule tests", "blackbox"; empty when that is not known
+  std::string kind;  // "quarterdeck", "prometheus", "rules", "rule tests", "blackbox", "alertmanager"; empty when that
+                     // is not known
   std::string summary;
   std::string error;  // empty when all is well
   bool unreadable = false;
@@ -48,6 +50,9 @@ base::Result<std::string> kind_of(const model::config::Node& node, const std::st
   };
   if (has({"groups"})) return std::string("rules");
   if (has({"tests"})) return std::string("rule tests");
+  // Prometheus has `global` as well, and an Alertmanager's file more than that.
+  if (has({"route", "receivers", "inhibit_rules", "time_intervals", "mute_time_intervals"}))
+    return std::string("alertmanager");
   if (has({"global", "scrape_configs", "rule_files", "scrape_config_files", "alerting", "remote_write", "remote_read",
            "otlp", "storage", "tracing", "runtime"}))
     return std::string("prometheus");
@@ -58,7 +63,8 @@ base::Result<std::string> kind_of(const model::config::Node& node, const std::st
       ErrorCode::kInvalid,
       fmt::format(
           "{}: this is neither a quarterdeck.yaml, nor a Prometheus configuration, nor a rule file, nor tests of "
-          "rules, nor modules of blackbox_exporter: its first keys are none of theirs",
+          "rules, nor modules of blackbox_exporter, nor a configuration of Alertmanager: its first keys are none of "
+          "theirs",
           file));
 }
 
@@ -135,6 +141,28 @@ base::Result<std::string> check_blackbox(base::Files& files, const std::string& 
   return fmt::format("{} modules", modules->size());
 }
 
+base::Result<std::string> check_alertmanager(base::Files& files, const std::string& file,
+                                             const model::config::Node& node, Finding& finding) {
+  QD_ASSIGN(const auto checked, act::notify::check_alertmanager_yaml(node, file));
+  std::size_t templates = 0;
+  for (const auto& pattern : checked.templates) {
+    QD_ASSIGN(const auto names, matching_files(pattern));
+    std::size_t found = 0;
+    for (const auto& name : names) {
+      if (!files.exists(name).value_or(true)) continue;
+      QD_ASSIGN(const auto text, base::read_file(files, name, kFileBytesMax));
+      if (const auto parsed = act::notify::check_notification_template(name, text); !parsed)
+        return base::fail(parsed.error().within(file + ": templates"));
+      ++found;
+    }
+    // Alertmanager starts without.
+    if (found == 0) finding.remarks.push_back(fmt::format("{}: templates: there is no {}", file, pattern));
+    templates += found;
+  }
+  return fmt::format("{} routes, {} receivers, {} inhibit rules, {} time intervals, {} template files", checked.routes,
+                     checked.receivers, checked.inhibit_rules, checked.time_intervals, templates);
+}
+
 base::Result<std::string> check_quarterdeck(base::Files& files, const std::string& file) {
   QD_ASSIGN(const auto settings, load_settings({.config_file = file}, files));
   return rules_summary(settings->groups);
@@ -155,11 +183,12 @@ Finding check(base::Files& files, const std::string& file, const CheckOptions& o
     return finding;
   }
   finding.kind = *kind;
-  auto summary = *kind == "rules"        ? check_rules(files, file, options, finding)
-                 : *kind == "rule tests" ? check_rule_tests(files, file)
-                 : *kind == "prometheus" ? check_prometheus(files, file, options, finding)
-                 : *kind == "blackbox"   ? check_blackbox(files, file)
-                                         : check_quarterdeck(files, file);
+  auto summary = *kind == "rules"          ? check_rules(files, file, options, finding)
+                 : *kind == "rule tests"   ? check_rule_tests(files, file)
+                 : *kind == "prometheus"   ? check_prometheus(files, file, options, finding)
+                 : *kind == "blackbox"     ? check_blackbox(files, file)
+                 : *kind == "alertmanager" ? check_alertmanager(files, file, *node, finding)
+                                           : check_quarterdeck(files, file);
   if (summary)
     finding.summary = *summary;
   else
@@ -218,7 +247,8 @@ void add_check(CommandLine& root) {
   auto options = std::make_shared<CheckOptions>();
   command.option(
       "FILE", options->names,
-      "quarterdeck.yaml, a Prometheus configuration, a rule file, tests of rules, or modules of blackbox_exporter",
+      "quarterdeck.yaml, a Prometheus configuration, a rule file, tests of rules, modules of blackbox_exporter, or a "
+      "configuration of Alertmanager",
       {.required = true});
   command.flag("--experimental", options->experimental,
                "let rules use experimental PromQL, as query.experimental does (a quarterdeck.yaml says it itself)");

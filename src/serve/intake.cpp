@@ -113,8 +113,21 @@ void Filling::find() {
   what_ = ref.error().message();
 }
 
+// It is not counted: the sender knows nothing of it.
+void Filling::append_start(model::TimestampMs start_ms, model::TimestampMs time_ms, const auto& value) {
+  if (start_ms == 0 || !ref_) return;
+  const model::Histogram* like = nullptr;
+  if constexpr (std::is_same_v<std::decay_t<decltype(value)>, model::Histogram>) {
+    like = &value;
+  } else if (model::is_stale_nan(value)) {
+    return;
+  }
+  store::metrics::append_start(appender_, *ref_, start_ms, time_ms, like);
+}
+
 // A number or a histogram.
 bool Filling::append(model::TimestampMs time_ms, const auto& value) {
+  append_start(std::exchange(start_ms_, 0), time_ms, value);
   const std::size_t before = appender_.pending();
   auto appended = ref_ ? appender_.append(*ref_, time_ms, value) : AppendOutcome::kUnknownSeries;
   if (ref_ && appended == AppendOutcome::kUnknownSeries) {
@@ -164,6 +177,7 @@ bool Filling::histogram(model::TimestampMs time_ms, const model::Histogram& hist
 }
 
 bool Filling::bad_histogram(const std::string& why) {
+  start_ms_ = 0;
   if (ref_) {
     outcome_.refuse(Refusal::kBadHistogram, why);
   } else {

@@ -119,6 +119,9 @@ class Filling {
   void series(const model::LabelSet& labels);
   void bad_series(std::string why);
 
+  // When counting began for the sample that comes next: a zero is put there, where the store takes such.
+  void start(model::TimestampMs start_ms) { start_ms_ = start_ms; }
+
   // Whether the store has it now.
   bool sample(const model::Sample& sample) { return append(sample.time_ms, sample.value); }
   bool histogram(model::TimestampMs time_ms, const model::Histogram& histogram);
@@ -129,6 +132,7 @@ class Filling {
 
  private:
   bool append(model::TimestampMs time_ms, const auto& value);
+  void append_start(model::TimestampMs start_ms, model::TimestampMs time_ms, const auto& value);
   void find();
   void refuse(store::metrics::AppendOutcome why, model::TimestampMs time_ms);
 
@@ -136,6 +140,7 @@ class Filling {
   IntakeOutcome& outcome_;
   const model::LabelSet* labels_ = nullptr;
   std::optional<store::metrics::SeriesRef> ref_;
+  model::TimestampMs start_ms_ = 0;
   // Where there is no series: why.
   Refusal refusal_ = Refusal::kBadSeries;
   std::string what_;

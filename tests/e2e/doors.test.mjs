@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import path from "node:path";
 import test from "node:test";
 import { gzipSync } from "node:zlib";
-import { freePort, missing, request, scratch, start, startProgram, until } from "./lib.mjs";
+import { freePort, missing, request, runCommand, scratch, start, startProgram, until } from "./lib.mjs";
 
 const kQuiet = ["--set", "judge.rules.defaults=false", "--set", "observe.host.enabled=false"];
 
@@ -145,6 +145,66 @@ test("OTLP's points are refused whole and counted so, and their exemplars lead t
   assert.equal(found.length, 1);
   assert.equal(found[0].seriesLabels.le, "1", "the bucket that it fell into");
   assert.deepEqual(found[0].exemplars[0].labels, { trace_id: trace, span_id: "0123456789abcdef" });
+});
+
+test("native histograms that come late by OTLP are stored, found again after a kill, and exported", async (t) => {
+  const dir = scratch(t);
+  const dataDir = path.join(dir, "data");
+  const args = [...kQuiet];
+  let quarterdeck = await start(t, { dataDir, args });
+  const now = Math.floor(Date.now() / 60_000) * 60;
+  const send = async (time, count) => {
+    const point = {
+      timeUnixNano: `${BigInt(time) * 1_000_000_000n}`,
+      count: `${count}`,
+      sum: count * 2,
+      scale: 0,
+      zeroCount: "0",
+      positive: { offset: 0, bucketCounts: [`${count}`] },
+    };
+    const metric = { name: "wait", exponentialHistogram: { aggregationTemporality: 2, dataPoints: [point] } };
+    const body = JSON.stringify({
+      resourceMetrics: [
+        {
+          resource: { attributes: [{ key: "service.name", value: { stringValue: "shop" } }] },
+          scopeMetrics: [{ metrics: [metric] }],
+        },
+      ],
+    });
+    const headers = { "Content-Type": "application/json" };
+    const answer = await request(`${quarterdeck.url}/v1/metrics`, { method: "POST", headers, body });
+    assert.equal(answer.status, 200, answer.text);
+    assert.deepEqual(JSON.parse(answer.text), {}, "all of it is taken");
+  };
+  const times = [now, now - 60, now - 86_400, now - 3 * 86_400, now - 3600];
+  for (const time of times) await send(time, time - now + 400_000);
+  await send(times[2], times[2] - now + 400_000);
+  const check = async () => {
+    for (const time of times) {
+      const found = await quarterdeck.query("histogram_count(wait)", time);
+      assert.equal(found[0]?.value[1], `${time - now + 400_000}`, `at ${time - now}`);
+      assert.equal((await quarterdeck.query("histogram_sum(wait)", time))[0].value[1], `${(time - now + 400_000) * 2}`);
+    }
+  };
+  await check();
+  await quarterdeck.kill();
+  quarterdeck = await start(t, { dataDir, args });
+  await check();
+  await quarterdeck.stop();
+  const out = path.join(dir, "blocks");
+  const exported = await runCommand(["tsdb", "export", "--data-dir", dataDir, "--format", "blocks", out]);
+  assert.equal(exported.code, 0, exported.stderr);
+  // Served from there, and taken into a store of its own.
+  quarterdeck = await start(t, { args: [...args, "--set", `store.metrics.prometheus_dir=${out}`] });
+  await check();
+  await quarterdeck.stop();
+  const other = path.join(dir, "other");
+  quarterdeck = await start(t, { dataDir: other, args });
+  await quarterdeck.stop();
+  const imported = await runCommand(["tsdb", "import", "--data-dir", other, out]);
+  assert.equal(imported.code, 0, imported.stderr);
+  quarterdeck = await start(t, { dataDir: other, args });
+  await check();
 });
 
 test("hostile bodies cost no memory at any door", async (t) => {

@@ -8,10 +8,7 @@ namespace qd::model::exposition {
 
 using protozero::pbf_reader;
 
-namespace {
-
-// google.protobuf.Timestamp, in milliseconds.
-std::int64_t read_timestamp(pbf_reader reader) {
+TimestampMs read_timestamp(pbf_reader reader) {
   // Beyond these no clock goes, and the product stays in range.
   constexpr std::int64_t kSecondsMax = 1LL << 40;
   std::int64_t seconds = 0;
@@ -27,8 +24,6 @@ std::int64_t read_timestamp(pbf_reader reader) {
   }
   return seconds * 1000 + nanoseconds / 1'000'000;
 }
-
-}  // namespace
 
 std::pair<std::string_view, std::string_view> read_label_pair(pbf_reader reader) {
   std::pair<std::string_view, std::string_view> pair;

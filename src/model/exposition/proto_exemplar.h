@@ -14,6 +14,9 @@ namespace qd::model::exposition {
 // Throws what protozero throws.
 void read_exemplar(protozero::pbf_reader reader, std::vector<ProtoParser::Exemplar>& into);
 
+// google.protobuf.Timestamp, in milliseconds.
+TimestampMs read_timestamp(protozero::pbf_reader reader);
+
 // LabelPair.
 std::pair<std::string_view, std::string_view> read_label_pair(protozero::pbf_reader reader);
 

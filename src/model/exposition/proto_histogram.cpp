@@ -128,6 +128,9 @@ WireHistogram read_histogram(pbf_reader reader) {
       case 14:
         counts(native.positive);
         break;
+      case 15:
+        out.created_ms = read_timestamp(reader.get_message());
+        break;
       case 16:
         read_exemplar(reader.get_message(), out.exemplars);
         break;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <protozero/pbf_reader.hpp>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct WireHistogram {
   bool has_zero = false;
   std::vector<Bucket> buckets;
   std::vector<ProtoParser::Exemplar> exemplars;  // of the native part
+  std::optional<TimestampMs> created_ms;
 
   bool is_native() const {
     return !native.positive_spans.empty() || !native.negative_spans.empty() || native.zero_threshold > 0 || has_zero;

@@ -101,6 +101,7 @@ class ProtoParser::Core {
   std::string_view unit() const { return unit_; }
   std::string_view series() const { return series_; }
   std::optional<TimestampMs> timestamp_ms() const { return timestamp_ms_; }
+  std::optional<TimestampMs> created_ms() const { return current_.label == "quantile" ? std::nullopt : created_ms_; }
   double value() const { return current_.value; }
   const Histogram& histogram() const { return histogram_; }
   std::span<const Exemplar> exemplars() const { return current_.exemplars; }
@@ -194,6 +195,7 @@ class ProtoParser::Core {
   base::Status read_metric(pbf_reader metric) {
     own_labels_.clear();
     timestamp_ms_.reset();
+    created_ms_.reset();
     while (metric.next()) {
       switch (metric.tag()) {
         case 1:
@@ -263,6 +265,8 @@ class ProtoParser::Core {
         one.value = message.get_double();
       } else if (message.tag() == 2 && type_ == Type::kCounter) {
         read_exemplar(message.get_message(), one.exemplars);
+      } else if (message.tag() == 3 && type_ == Type::kCounter) {
+        created_ms_ = read_timestamp(message.get_message());
       } else {
         message.skip();
       }
@@ -283,6 +287,8 @@ class ProtoParser::Core {
                             .label = "quantile",
                             .label_value = label_number(quantile.upper_bound),
                             .value = quantile.count});
+      } else if (message.tag() == 4) {
+        created_ms_ = read_timestamp(message.get_message());
       } else {
         message.skip();
       }
@@ -307,6 +313,7 @@ class ProtoParser::Core {
 
   base::Status add_histogram(const pbf_reader& message) {
     WireHistogram wire = read_histogram(message);
+    if (type_ == Type::kHistogram) created_ms_ = wire.created_ms;
     const bool native = options_.native_histograms && wire.is_native();
     const bool convert = !native && options_.classic_to_native && !wire.buckets.empty();
     if ((!native && !convert) || options_.classic_histograms) add_classic(wire);
@@ -376,6 +383,7 @@ class ProtoParser::Core {
 
   std::vector<std::pair<std::string_view, std::string_view>> own_labels_;
   std::optional<TimestampMs> timestamp_ms_;
+  std::optional<TimestampMs> created_ms_;
   std::deque<Pending> pending_;
   Pending current_;
   Histogram histogram_;
@@ -399,6 +407,9 @@ std::span<const Label> ProtoParser::labels() {
 }
 std::optional<TimestampMs> ProtoParser::timestamp_ms() const {
   return core_->timestamp_ms();
+}
+std::optional<TimestampMs> ProtoParser::created_ms() const {
+  return core_->created_ms();
 }
 double ProtoParser::value() const {
   return core_->value();

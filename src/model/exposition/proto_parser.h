@@ -2,7 +2,7 @@
 //
 // Source: metrics.proto of prometheus/client_model. A message becomes the series that the text of the same metrics
 // would have; numbers in `le` and `quantile` are written as OpenMetrics writes them ("1.0"). A native histogram is one
-// series of the family's name, an event of its own. Created timestamps are passed over.
+// series of the family's name, an event of its own.
 //
 // The body outlives the parser; what the accessors return is valid until the next call of next(). After an error the
 // parser is done. Not thread-safe. Memory: bounded by the largest metric.
@@ -45,6 +45,8 @@ class ProtoParser {
   // The name first, as __name__, then the labels in the order of the message.
   std::span<const Label> labels();
   std::optional<TimestampMs> timestamp_ms() const;
+  // When it began to count, where that is told and the series counts: not of gauges and quantiles.
+  std::optional<TimestampMs> created_ms() const;
   double value() const;                // after kSeries
   const Histogram& histogram() const;  // after kHistogram
 

@@ -85,6 +85,43 @@ std::string describe(std::string_view body, const ProtoParser::Options& options 
   }
 }
 
+TEST(ProtoParser, says_when_what_counts_was_created) {
+  const auto created = [](std::uint32_t kind, std::uint32_t tag, const std::function<void(pbf_writer&)>& more) {
+    return message([&](pbf_writer& w) {
+      w.add_message(kind, message([&](pbf_writer& m) {
+                      more(m);
+                      m.add_message(tag, message([](pbf_writer& t) {
+                                      t.add_int64(1, 1'520'430'000);
+                                      t.add_int32(2, 123'000'000);
+                                    }));
+                    }));
+    });
+  };
+  const std::string quantile = message([](pbf_writer& q) { q.add_double(1, 0.5); });
+  const auto times = [](const std::string& body, bool native) {
+    ProtoParser parser(body, {.native_histograms = native});
+    std::string out;
+    while (true) {
+      const auto event = parser.next();
+      EXPECT_TRUE(event);
+      if (!event || *event == Event::kEof) return out;
+      if (*event != Event::kSeries && *event != Event::kHistogram) continue;
+      out +=
+          std::string(parser.series()) + (parser.created_ms() ? "@" + std::to_string(*parser.created_ms()) : "") + " ";
+    }
+  };
+  const std::string at = "@1520430000123 ";
+  EXPECT_EQ(times(family("c", 0, {created(3, 3, [](pbf_writer& c) { c.add_double(1, 5); }), value_of(3, 5)}), false),
+            "c" + at + "c ");
+  EXPECT_EQ(times(family("s", 2, {created(4, 4, [&](pbf_writer& s) { s.add_message(3, quantile); })}), false),
+            "s{quantile=\"0.5\"} s_sum" + at + "s_count" + at);
+  const auto buckets = [](pbf_writer& h) { h.add_double(6, 0.001); };
+  EXPECT_EQ(times(family("h", 4, {created(7, 15, buckets)}), false),
+            "h_bucket{le=\"+Inf\"}" + at + "h_sum" + at + "h_count" + at);
+  EXPECT_EQ(times(family("h", 4, {created(7, 15, buckets)}), true), "h#histogram" + at);
+  EXPECT_EQ(times(family("h", 5, {created(7, 15, buckets)}), true), "h#histogram ") << "a gauge";
+}
+
 TEST(ProtoParser, reads_what_text_would_say) {
   EXPECT_EQ(describe(family("c_total", 0, {value_of(3, 5, 0, {{"a", "x\"y"}})}) +
                      family("g", 1, {value_of(2, 1.5, 1'000)}, "bytes") + family("u", 3, {value_of(5, 2)})),

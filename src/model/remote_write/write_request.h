@@ -47,6 +47,10 @@ class WriteSink {
   // empty or repeated label name, what is not UTF-8, or too many. Its samples follow all the same.
   virtual void series(base::Result<LabelSet> labels) = 0;
   virtual void sample(const Sample& sample) = 0;
+  // Asked for every series: whether it wants to know when counting began, which messages of 2.0 may say.
+  virtual bool wants_starts() const { return false; }
+  // Counting of the sample or histogram that follows began then.
+  virtual void start(TimestampMs /*start_ms*/) {}
   // kInvalid or kLimit where it breaks the specification; it has kSchemaMax at most.
   virtual void histogram(TimestampMs time_ms, base::Result<Histogram> histogram) = 0;
   // Behind the samples of its series. kInvalid where its labels are none.

@@ -46,6 +46,19 @@ std::string_view family_of(std::string_view name, MetricType type) {
   return name;
 }
 
+// int64 start_timestamp of a Sample or a Histogram; 0 where it is not told.
+TimestampMs start_of(const protozero::data_view& message, std::uint32_t tag) {
+  TimestampMs start_ms = 0;
+  for (pbf_reader reader(message); reader.next();) {
+    if (reader.tag_and_type() == tag_and_type(tag, pbf_wire_type::varint)) {
+      start_ms = reader.get_int64();
+    } else {
+      reader.skip();
+    }
+  }
+  return start_ms;
+}
+
 class Reader {
  public:
   Reader(std::vector<std::string_view> symbols, WriteSink& sink) : symbols_(std::move(symbols)), sink_(sink) {}
@@ -53,9 +66,15 @@ class Reader {
   base::Status series(const pbf_reader& message) {
     refs_.clear();
     bool any = false;
+    // Of the series, as 2.0 had it first: its first sample's.
+    TimestampMs created_ms = 0;
     for (pbf_reader reader = message; reader.next();) {
       if (take_refs(reader, refs_)) continue;
       const auto kind = reader.tag_and_type();
+      if (kind == tag_and_type(6, pbf_wire_type::varint)) {
+        created_ms = reader.get_int64();
+        continue;
+      }
       any = any || kind == bytes_field(2) || kind == bytes_field(3) || kind == bytes_field(4);
       reader.skip();
     }
@@ -64,18 +83,29 @@ class Reader {
     for (const Label& label : labels_)
       if (label.name == kMetricName) name = label.value;
     if (any) sink_.series(checked_labels(labels_, too_many, Naming::kSeries));
+    const bool starts = sink_.wants_starts();
+    const auto tell_start = [&](const protozero::data_view& sample, std::uint32_t tag) {
+      if (!starts) return;
+      const TimestampMs start_ms = start_of(sample, tag);
+      const TimestampMs of_series_ms = std::exchange(created_ms, 0);
+      if (start_ms != 0 || of_series_ms != 0) sink_.start(start_ms != 0 ? start_ms : of_series_ms);
+    };
     Metadata metadata;
     std::uint64_t type = 0;
     std::string_view help;
     std::string_view unit;
     for (pbf_reader reader = message; reader.next();) {
       switch (reader.tag_and_type()) {
-        case bytes_field(2):
-          sink_.sample(read_sample(reader.get_view()));
+        case bytes_field(2): {
+          const auto view = reader.get_view();
+          tell_start(view, 3);
+          sink_.sample(read_sample(view));
           break;
+        }
         case bytes_field(3): {
           const auto view = reader.get_view();
           QD_ASSIGN(const TimedHistogram timed, read_histogram({view.data(), view.size()}));
+          tell_start(view, 17);
           tell(timed, sink_);
           break;
         }
@@ -253,11 +283,12 @@ void WriteRequestV2::series(const LabelSet& labels, const Metadata* metadata) {
   field.add_uint32(4, unit);
 }
 
-void WriteRequestV2::sample(const Sample& sample) {
+void WriteRequestV2::sample(const Sample& sample, TimestampMs start_ms) {
   pbf_writer writer(one_);
   pbf_writer field(writer, 2);
   field.add_double(1, sample.value);
   field.add_int64(2, sample.time_ms);
+  if (start_ms != 0) field.add_int64(3, start_ms);
 }
 
 void WriteRequestV2::histogram(TimestampMs time_ms, const Histogram& histogram) {

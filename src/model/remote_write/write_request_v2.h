@@ -5,6 +5,7 @@
 //   TimeSeries { repeated uint32 labels_refs = 1; repeated Sample samples = 2; repeated Histogram histograms = 3;
 //                repeated Exemplar exemplars = 4; Metadata metadata = 5; int64 created_timestamp = 6; }
 //   Sample     { double value = 1; int64 timestamp = 2; int64 start_timestamp = 3; }
+//   Histogram  { as that of 1.0 (histogram_wire.h); int64 start_timestamp = 17; }
 //   Exemplar   { repeated uint32 labels_refs = 1; double value = 2; int64 timestamp = 3; }
 //   Metadata   { MetricType type = 1; uint32 help_ref = 3; uint32 unit_ref = 4; }
 //
@@ -47,7 +48,8 @@ class WriteRequestV2 {
   WriteRequestV2();
   // What follows is of this series. `metadata` may be null.
   void series(const LabelSet& labels, const Metadata* metadata);
-  void sample(const Sample& sample);
+  // `start_ms` 0 is none.
+  void sample(const Sample& sample, TimestampMs start_ms = 0);
   void histogram(TimestampMs time_ms, const Histogram& histogram);
   void exemplar(const LabelSet& labels, const Sample& sample);
   // The message; the builder is empty afterwards.

@@ -42,6 +42,46 @@ std::string field(char tag, const std::string& bytes) {
   return out + bytes;
 }
 
+TEST(WriteRequestV2, when_counting_began_is_told_before_the_sample_to_who_wants_it) {
+  class Starts final : public WriteSink {
+   public:
+    explicit Starts(bool wanted) : wanted_(wanted) {}
+    void series(base::Result<LabelSet>) override {}
+    bool wants_starts() const override { return wanted_; }
+    void start(TimestampMs start_ms) override { told.push_back("from " + std::to_string(start_ms)); }
+    void sample(const Sample& sample) override { told.push_back(std::to_string(sample.time_ms)); }
+    void histogram(TimestampMs time_ms, base::Result<Histogram>) override {
+      told.push_back("h " + std::to_string(time_ms));
+    }
+    void exemplar(base::Result<LabelSet>, const Sample&) override {}
+    void metadata(std::string_view, MetricType, std::string_view, std::string_view) override {}
+    std::vector<std::string> told;
+
+   private:
+    bool wanted_;
+  };
+  const auto read = [](const std::string& message, bool wanted) {
+    Starts sink(wanted);
+    EXPECT_TRUE(read_write_request_v2(message, sink));
+    return sink.told;
+  };
+  WriteRequestV2 request;
+  request.series(LabelSet{{"__name__", "a_total"}}, nullptr);
+  request.sample({5, 1}, 2);
+  request.sample({6, 2});
+  const std::string own = request.finish();
+  EXPECT_EQ(read(own, true), (std::vector<std::string>{"from 2", "5", "6"}));
+  EXPECT_EQ(read(own, false), (std::vector<std::string>{"5", "6"}));
+
+  // created_timestamp = 6 of a series is its first sample's, also behind the samples.
+  const std::string samples = field(2, std::string("\x10\x05", 2)) + field(2, std::string("\x10\x06", 2));
+  const std::string of_series = field(4, "") + field(5, samples + std::string("\x30\x03", 2));
+  EXPECT_EQ(read(of_series, true), (std::vector<std::string>{"from 3", "5", "6"}));
+  // int64 timestamp = 15 and start_timestamp = 17 of a histogram.
+  const std::string histogram = field(3, std::string("\x78\x09\x88\x01\x04", 5));
+  EXPECT_EQ(read(field(4, "") + field(5, histogram), true), (std::vector<std::string>{"from 4", "h 9"}));
+}
+
 TEST(WriteRequestV2, reads_what_it_wrote) {
   const Histogram histogram{
       .schema = 1, .is_integer = true, .count = 3, .sum = 2, .positive_spans = {{0, 1}}, .positive = {3}};

@@ -123,6 +123,7 @@ class FileReader {
 
   void add_limits(Keys& keys, ScrapeLimits& limits) {
     keys["sample_limit"] = reader_.number(limits.sample_limit);
+    keys["series_limit"] = reader_.number(limits.series_limit);
     keys["target_limit"] = reader_.number(limits.target_limit);
     keys["label_limit"] = reader_.number(limits.label_limit);
     keys["label_name_length_limit"] = reader_.number(limits.label_name_length_limit);
@@ -297,9 +298,10 @@ class FileReader {
   }
 
   static void take_global_limits(const ScrapeLimits& global, ScrapeLimits& job) {
-    for (const auto limit : {&ScrapeLimits::sample_limit, &ScrapeLimits::target_limit, &ScrapeLimits::label_limit,
-                             &ScrapeLimits::label_name_length_limit, &ScrapeLimits::label_value_length_limit,
-                             &ScrapeLimits::body_size_limit_bytes, &ScrapeLimits::keep_dropped_targets}) {
+    for (const auto limit :
+         {&ScrapeLimits::sample_limit, &ScrapeLimits::series_limit, &ScrapeLimits::target_limit,
+          &ScrapeLimits::label_limit, &ScrapeLimits::label_name_length_limit, &ScrapeLimits::label_value_length_limit,
+          &ScrapeLimits::body_size_limit_bytes, &ScrapeLimits::keep_dropped_targets}) {
       if (job.*limit == 0) job.*limit = global.*limit;
     }
   }

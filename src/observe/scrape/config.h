@@ -28,6 +28,7 @@ using connect::http::TlsConfig;
 // 0 is no limit.
 struct ScrapeLimits {
   std::uint64_t sample_limit = 0;
+  std::uint64_t series_limit = 0;  // that a target makes as long as it is scraped; Quarterdeck's own
   std::uint64_t target_limit = 0;
   std::uint64_t label_limit = 0;
   std::uint64_t label_name_length_limit = 0;

@@ -30,6 +30,7 @@ global:
   scrape_interval: 15s
   evaluation_interval: 30s
   sample_limit: 1000
+  series_limit: 5000
   external_labels:
     site: here
 rule_files:
@@ -54,6 +55,7 @@ scrape_configs:
     enable_http2: true
     basic_auth: {username: u, password_file: secret}
     sample_limit: 5
+    series_limit: 70
     body_size_limit: 10MB
     tls_config: {ca_file: ca.pem, insecure_skip_verify: true}
     relabel_configs: []
@@ -75,6 +77,7 @@ scrape_configs:
   EXPECT_EQ(node.metrics_path, "/metrics");
   EXPECT_TRUE(node.honor_timestamps);
   EXPECT_EQ(node.limits.sample_limit, 1000U);
+  EXPECT_EQ(node.limits.series_limit, 5000U);
   EXPECT_THAT(node.static_configs.at(0).targets, ElementsAre("localhost:9100", "other:9100"));
   EXPECT_EQ(node.static_configs.at(0).labels.at("env"), "prod");
 
@@ -86,6 +89,7 @@ scrape_configs:
   EXPECT_FALSE(app.http.follow_redirects);
   EXPECT_EQ(app.http.basic_auth->password_file, "/etc/prometheus/secret");
   EXPECT_EQ(app.limits.sample_limit, 5U);
+  EXPECT_EQ(app.limits.series_limit, 70U);
   EXPECT_EQ(app.limits.body_size_limit_bytes, 10U << 20);
   EXPECT_EQ(app.http.tls.ca_file, "/etc/prometheus/ca.pem");
 

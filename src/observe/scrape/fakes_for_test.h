@@ -34,6 +34,7 @@ class FakeStore final : public store::metrics::Appendable {
   }
   base::Status commit_result;
   std::size_t series_limit = 1'000'000;
+  bool takes_starts = false;
   std::vector<std::pair<model::TimestampMs, model::Histogram>> histograms;
   std::map<std::string, model::Metadata> metadata;
   std::size_t metadata_calls = 0;
@@ -48,6 +49,15 @@ class FakeStore final : public store::metrics::Appendable {
       if (store.refs_.size() >= store.series_limit) return base::fail(base::ErrorCode::kLimit, "store.series_limit");
       store.labels_.push_back(labels);
       return store.refs_[key] = store.first_ref_ + store.labels_.size();
+    }
+    bool takes_starts() const override { return store.takes_starts; }
+    bool is_newest(store::metrics::SeriesRef ref, model::TimestampMs time_ms) override {
+      const std::string key = store.labels_[ref - store.first_ref_ - 1].to_string();
+      const auto before = [&](const auto& newest) {
+        const auto found = newest.find(key);
+        return found == newest.end() || found->second.first < time_ms;
+      };
+      return before(pending_newest) && before(store.newest_);
     }
     store::metrics::AppendOutcome append(store::metrics::SeriesRef ref, model::TimestampMs time_ms,
                                          double value) override {

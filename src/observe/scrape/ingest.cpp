@@ -86,6 +86,8 @@ base::Status Ingest::append(std::string_view body, model::exposition::Format for
   next_.clear();
   new_metadata_.clear();
   family_pending_ = false;
+  takes_starts_ = appender.takes_starts();
+  created_.clear();
 
   if (format == model::exposition::Format::kProtobuf) {
     const HistogramOptions& histograms = options_.histograms;
@@ -94,6 +96,7 @@ base::Status Ingest::append(std::string_view body, model::exposition::Format for
                                                  .classic_to_native = histograms.convert_classic});
     QD_TRY(append_all(parser, now_ms, sample_limit, appender, counts));
   } else {
+    if (takes_starts_ && format == model::exposition::Format::kOpenMetrics) created_.read(body);
     Parser parser(body, format, model::exposition::Check::kLines);
     QD_TRY(append_all(parser, now_ms, sample_limit, appender, counts));
   }
@@ -116,6 +119,10 @@ base::Status Ingest::append_all(SomeParser& parser, TimestampMs now_ms, std::uin
     if (event != Event::kSeries && event != Event::kHistogram) {
       take_metadata(parser, event, appender);
       continue;
+    }
+    if constexpr (std::is_same_v<SomeParser, Parser>) {
+      // It is no series: what it says is in the zeros.
+      if (!created_.empty() && is_created_line(parser.series(), family_, family_metadata_.type)) continue;
     }
     ++counts.samples;
     // Past the limit the rest is only counted, so that the error and the report say how many there are.
@@ -182,6 +189,7 @@ base::Status Ingest::append_sample(SomeParser& parser, Entry& entry, TimestampMs
   const bool own_time = options_.honor_timestamps && parser.timestamp_ms().has_value();
   const TimestampMs time_ms = own_time ? *parser.timestamp_ms() : now_ms;
   entry.stale_when_gone = !own_time || options_.track_timestamps_staleness;
+  const bool is_new = entry.ref == 0;
   // Twice at most: a reference that the store has dropped is asked for again.
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (entry.ref == 0) {
@@ -197,6 +205,10 @@ base::Status Ingest::append_sample(SomeParser& parser, Entry& entry, TimestampMs
         counts.past_label_limits = true;
         return within;
       }
+      if (!series_made_.admit(labels)) {
+        ++counts.past_series_limit;
+        return {};
+      }
       auto ref = appender.series(labels);
       if (!ref && ref.error().code() == ErrorCode::kLimit) {
         // The store is full: what it knows already goes on, what is new is shed.
@@ -206,6 +218,7 @@ base::Status Ingest::append_sample(SomeParser& parser, Entry& entry, TimestampMs
       if (!ref) return base::fail(std::move(ref).error());
       entry.ref = *ref;
     }
+    if (takes_starts_) append_start(parser, is_new, entry.ref, time_ms, appender);
     const auto append = [&] {
       if constexpr (std::is_same_v<SomeParser, model::exposition::ProtoParser>) {
         if (is_histogram_) return appender.append(entry.ref, time_ms, histogram_);
@@ -236,6 +249,18 @@ base::Status Ingest::append_sample(SomeParser& parser, Entry& entry, TimestampMs
     }
   }
   return {};
+}
+
+template <typename SomeParser>
+void Ingest::append_start(SomeParser& parser, bool is_new, SeriesRef ref, TimestampMs time_ms, Appender& appender) {
+  if constexpr (std::is_same_v<SomeParser, model::exposition::ProtoParser>) {
+    if (const auto created_ms = parser.created_ms())
+      store::metrics::append_start(appender, ref, *created_ms, time_ms, is_histogram_ ? &histogram_ : nullptr);
+  } else {
+    if (created_.empty() || (!is_new && created_.digest() == accepted_created_)) return;
+    if (const auto created_ms = created_.find(parser.labels(), family_, family_metadata_.type))
+      store::metrics::append_start(appender, ref, *created_ms, time_ms);
+  }
 }
 
 // One that the page repeats is no news to the store, and one that it does not take leaves the sample as it is.
@@ -383,6 +408,7 @@ void Ingest::accept() {
     order_.resize(cursor_);
   }
   live_ = true;
+  accepted_created_ = created_.digest();
   accepted_text_bytes_ = texts_.size();
   if (metadata_.size() > kMetadataLimit) metadata_.clear();
   for (const auto& [family, told] : new_metadata_) metadata_[family] = told;
@@ -397,6 +423,7 @@ void Ingest::reject() {
 // Most targets surprise rarely: what a surprise needs is not kept for the next.
 void Ingest::drop_scratch() {
   new_metadata_.clear();
+  created_.clear();
   next_ = {};
   slots_ = {};
 }

@@ -22,6 +22,8 @@
 #include "model/labels.h"
 #include "model/metadata.h"
 #include "model/relabel.h"
+#include "observe/scrape/created.h"
+#include "observe/scrape/series_made.h"
 #include "store/metrics/appender.h"
 
 namespace qd::observe::scrape {
@@ -57,8 +59,9 @@ struct IngestCounts {
   std::uint64_t duplicate = 0;
   std::uint64_t too_old = 0;
   std::uint64_t too_far_in_future = 0;
-  std::uint64_t series_refused = 0;  // past the store's series limit
-  bool past_sample_limit = false;    // which refused the whole
+  std::uint64_t series_refused = 0;     // past the store's series limit
+  std::uint64_t past_series_limit = 0;  // samples of new series, past that of limit_series
+  bool past_sample_limit = false;       // which refused the whole
   bool past_label_limits = false;
   std::string refusal;  // what the store said of the first of them
 };
@@ -67,6 +70,11 @@ class Ingest {
  public:
   // `target_labels` go on every sample.
   Ingest(model::LabelSet target_labels, const IngestOptions& options);
+
+  // From now on samples of new series are dropped once this many different ones have been made; 0 is no limit. Counted
+  // only while there is one: 16 bytes a series.
+  void limit_series(std::uint64_t limit) { series_made_.limit(limit); }
+  std::uint64_t series_made() const { return series_made_.size(); }
 
   // Puts every sample of `body` into `appender`, and stale markers for the series that vanished. The caller commits,
   // then calls accept; on an error (kInvalid with the line or the labels, kLimit with the name of the limit), or when
@@ -99,6 +107,10 @@ class Ingest {
   template <typename SomeParser>
   base::Status append_all(SomeParser& parser, model::TimestampMs now_ms, std::uint64_t sample_limit,
                           store::metrics::Appender& appender, IngestCounts& counts);
+  // Puts a zero before the sample that comes next, where it is known when counting began.
+  template <typename SomeParser>
+  void append_start(SomeParser& parser, bool is_new, store::metrics::SeriesRef ref, model::TimestampMs time_ms,
+                    store::metrics::Appender& appender);
   base::Status take_histogram(const model::exposition::ProtoParser& parser);
   template <typename SomeParser>
   base::Status append_sample(SomeParser& parser, Entry& entry, model::TimestampMs now_ms,
@@ -139,6 +151,14 @@ class Ingest {
   std::vector<Entry> next_;
   std::vector<std::uint32_t> slots_;
   std::size_t indexed_ = 0;
+
+  SeriesMade series_made_;
+
+  // When counting began, where the store wants to know: as the page says, and what the last page that was accepted said
+  // as a whole, as then only series that are new can begin.
+  bool takes_starts_ = false;
+  CreatedTimes created_;
+  std::uint64_t accepted_created_ = 0;
 
   model::Histogram histogram_;  // the one that is being appended,
   bool is_histogram_ = false;   // where the sample is one

@@ -249,7 +249,7 @@ TEST_F(IngestTest, agrees_with_the_public_conformance_suite_of_openmetrics) {
 }
 
 // A body with one family: a histogram with a classic and a native part.
-std::string histogram_body(std::uint64_t in_first_bucket) {
+std::string histogram_body(std::uint64_t in_first_bucket, std::int64_t created_s = 0) {
   using protozero::pbf_writer;
   const auto message = [](const std::function<void(pbf_writer&)>& fill) {
     std::string bytes;
@@ -270,6 +270,7 @@ std::string histogram_body(std::uint64_t in_first_bucket) {
                   }));
     const std::int64_t deltas[] = {static_cast<std::int64_t>(in_first_bucket)};
     h.add_packed_sint64(13, std::begin(deltas), std::end(deltas));
+    if (created_s != 0) h.add_message(15, message([&](pbf_writer& t) { t.add_int64(1, created_s); }));
   });
   const std::string family = message([&](pbf_writer& f) {
     f.add_string(1, "h");
@@ -279,6 +280,73 @@ std::string histogram_body(std::uint64_t in_first_bucket) {
   std::string body;
   protozero::write_varint(std::back_inserter(body), family.size());
   return body + family;
+}
+
+TEST_F(IngestTest, a_created_line_is_a_series_unless_zeros_are_wanted) {
+  const std::string page = "# TYPE a counter\na_total{x=\"1\"} 5\na_created{x=\"1\"} 0.5\n# TYPE g gauge\ng 1\n# EOF\n";
+  EXPECT_EQ(scrape(page, 1000, 0, Format::kOpenMetrics),
+            "a_total{x=\"1\"} 5 @1000\na_created{x=\"1\"} 0.5 @1000\ng 1 @1000\n");
+  EXPECT_EQ(counts.samples, 3U);
+  // Wanted from now on: the series has more than the zero already.
+  store.takes_starts = true;
+  EXPECT_EQ(scrape(page, 2000, 0, Format::kOpenMetrics),
+            "a_total{x=\"1\"} 5 @2000\ng 1 @2000\na_created{x=\"1\"} stale @2000\n");
+  EXPECT_EQ(counts.samples, 2U);
+}
+
+TEST_F(IngestTest, a_zero_stands_where_counting_began_and_began_anew) {
+  store.takes_starts = true;
+  const auto page = [](std::string_view created, std::string_view others = "") {
+    return "# TYPE a counter\na_total 5\na_created " + std::string(created) + "\n" + std::string(others) + "# EOF\n";
+  };
+  EXPECT_EQ(scrape(page("0.5"), 1000, 0, Format::kOpenMetrics), "a_total 0 @500\na_total 5 @1000\n");
+  EXPECT_EQ(scrape(page("0.5"), 2000, 0, Format::kOpenMetrics), "a_total 5 @2000\n");
+  // Restarted between two scrapes.
+  EXPECT_EQ(scrape(page("2.5"), 3000, 0, Format::kOpenMetrics), "a_total 0 @2500\na_total 5 @3000\n");
+  // Older than the last sample, in the future, of another series.
+  EXPECT_EQ(scrape(page("2.7"), 4000, 0, Format::kOpenMetrics), "a_total 5 @4000\n");
+  EXPECT_EQ(scrape(page("9"), 5000, 0, Format::kOpenMetrics), "a_total 5 @5000\n");
+  // Only one of two series has begun.
+  const std::string both = "a_total{x=\"1\"} 1\na_created{x=\"1\"} 5.25\n";
+  EXPECT_EQ(scrape(page("9", both), 6000, 0, Format::kOpenMetrics),
+            "a_total 5 @6000\na_total{x=\"1\"} 0 @5250\na_total{x=\"1\"} 1 @6000\n");
+}
+
+TEST_F(IngestTest, protobuf_says_as_well_when_counting_began) {
+  store.takes_starts = true;
+  make({.histograms = {.native = true}});
+  EXPECT_EQ(scrape(histogram_body(7, 1), 3000, 0, Format::kProtobuf), "h 0 @1000\nh 7 @3000\n");
+  EXPECT_EQ(scrape(histogram_body(8, 1), 4000, 0, Format::kProtobuf), "h 8 @4000\n");
+  EXPECT_EQ(scrape(histogram_body(2, 5), 6000, 0, Format::kProtobuf), "h 0 @5000\nh 2 @6000\n");
+  ASSERT_EQ(store.histograms.size(), 5U);
+  EXPECT_EQ(store.histograms[3].second.reset, model::CounterReset::kReset);
+}
+
+TEST_F(IngestTest, a_limit_of_series_counts_each_once_as_long_as_there_is_one) {
+  ingest->limit_series(100);
+  for (int round = 0; round < 20; ++round) {
+    std::string page = "stays 1\n";
+    for (int i = 0; i < 10; ++i) page += "churns{id=\"" + std::to_string(round * 10 + i) + "\"} 1\n";
+    scrape(page, 1000 * (round + 1));
+    EXPECT_EQ(ingest->series_made(), std::min(100, 1 + (round + 1) * 10));
+    EXPECT_EQ(counts.past_series_limit, round < 9 ? 0U : round == 9 ? 1U : 10U);
+  }
+  EXPECT_EQ(store.resolved(), 100U);
+  ingest->limit_series(0);
+  scrape("other 1\n", 30'000);
+  EXPECT_EQ(counts.past_series_limit, 0U);
+  EXPECT_EQ(ingest->series_made(), 0U);
+}
+
+TEST_F(IngestTest, sums_counts_and_buckets_begin_with_a_zero_and_quantiles_do_not) {
+  store.takes_starts = true;
+  EXPECT_EQ(scrape("# TYPE s summary\ns{quantile=\"0.5\"} 3\ns_sum 7\ns_count 2\ns_created 0.5\n"
+                   "# TYPE h histogram\nh_bucket{x=\"1\",le=\"+Inf\"} 1\nh_count{x=\"1\"} 1\nh_sum{x=\"1\"} 1\n"
+                   "h_created{x=\"1\"} 0.25\n# EOF\n",
+                   1000, 0, Format::kOpenMetrics),
+            "s{quantile=\"0.5\"} 3 @1000\ns_sum 0 @500\ns_sum 7 @1000\ns_count 0 @500\ns_count 2 @1000\n"
+            "h_bucket{le=\"+Inf\", x=\"1\"} 0 @250\nh_bucket{le=\"+Inf\", x=\"1\"} 1 @1000\n"
+            "h_count{x=\"1\"} 0 @250\nh_count{x=\"1\"} 1 @1000\nh_sum{x=\"1\"} 0 @250\nh_sum{x=\"1\"} 1 @1000\n");
 }
 
 TEST_F(IngestTest, reads_protobuf_and_hands_native_histograms_on) {

@@ -1,6 +1,7 @@
 #include "observe/scrape/loop.h"
 
 #define XXH_INLINE_ALL
+#include <fmt/format.h>
 #include <xxhash.h>
 
 #include <algorithm>
@@ -188,7 +189,8 @@ void Loop::process(const Scrape& scrape, base::Result<ClientResponse> response) 
                            .samples = counts.samples,
                            .kept = counts.samples - counts.dropped,
                            .series_added = counts.series_added,
-                           .body_bytes = response ? response->body.size() : 0};
+                           .body_bytes = response ? response->body.size() : 0,
+                           .past_series_limit = counts.past_series_limit};
     base::Status stored = append_report(scrape, report, *appender);
     if (stored) stored = appender->commit();
     if (outcome) {
@@ -202,7 +204,13 @@ void Loop::process(const Scrape& scrape, base::Result<ClientResponse> response) 
     reported_ = reported_ || stored.has_value();
     count(scrape, counts);
   }
-  finish(scrape, outcome, outcome ? counts.samples : 0, duration_s);
+  std::string limited;
+  if (counts.past_series_limit > 0)
+    limited = fmt::format(
+        "series_limit {} is reached: {} samples of series that were not there before are dropped; mend the labels that "
+        "keep changing, or raise the limit",
+        scrape.target.config->limits.series_limit, counts.past_series_limit);
+  finish(scrape, outcome, outcome ? counts.samples : 0, duration_s, std::move(limited));
 }
 
 base::Status Loop::ingest(const Scrape& scrape, const base::Result<ClientResponse>& response, Appender& appender,
@@ -229,6 +237,7 @@ base::Status Loop::ingest(const Scrape& scrape, const base::Result<ClientRespons
   }
   QD_ASSIGN(const auto format,
             format_of(header_of(*response, "Content-Type"), scrape.target.config->fallback_protocol));
+  ingest_.limit_series(scrape.target.config->limits.series_limit);
   return ingest_.append(response->body, format, scrape.time_ms, scrape.target.config->limits.sample_limit, appender,
                         counts);
 }
@@ -247,6 +256,12 @@ base::Status Loop::append_report(const Scrape& scrape, const Report& report, App
     put(5, "scrape_timeout_seconds", static_cast<double>(scrape.target.timeout_ms) / 1000);
     put(6, "scrape_sample_limit", static_cast<double>(scrape.target.config->limits.sample_limit));
     put(7, "scrape_body_size_bytes", static_cast<double>(report.body_bytes));
+  }
+  // Under the names that vmagent gives them, and only where there is a limit.
+  if (scrape.target.config->limits.series_limit > 0) {
+    put(8, "scrape_series_current", static_cast<double>(ingest_.series_made()));
+    put(9, "scrape_series_limit", static_cast<double>(scrape.target.config->limits.series_limit));
+    put(10, "scrape_series_limit_samples_dropped", static_cast<double>(report.past_series_limit));
   }
   return status;
 }
@@ -296,6 +311,7 @@ void Loop::count(const Scrape& scrape, const IngestCounts& counts) {
   counters.series_refused.add(counts.series_refused);
   if (counts.past_sample_limit) counters.past_sample_limit.add();
   if (counts.past_label_limits) counters.past_label_limits.add();
+  counters.past_series_limit.add(counts.past_series_limit);
   const std::uint64_t refused = counts.out_of_order + counts.duplicate + counts.too_old + counts.too_far_in_future;
   // Said once, until a scrape is clean again: the counters have the rest.
   const bool refused_before = std::exchange(samples_refused_, refused > 0);
@@ -306,6 +322,13 @@ void Loop::count(const Scrape& scrape, const IngestCounts& counts) {
                                                                {"too_old", counts.too_old},
                                                                {"too_far_in_future", counts.too_far_in_future}});
   }
+  const bool past_limit_before = std::exchange(past_series_limit_, counts.past_series_limit > 0);
+  if (past_series_limit_ && !past_limit_before) {
+    environment_->log.warn("a target has made as many series as series_limit allows: new ones are dropped",
+                           {{"target", scrape.target.url},
+                            {"series_limit", scrape.target.config->limits.series_limit},
+                            {"samples", counts.past_series_limit}});
+  }
   const bool series_refused_before = std::exchange(series_refused_, counts.series_refused > 0);
   if (series_refused_ && !series_refused_before) {
     environment_->log.warn(
@@ -314,7 +337,8 @@ void Loop::count(const Scrape& scrape, const IngestCounts& counts) {
   }
 }
 
-void Loop::finish(const Scrape& scrape, const base::Status& outcome, std::size_t samples, double duration_s) {
+void Loop::finish(const Scrape& scrape, const base::Status& outcome, std::size_t samples, double duration_s,
+                  std::string limited) {
   bool end = false;
   bool was_down = false;
   bool stopped = false;
@@ -324,7 +348,7 @@ void Loop::finish(const Scrape& scrape, const base::Status& outcome, std::size_t
     if (!stopped) {
       was_down = status_.health == Health::kDown;
       status_.health = outcome ? Health::kUp : Health::kDown;
-      status_.last_error = outcome ? std::string() : outcome.error().message();
+      status_.last_error = outcome ? std::move(limited) : outcome.error().message();
       status_.last_scrape_ms = scrape.time_ms;
       status_.last_scrape_duration_s = duration_s;
       status_.last_scrape_samples = samples;

@@ -76,6 +76,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
     std::uint64_t kept = 0;  // after metric_relabel_configs
     std::uint64_t series_added = 0;
     std::uint64_t body_bytes = 0;
+    std::uint64_t past_series_limit = 0;
   };
 
   void schedule(bool first) QD_REQUIRES(mutex_);
@@ -89,12 +90,13 @@ class Loop : public std::enable_shared_from_this<Loop> {
   void append_report_value(store::metrics::Appender& appender, std::size_t slot, std::string_view name,
                            model::TimestampMs time_ms, double value, base::Status& status);
   void end_series();
-  void finish(const Scrape& scrape, const base::Status& outcome, std::size_t samples, double duration_s)
-      QD_EXCLUDES(mutex_);
+  // `limited`: what a scrape that went well had to leave out, for the targets' page; else empty.
+  void finish(const Scrape& scrape, const base::Status& outcome, std::size_t samples, double duration_s,
+              std::string limited = {}) QD_EXCLUDES(mutex_);
   void count(const Scrape& scrape, const IngestCounts& counts);
   void log_failure_of(const Scrape& scrape, const base::Error& error);
 
-  static constexpr std::size_t kReportSeries = 8;
+  static constexpr std::size_t kReportSeries = 11;
 
   const std::shared_ptr<const Environment> environment_;
 
@@ -115,6 +117,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
   bool reported_ = false;
   bool samples_refused_ = false;  // by the last scrape
   bool series_refused_ = false;
+  bool past_series_limit_ = false;
   std::atomic<bool> failure_log_failed_ = false;
   model::TimestampMs newest_ms_ = 0;
 };

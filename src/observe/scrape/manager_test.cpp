@@ -372,6 +372,42 @@ TEST_F(ManagerTest, gives_the_extra_report_series_when_asked) {
                                   HasSubstr("scrape_body_size_bytes{instance=\"h:1\", job=\"j\"} 4")));
 }
 
+TEST_F(ManagerTest, a_target_that_makes_ever_more_series_is_held_to_its_limit) {
+  auto config = file({"h:1"});
+  config.scrape_configs[0].limits.series_limit = 2;
+  network.body = "a 1\nb{id=\"1\"} 1\n";
+  apply(config);
+  scheduler.advance_ms(10'000);
+  EXPECT_THAT(store.take(), AllOf(HasSubstr("scrape_series_current{instance=\"h:1\", job=\"j\"} 2"),
+                                  HasSubstr("scrape_series_limit{instance=\"h:1\", job=\"j\"} 2"),
+                                  HasSubstr("scrape_series_limit_samples_dropped{instance=\"h:1\", job=\"j\"} 0")));
+  // The page is no longer than before; what is known goes on, also what comes back.
+  for (const std::string id : {"2", "3", "1"}) {
+    network.body = "a 2\nb{id=\"" + id + "\"} 1\n";
+    scheduler.advance_ms(10'000);
+    const std::string taken = store.take();
+    const auto status = manager->targets().front();
+    EXPECT_EQ(status.health, Health::kUp);
+    EXPECT_THAT(taken, HasSubstr("a{instance=\"h:1\", job=\"j\"} 2"));
+    EXPECT_THAT(taken, HasSubstr("up{instance=\"h:1\", job=\"j\"} 1"));
+    if (id == "1") {
+      EXPECT_THAT(taken, HasSubstr("b{id=\"1\", instance=\"h:1\", job=\"j\"} 1"));
+      EXPECT_EQ(status.last_error, "");
+    } else {
+      EXPECT_THAT(taken, Not(HasSubstr("b{id=\"" + id + "\"")));
+      EXPECT_THAT(taken, HasSubstr("scrape_series_limit_samples_dropped{instance=\"h:1\", job=\"j\"} 1"));
+      EXPECT_THAT(status.last_error, HasSubstr("series_limit 2 is reached: 1 samples"));
+    }
+  }
+  EXPECT_EQ(registry.counter("quarterdeck_scrape_series_limit_samples_dropped_total", "").value(), 2U);
+  // Raised at a reload, it holds from the next scrape on.
+  config.scrape_configs[0].limits.series_limit = 3;
+  apply(config);
+  network.body = "a 2\nb{id=\"4\"} 1\n";
+  scheduler.advance_ms(10'000);
+  EXPECT_THAT(store.take(), HasSubstr("b{id=\"4\", instance=\"h:1\", job=\"j\"} 1"));
+}
+
 TEST_F(ManagerTest, drops_what_metric_relabel_configs_say_and_counts_it) {
   PrometheusFile config = file({"h:1"});
   ScrapeConfig& job = config.scrape_configs[0];

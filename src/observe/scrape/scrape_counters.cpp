@@ -66,6 +66,9 @@ ScrapeCounters::ScrapeCounters(base::Registry& registry, const base::Clock& cloc
                                      "Samples refused because they are too old or too far in the future.")),
       series_refused(registry.counter("quarterdeck_scrape_series_refused_total",
                                       "Samples refused because their series would have passed the store's limit.")),
+      past_series_limit(registry.counter("quarterdeck_scrape_series_limit_samples_dropped_total",
+                                         "Samples of new series that were dropped because their target had made "
+                                         "series_limit of them.")),
       duration(registry.histogram("quarterdeck_scrape_duration_seconds", "How long scrapes took.")),
       past_sample_limit(registry.counter("prometheus_target_scrapes_exceeded_sample_limit_total",
                                          "Total number of scrapes that hit the sample limit and were rejected.")),

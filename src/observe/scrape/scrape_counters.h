@@ -45,6 +45,7 @@ struct ScrapeCounters {
   base::Counter& duplicate;
   base::Counter& out_of_bounds;
   base::Counter& series_refused;
+  base::Counter& past_series_limit;
   base::Histogram& duration;
   // Scrapes that failed for a limit.
   base::Counter& past_sample_limit;

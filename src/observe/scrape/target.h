@@ -78,7 +78,7 @@ struct TargetStatus {
   std::string scrape_pool;
   std::string scrape_url;
   std::string global_url;           // as others reach it
-  std::string last_error;           // empty when there was none
+  std::string last_error;           // empty when there was none; of one that is up, what a limit has it leave out
   std::int64_t last_scrape_ms = 0;  // wall clock; 0 before the first
   double last_scrape_duration_s = 0;
   std::size_t last_scrape_samples = 0;

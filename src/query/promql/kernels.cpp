@@ -28,7 +28,8 @@ QD_KERNEL_BODY base::KahanSum sum_body(const double* values, std::size_t n) {
     double sums[kLanes] = {};
     double compensations[kLanes] = {};
     for (; i + kLanes <= n; i += kLanes) {
-      for (std::size_t lane = 0; lane < kLanes; ++lane) base::kahan_add(sums[lane], compensations[lane], values[i + lane]);
+      for (std::size_t lane = 0; lane < kLanes; ++lane)
+        base::kahan_add(sums[lane], compensations[lane], values[i + lane]);
     }
     for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
       for (std::size_t lane = 0; lane < half; ++lane) {
@@ -94,24 +95,24 @@ QD_KERNEL_BODY bool any_absent_body(const double* values, std::size_t n) {
 }
 
 // One set of kernels, all of them compiled with `attributes`.
-#define QD_KERNELS(set, attributes)                                                                               \
-  namespace set {                                                                                                 \
-  attributes base::KahanSum sum(const double* values, std::size_t n) {                                            \
-    return sum_body(values, n);                                                                                   \
-  }                                                                                                               \
-  attributes bool fold_sum(const double* row, std::size_t n, double* count, double* sum, double* compensation) {  \
-    return fold_sum_body(row, n, count, sum, compensation);                                                       \
-  }                                                                                                               \
-  attributes void rates(const RateColumns& windows, std::size_t n, bool counter, double divisor, double* out) {   \
-    rates_body(windows, n, counter, divisor, out);                                                                \
-  }                                                                                                               \
-  attributes bool falls(const double* values, std::size_t n) {                                                    \
-    return falls_body(values, n);                                                                                 \
-  }                                                                                                               \
-  attributes bool any_absent(const double* values, std::size_t n) {                                               \
-    return any_absent_body(values, n);                                                                            \
-  }                                                                                                               \
-  constexpr Kernels kKernels = {#set, &sum, &fold_sum, &rates, &falls, &any_absent};                              \
+#define QD_KERNELS(set, attributes)                                                                              \
+  namespace set {                                                                                                \
+  attributes base::KahanSum sum(const double* values, std::size_t n) {                                           \
+    return sum_body(values, n);                                                                                  \
+  }                                                                                                              \
+  attributes bool fold_sum(const double* row, std::size_t n, double* count, double* sum, double* compensation) { \
+    return fold_sum_body(row, n, count, sum, compensation);                                                      \
+  }                                                                                                              \
+  attributes void rates(const RateColumns& windows, std::size_t n, bool counter, double divisor, double* out) {  \
+    rates_body(windows, n, counter, divisor, out);                                                               \
+  }                                                                                                              \
+  attributes bool falls(const double* values, std::size_t n) {                                                   \
+    return falls_body(values, n);                                                                                \
+  }                                                                                                              \
+  attributes bool any_absent(const double* values, std::size_t n) {                                              \
+    return any_absent_body(values, n);                                                                           \
+  }                                                                                                              \
+  constexpr Kernels kKernels = {#set, &sum, &fold_sum, &rates, &falls, &any_absent};                             \
   }
 
 QD_KERNELS(plain, )

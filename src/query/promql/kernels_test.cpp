@@ -56,9 +56,9 @@ TEST(Kernels, every_set_gives_the_bits_of_the_plain_one) {
       bool overflow[2];
       for (int which = 0; which < 2; ++which) {
         for (auto& column : folds[which]) column.assign(n, 1);
-        overflow[which] = (which == 0 ? plain : *set)
-                              .fold_sum(values.data(), n, folds[which][0].data(), folds[which][1].data(),
-                                        folds[which][2].data());
+        overflow[which] =
+            (which == 0 ? plain : *set)
+                .fold_sum(values.data(), n, folds[which][0].data(), folds[which][1].data(), folds[which][2].data());
       }
       EXPECT_EQ(overflow[0], overflow[1]) << set->name;
       EXPECT_EQ(bits(folds[0][0]), bits(folds[1][0])) << set->name;

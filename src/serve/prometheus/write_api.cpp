@@ -44,6 +44,8 @@ class Intake final : public model::remote_write::WriteSink {
     labels_ = std::move(*labels);
     filling_.series(labels_);
   }
+  bool wants_starts() const override { return appender_.takes_starts(); }
+  void start(model::TimestampMs start_ms) override { filling_.start(start_ms); }
   void sample(const Sample& sample) override { filling_.sample(sample); }
   void histogram(model::TimestampMs time_ms, base::Result<model::Histogram> histogram) override {
     if (histogram) {

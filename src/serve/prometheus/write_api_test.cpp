@@ -192,6 +192,51 @@ TEST_F(WriteApiTest, takes_remote_write_2_and_says_what_is_stored) {
   EXPECT_EQ(ask_v2("not a message").status, 400);
 }
 
+TEST_F(WriteApiTest, remote_write_2_has_counters_begin_with_a_zero_where_that_is_set) {
+  const auto ask_v2 = [&](model::TimestampMs time_ms, model::TimestampMs start_ms) {
+    wire::WriteRequestV2 v2;
+    v2.series(kA, nullptr);
+    v2.sample({time_ms, 7}, start_ms);
+    auto r = request(wire::pack(v2.finish()));
+    r.headers.set("Content-Type", std::string(wire::kContentTypeV2));
+    const auto response = ask(std::move(r));
+    EXPECT_EQ(response.status, 204);
+    EXPECT_EQ(response.headers.get(wire::kWrittenHeader), "1");
+  };
+  ask_v2(kStart, kStart - 5000);
+  EXPECT_EQ(stored(kA).size(), 1U);
+  options_.created_timestamp_zero_ingestion = true;
+  store_->set_options(options_);
+  ask_v2(kStart + 1000, kStart - 5000);  // older than what is there
+  EXPECT_EQ(stored(kA).size(), 2U);
+  ask_v2(kStart + 3000, kStart + 2000);
+  ask_v2(kStart + 4000, kStart + 2000);
+  ask_v2(kStart + 5000, kStart + 6000);  // after the sample
+  const auto samples = stored(kA);
+  ASSERT_EQ(samples.size(), 6U);
+  EXPECT_EQ(samples[2].time_ms, kStart + 2000);
+  EXPECT_EQ(samples[2].value, 0);
+}
+
+TEST_F(WriteApiTest, late_histograms_are_stored) {
+  model::Histogram histogram;
+  histogram.is_integer = true;
+  histogram.count = histogram.sum = 3;
+  histogram.positive_spans = {{0, 1}};
+  histogram.positive = {3};
+  const auto send = [&](model::TimestampMs time_ms) {
+    std::string message;
+    wire::append_series(message, wire::encode_labels(kB), {}, wire::histogram_field(time_ms, histogram));
+    return write(message).status;
+  };
+  EXPECT_EQ(send(kStart), 204);
+  EXPECT_EQ(send(kStart - 3'600'000), 204);
+  EXPECT_EQ(send(kStart - 3'600'000), 204) << "once more";
+  ASSERT_EQ(columns(kB).size(), 2U);
+  EXPECT_EQ(columns(kB).times.front(), kStart - 3'600'000);
+  EXPECT_EQ(*columns(kB).histograms.at(0), histogram);
+}
+
 TEST_F(WriteApiTest, short_bodies_whose_labels_are_long_meet_a_bound) {
   wire::WriteRequestV2 v2;
   for (int i = 0; i < 300; ++i) {

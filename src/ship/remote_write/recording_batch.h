@@ -84,6 +84,8 @@ class RecordingBatch : public store::metrics::Appender {
   }
 
   void take_late() override { inner_->take_late(); }
+  bool takes_starts() const override { return inner_->takes_starts(); }
+  bool is_newest(SeriesRef ref, model::TimestampMs time_ms) override { return inner_->is_newest(ref, time_ms); }
 
   AppendOutcome append(SeriesRef ref, model::TimestampMs time_ms, double value) override {
     return append(ref, time_ms, value, [&](auto labels) { taken_.push_back({std::move(labels), {time_ms, value}}); });

@@ -44,6 +44,11 @@ class Appender {
   // From now on the batch takes samples of any age within the retention, whatever their series has already; otherwise
   // late ones only as far back from the newest of all as store.metrics.out_of_order_window says.
   virtual void take_late() {}
+  // Whether counters are to begin with a zero (store.metrics.created_timestamp_zero_ingestion).
+  virtual bool takes_starts() const { return false; }
+  // Whether a sample at that time would be newer than all that the series has, in the store and in this batch, and be
+  // taken in order. False where it would be late, or where it is not known.
+  virtual bool is_newest(SeriesRef /*ref*/, model::TimestampMs /*time_ms*/) { return false; }
   // Judged against what is committed and what this batch holds so far.
   virtual AppendOutcome append(SeriesRef ref, model::TimestampMs time_ms, double value) = 0;
   // The same for a histogram. A series may go from numbers to histograms and back. Its end is told by a number, the
@@ -64,6 +69,12 @@ class Appender {
   // How many samples commit would write, exemplars aside.
   virtual std::size_t pending() const = 0;
 };
+
+// For a counter whose sample at `time_ms` comes next, and that began to count at `start_ms`: appends a zero there,
+// where that is wanted, and newer than what the series has. With `like`, a histogram without observations, of its
+// layout. Whether one was appended.
+bool append_start(Appender& appender, SeriesRef ref, model::TimestampMs start_ms, model::TimestampMs time_ms,
+                  const model::Histogram* like = nullptr);
 
 // What the floors above hold of a store that takes samples.
 class Appendable {

@@ -1,10 +1,13 @@
 #include "store/metrics/late_buffer.h"
 
 #include <algorithm>
+#include <bit>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 #include "store/metrics/head_series.h"
+#include "store/metrics/histogram_bytes.h"
 
 namespace qd::store::metrics {
 
@@ -15,11 +18,21 @@ namespace {
 // What a series takes beside its samples, in samples.
 constexpr std::size_t kSeriesWeight = 8;
 
+// A sample of one number, in bytes, and what a histogram takes beside its buckets.
+constexpr std::size_t kNumberBytes = 24;
+constexpr std::size_t kHistogramBytes = sizeof(model::Histogram) + 64;
+
 struct LateSample {
   TimestampMs time_ms;
-  double value;
-  std::uint64_t commit;  // the batch that brought it
+  double value;                    // of a histogram: the bits are its place in the generation's list
+  std::uint64_t commit : 63;       // the batch that brought it
+  std::uint64_t is_histogram : 1;  // beside the commit, so that a number takes no more room than it needs
 };
+static_assert(sizeof(LateSample) == kNumberBytes);
+
+std::size_t weight_of(const model::Histogram& histogram) {
+  return (kHistogramBytes + histogram_cells(histogram) * sizeof(double)) / kNumberBytes;
+}
 
 // Looked through one by one; more than this become a run.
 constexpr std::size_t kTailMax = 128;
@@ -29,6 +42,14 @@ bool earlier(const LateSample& a, const LateSample& b) {
 }
 
 }  // namespace
+
+std::size_t late_weight(const SampleBatch& batch) {
+  std::size_t weight = batch.size();
+  for (const model::HistogramPtr& histogram : batch.histograms) {
+    if (histogram != nullptr) weight += weight_of(*histogram);
+  }
+  return weight;
+}
 
 // All of it under the buffer's mutex. What came last stands in the tail as it came, what came before in runs by time,
 // each at least twice as long as the next: adding and finding a sample take logarithmic time in whichever order they
@@ -47,11 +68,14 @@ struct LateBuffer::Generation {
     void each(TimestampMs from_ms, TimestampMs to_ms, const Take& take) const;
   };
   std::unordered_map<Slot, Series> series;
+  std::vector<model::HistogramPtr> histograms;
+  std::size_t histogram_weight = 0;
   std::size_t samples = 0;
   TimestampMs min_ms = model::kMaxTimestampMs;
   TimestampMs max_ms = model::kMinTimestampMs;
 
-  std::size_t weight() const { return samples + series.size() * kSeriesWeight; }
+  std::size_t weight() const { return samples + histogram_weight + series.size() * kSeriesWeight; }
+  void add(Slot slot, TimestampMs time_ms, double value, const model::HistogramPtr& histogram, std::uint64_t commit);
 };
 
 void LateBuffer::Generation::Series::add(const LateSample& sample) {
@@ -71,6 +95,21 @@ void LateBuffer::Generation::Series::add(const LateSample& sample) {
     runs.pop_back();
   }
   runs.push_back(std::move(run));
+}
+
+void LateBuffer::Generation::add(Slot slot, TimestampMs time_ms, double value, const model::HistogramPtr& histogram,
+                                 std::uint64_t commit) {
+  LateSample sample{.time_ms = time_ms, .value = value, .commit = commit, .is_histogram = 0};
+  if (histogram != nullptr) {
+    sample.value = std::bit_cast<double>(std::uint64_t{histograms.size()});
+    sample.is_histogram = 1;
+    histograms.push_back(histogram);
+    histogram_weight += weight_of(*histogram);
+  }
+  series[slot].add(sample);
+  min_ms = std::min(min_ms, time_ms);
+  max_ms = std::max(max_ms, time_ms);
+  ++samples;
 }
 
 template <typename Take>
@@ -94,11 +133,9 @@ void LateBuffer::apply(const SampleBatch& batch) {
   const std::uint64_t commit = commits_.load(std::memory_order_relaxed) + 1;
   const std::size_t weight = growing_->weight();
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    growing_->series[slot_of(batch.refs[i])].add({batch.times[i], batch.values[i], commit});
-    growing_->min_ms = std::min(growing_->min_ms, batch.times[i]);
-    growing_->max_ms = std::max(growing_->max_ms, batch.times[i]);
+    growing_->add(slot_of(batch.refs[i]), batch.times[i], batch.values[i],
+                  batch.histograms.empty() ? nullptr : batch.histograms[i], commit);
   }
-  growing_->samples += batch.size();
   samples_.fetch_add(batch.size(), std::memory_order_relaxed);
   weight_.fetch_add(growing_->weight() - weight, std::memory_order_relaxed);
   commits_.store(commit, std::memory_order_release);
@@ -127,7 +164,17 @@ bool LateBuffer::overtaken(const SampleBatch& batch, std::uint64_t since) const 
 
 std::pair<TimestampMs, TimestampMs> LateBuffer::reach() const {
   MutexLock lock(mutex_);
-  std::pair<TimestampMs, TimestampMs> reach{growing_->min_ms, growing_->max_ms};
+  const auto [first_ms, last_ms] = frozen_reach_locked();
+  return {std::min(growing_->min_ms, first_ms), std::max(growing_->max_ms, last_ms)};
+}
+
+std::pair<TimestampMs, TimestampMs> LateBuffer::frozen_reach() const {
+  MutexLock lock(mutex_);
+  return frozen_reach_locked();
+}
+
+std::pair<TimestampMs, TimestampMs> LateBuffer::frozen_reach_locked() const {
+  std::pair<TimestampMs, TimestampMs> reach{model::kMaxTimestampMs, model::kMinTimestampMs};
   for (const auto& generation : frozen_) {
     reach.first = std::min(reach.first, generation->min_ms);
     reach.second = std::max(reach.second, generation->max_ms);
@@ -162,25 +209,37 @@ bool LateBuffer::overlaps(const View& view, Slot slot, TimestampMs from_ms, Time
 }
 
 void LateBuffer::read(const View& view, Slot slot, TimestampMs from_ms, TimestampMs to_ms, Columns& out) const {
-  std::vector<LateSample> found;
+  struct Found {
+    LateSample sample;
+    model::HistogramPtr histogram;
+  };
+  std::vector<Found> found;
+  bool any_histogram = false;
   {
     MutexLock lock(mutex_);
     for (const auto& generation : view.generations) {
       const auto series = generation->series.find(slot);
       if (series == generation->series.end()) continue;
       series->second.each(from_ms, to_ms, [&](const LateSample& sample) {
-        if (sample.commit <= view.commits) found.push_back(sample);
+        if (sample.commit > view.commits) return;
+        found.push_back({sample, nullptr});
+        if (sample.is_histogram == 0) return;
+        found.back().histogram = generation->histograms[std::bit_cast<std::uint64_t>(sample.value)];
+        any_histogram = true;
       });
     }
   }
-  if (!std::is_sorted(found.begin(), found.end(), earlier)) std::sort(found.begin(), found.end(), earlier);
+  const auto before_other = [](const Found& a, const Found& b) { return earlier(a.sample, b.sample); };
+  if (!std::is_sorted(found.begin(), found.end(), before_other)) std::sort(found.begin(), found.end(), before_other);
   const std::size_t before = out.size();
-  for (const LateSample& sample : found) {
-    if (out.size() > before && out.times.back() == sample.time_ms) continue;
-    out.times.push_back(sample.time_ms);
-    out.values.push_back(sample.value);
+  const bool histograms = any_histogram || !out.histograms.empty();
+  if (histograms) out.histograms.resize(before);
+  for (Found& one : found) {
+    if (out.size() > before && out.times.back() == one.sample.time_ms) continue;
+    out.times.push_back(one.sample.time_ms);
+    out.values.push_back(one.histogram == nullptr ? one.sample.value : std::numeric_limits<double>::quiet_NaN());
+    if (histograms) out.histograms.push_back(std::move(one.histogram));
   }
-  if (!out.histograms.empty()) out.histograms.resize(out.size());
 }
 
 void LateBuffer::freeze() {

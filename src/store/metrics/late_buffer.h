@@ -23,6 +23,9 @@
 
 namespace qd::store::metrics {
 
+// About what the samples of a batch take, in numbers: a histogram as much as its buckets do.
+std::size_t late_weight(const SampleBatch& batch);
+
 class LateBuffer {
  public:
   struct Generation;
@@ -45,15 +48,18 @@ class LateBuffer {
   bool overtaken(const SampleBatch& batch, std::uint64_t since) const;
 
   std::size_t samples() const { return samples_.load(std::memory_order_relaxed); }
-  // About what it takes, in samples: a series costs as much as a few of them.
+  // About what it takes, in numbers: a series costs as much as a few of them, a histogram what late_weight says.
   std::size_t weight() const { return weight_.load(std::memory_order_relaxed); }
   // Of all samples: the oldest time and the newest; the wrong way round where there are none.
   std::pair<TimestampMs, TimestampMs> reach() const;
+  // The same of what is frozen.
+  std::pair<TimestampMs, TimestampMs> frozen_reach() const;
   bool holds(Slot slot) const;
 
   View view() const;
   bool overlaps(const View& view, Slot slot, TimestampMs from_ms, TimestampMs to_ms) const;
-  // Appends the samples of a series in [from_ms, to_ms], in order of time, each time once: what came first stays.
+  // Appends the samples of a series in [from_ms, to_ms], in order of time, each time once: what came first stays. There
+  // are histograms in `out` afterwards where there were some before, or one was appended.
   void read(const View& view, Slot slot, TimestampMs from_ms, TimestampMs to_ms, Columns& out) const;
 
   // What has come so far is to be written; it stays readable.
@@ -64,6 +70,8 @@ class LateBuffer {
   void drop_frozen();
 
  private:
+  std::pair<TimestampMs, TimestampMs> frozen_reach_locked() const QD_REQUIRES(mutex_);
+
   mutable base::Mutex mutex_;
   std::shared_ptr<Generation> growing_ QD_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<Generation>> frozen_ QD_GUARDED_BY(mutex_);

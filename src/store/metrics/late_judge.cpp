@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <memory>
+
+#include "store/metrics/histogram_bytes.h"
 
 namespace qd::store::metrics {
 
@@ -10,6 +13,12 @@ namespace {
 // What is read ahead of a sample: nothing for the first of its series, which may be the only one, then more and more.
 constexpr std::int64_t kFirstSpanMs = 10 * 60 * 1000;
 constexpr std::int64_t kSpanMaxMs = 24 * 60 * 60 * 1000;
+
+// What its sender knows of a reset is about the one before it there, and here it may come between two others.
+model::HistogramPtr of_any_order(model::Histogram histogram) {
+  if (histogram.reset != model::CounterReset::kGauge) histogram.reset = model::CounterReset::kUnknown;
+  return std::make_shared<const model::Histogram>(std::move(histogram));
+}
 
 bool same_bits(double a, double b) {
   return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
@@ -36,7 +45,7 @@ void LateJudge::index(const SampleBatch& in_order) {
   add(in_order);
 }
 
-const double* LateJudge::find_stored(SeriesRef ref, TimestampMs time_ms, bool& readable) {
+std::optional<double> LateJudge::find_stored(SeriesRef ref, TimestampMs time_ms, bool& readable) {
   if (ref != read_ref_ || time_ms < read_from_ms_ || time_ms > read_to_ms_) {
     read_span_ms_ = ref != read_ref_ ? 0 : std::clamp(read_span_ms_ * 4, kFirstSpanMs, kSpanMaxMs);
     read_ref_ = ref;
@@ -49,17 +58,19 @@ const double* LateJudge::find_stored(SeriesRef ref, TimestampMs time_ms, bool& r
       if (!stored_(ref, time_ms, time_ms, read_)) {
         readable = false;
         read_ref_ = 0;
-        return nullptr;
+        return std::nullopt;
       }
     }
   }
   const auto at = std::lower_bound(read_.times.begin(), read_.times.end(), time_ms);
-  if (at == read_.times.end() || *at != time_ms) return nullptr;
-  return &read_.values[static_cast<std::size_t>(at - read_.times.begin())];
+  if (at == read_.times.end() || *at != time_ms) return std::nullopt;
+  const auto i = static_cast<std::size_t>(at - read_.times.begin());
+  if (!read_.histograms.empty() && read_.histograms[i] != nullptr) return histogram_mark(*read_.histograms[i]);
+  return read_.values[i];
 }
 
-AppendOutcome LateJudge::append(SeriesRef ref, TimestampMs time_ms, double value, const SampleBatch& in_order,
-                                bool among_in_order, bool& repeated) {
+AppendOutcome LateJudge::append(SeriesRef ref, TimestampMs time_ms, double value, const model::Histogram* histogram,
+                                const SampleBatch& in_order, bool among_in_order, bool& repeated) {
   repeated = false;
   const auto compare = [&](double there) {
     repeated = same_bits(there, value);
@@ -71,12 +82,14 @@ AppendOutcome LateJudge::append(SeriesRef ref, TimestampMs time_ms, double value
     if (const auto found = by_time_.find({ref, time_ms}); found != by_time_.end()) return compare(found->second);
   }
   bool readable = true;
-  if (const double* const there = find_stored(ref, time_ms, readable); there != nullptr) return compare(*there);
+  if (const auto there = find_stored(ref, time_ms, readable)) return compare(*there);
   if (!readable) return AppendOutcome::kTooOld;
   newest->second = std::max(newest->second, time_ms);
   late_.refs.push_back(ref);
   late_.times.push_back(time_ms);
   late_.values.push_back(value);
+  if (histogram != nullptr || !late_.histograms.empty()) late_.histograms.resize(late_.size());
+  if (histogram != nullptr) late_.histograms.back() = of_any_order(*histogram);
   if (indexed_) by_time_.emplace(Key{ref, time_ms}, value);
   return AppendOutcome::kOk;
 }

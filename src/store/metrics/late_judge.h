@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <unordered_map>
 
 #include "store/metrics/appender.h"
@@ -19,11 +20,12 @@ class LateJudge {
 
   explicit LateJudge(Stored stored) : stored_(std::move(stored)) {}
 
-  // `in_order` is what the batch holds besides; it may hold the sample's time only where `among_in_order`. kOk puts the
-  // sample among late() unless it is `repeated`: there already with the same value. kTooOld where what is stored cannot
-  // be read: taking it could alter a sample.
-  AppendOutcome append(SeriesRef ref, TimestampMs time_ms, double value, const SampleBatch& in_order,
-                       bool among_in_order, bool& repeated);
+  // A number, or what stands for a histogram: that is given as well then. `in_order` is what the batch holds besides;
+  // it may hold the sample's time only where `among_in_order`. kOk puts the sample among late() unless it is
+  // `repeated`: there already with the same value. kTooOld where what is stored cannot be read: taking it could alter a
+  // sample.
+  AppendOutcome append(SeriesRef ref, TimestampMs time_ms, double value, const model::Histogram* histogram,
+                       const SampleBatch& in_order, bool among_in_order, bool& repeated);
   // The batch holds a further sample in order.
   void note_in_order(SeriesRef ref, TimestampMs time_ms, double value) {
     if (indexed_) by_time_.emplace(Key{ref, time_ms}, value);
@@ -42,7 +44,8 @@ class LateJudge {
     std::size_t operator()(const Key& key) const;
   };
 
-  const double* find_stored(SeriesRef ref, TimestampMs time_ms, bool& readable);
+  // A number, or the mark of a histogram.
+  std::optional<double> find_stored(SeriesRef ref, TimestampMs time_ms, bool& readable);
   void index(const SampleBatch& in_order);
 
   const Stored stored_;

@@ -19,6 +19,11 @@ void declare(model::config::Schema& schema, StoreOptions& options) {
   schema.duration_ms("store.metrics.out_of_order_window", options.out_of_order_window_ms,
                      "How far behind the newest sample of all a scraped or computed one may be that is older than its "
                      "series' newest. Remote write takes samples as old as `retention` allows.");
+  schema.flag("store.metrics.created_timestamp_zero_ingestion", options.created_timestamp_zero_ingestion,
+              "Have counters, sums, buckets and native histograms begin with a zero at the time when they were "
+              "created, where targets (`_created` of OpenMetrics, protobuf) or remote write 2.0 tell it, and it is "
+              "newer than what the series has: what was counted before the first sample is not lost to `rate` and "
+              "`increase`. `_created` is no series then.");
   // A choice binds to a text; the enum follows it once all is filled.
   auto sync = std::make_shared<std::string>(options.sync == StoreOptions::Sync::kCommit ? "commit" : "interval");
   schema.choice("store.metrics.wal.sync", *sync, {"interval", "commit"},

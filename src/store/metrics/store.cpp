@@ -43,6 +43,7 @@ StoreImpl::StoreImpl(base::Files& files, std::filesystem::path dir, const StoreO
       log_(log),
       options_(options),
       out_of_order_window_ms_(options.out_of_order_window_ms),
+      takes_starts_(options.created_timestamp_zero_ingestion),
       exemplars_(options.exemplars_limit),
       segments_(std::make_shared<const SegmentList>()),
       tombstones_(std::make_shared<const Tombstones>()),
@@ -93,6 +94,8 @@ void StoreImpl::set_options(const StoreOptions& options) {
   options_.future_limit_ms = options.future_limit_ms;
   options_.out_of_order_window_ms = options.out_of_order_window_ms;
   out_of_order_window_ms_ = options.out_of_order_window_ms;
+  options_.created_timestamp_zero_ingestion = options.created_timestamp_zero_ingestion;
+  takes_starts_ = options.created_timestamp_zero_ingestion;
   options_.sync = options.sync;
   options_.sync_interval_ms = options.sync_interval_ms;
   options_.exemplars_limit = options.exemplars_limit;
@@ -184,12 +187,15 @@ class StoreImpl::Replay final : public WalSink {
       if (!head_.knows(batch.refs[i])) continue;
       batch.refs[kept] = batch.refs[i];
       batch.times[kept] = batch.times[i];
-      batch.values[kept++] = batch.values[i];
+      batch.values[kept] = batch.values[i];
+      if (!batch.histograms.empty()) batch.histograms[kept] = std::move(batch.histograms[i]);
+      ++kept;
     }
     unknown_ += batch.size() - kept;
     batch.refs.resize(kept);
     batch.times.resize(kept);
     batch.values.resize(kept);
+    if (!batch.histograms.empty()) batch.histograms.resize(kept);
     store_.late_.apply(batch);
   }
 

@@ -42,6 +42,7 @@ struct StoreOptions {
   std::size_t series_limit = 20'000'000;          // store.metrics.series_limit
   std::size_t labels_limit_bytes = 64 << 10;      // of one series' label set
   std::int64_t out_of_order_window_ms = 0;        // store.metrics.out_of_order_window
+  bool created_timestamp_zero_ingestion = false;  // store.metrics.created_timestamp_zero_ingestion
   std::int64_t future_limit_ms = 10 * 60 * 1000;  // ahead of the wall clock given to maintain
   std::size_t exemplars_limit = 100'000;          // store.metrics.exemplars_limit; in memory, 0 keeps none
 };

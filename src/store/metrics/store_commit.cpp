@@ -23,7 +23,8 @@ using model::TimestampMs;
 namespace {
 
 constexpr std::size_t kGroupBytesMax = 16 << 20;
-// Late samples that may wait for the next maintenance; beyond it batches with such are refused, to be sent again.
+// What late samples that wait for the next maintenance may weigh; beyond it batches with such are refused, to be sent
+// again.
 constexpr std::size_t kLateWeightMax = 4'000'000;
 // Families that are remembered; further ones have no metadata.
 constexpr std::size_t kMetadataFamiliesMax = 200'000;
@@ -40,9 +41,16 @@ class StoreAppender final : public Appender {
   base::Result<SeriesRef> series(const model::LabelSet& labels) override { return store_.series(labels); }
 
   void take_late() override { take_late_ = true; }
+  bool takes_starts() const override { return store_.takes_starts(); }
+  bool is_newest(SeriesRef ref, TimestampMs time_ms) override {
+    bool repeated = false;
+    if (store_.head().judge(ref, time_ms, 0, repeated) != AppendOutcome::kOk || repeated) return false;
+    if (batch_.refs.empty() || ref > max_ref_) return true;
+    return judge_again(ref, time_ms, 0, repeated) == AppendOutcome::kOk && !repeated;
+  }
 
   AppendOutcome append(SeriesRef ref, TimestampMs time_ms, double value) override {
-    const AppendOutcome outcome = add(ref, time_ms, value, true);
+    const AppendOutcome outcome = add(ref, time_ms, value, nullptr);
     if (!batch_.histograms.empty()) batch_.histograms.resize(batch_.size());
     return outcome;
   }
@@ -51,7 +59,7 @@ class StoreAppender final : public Appender {
     if (model::is_stale_nan(histogram.sum)) return append(ref, time_ms, model::stale_nan());
     if (!storable(histogram)) return AppendOutcome::kInvalid;
     const std::size_t before = batch_.size();
-    const AppendOutcome outcome = add(ref, time_ms, histogram_mark(histogram), false);
+    const AppendOutcome outcome = add(ref, time_ms, histogram_mark(histogram), &histogram);
     if (batch_.size() == before) return outcome;
     batch_.histograms.resize(before);
     batch_.histograms.push_back(std::make_shared<const model::Histogram>(histogram));
@@ -115,12 +123,12 @@ class StoreAppender final : public Appender {
     } else {
       QD_TRY(append_late_record(record, late, batch_));
     }
-    if (!exemplars_.empty()) append_exemplars_record(record, exemplars_);
+    append_exemplars_records(record, exemplars_);
     return {};
   }
 
-  // A number, or what stands for a histogram: the batch judges both alike, but only numbers may come late.
-  AppendOutcome add(SeriesRef ref, TimestampMs time_ms, double value, bool is_number) {
+  // A number, or what stands for a histogram, and it: both are judged alike.
+  AppendOutcome add(SeriesRef ref, TimestampMs time_ms, double value, const model::Histogram* histogram) {
     if (batch_.refs.empty()) request_.judged_at = store_.changes();
     bool repeated = false;
     bool in_batch = false;
@@ -137,7 +145,7 @@ class StoreAppender final : public Appender {
     const bool there = !in_batch && (repeated || outcome == AppendOutcome::kDuplicate);
     if (outcome == AppendOutcome::kOutOfOrder || outcome == AppendOutcome::kTooOld ||
         (there && store_.tombstones()->covers_head(ref, time_ms, time_ms)))
-      return is_number ? append_late(ref, time_ms, value, outcome, in_batch) : outcome;
+      return append_late(ref, time_ms, value, histogram, outcome, in_batch);
     if (outcome != AppendOutcome::kOk || repeated) return outcome;
     if (take_late_ && time_ms < store_.late_from_ms(true)) return AppendOutcome::kTooOld;
     if (!by_ref_.empty()) remember(ref, batch_.size());
@@ -165,12 +173,13 @@ class StoreAppender final : public Appender {
   }
 
   // `why` it is late; `in_batch` when only because of what the batch holds.
-  AppendOutcome append_late(SeriesRef ref, TimestampMs time_ms, double value, AppendOutcome why, bool in_batch) {
+  AppendOutcome append_late(SeriesRef ref, TimestampMs time_ms, double value, const model::Histogram* histogram,
+                            AppendOutcome why, bool in_batch) {
     if (!take_late_ && store_.out_of_order_window_ms() == 0) return why;
     if (time_ms < store_.late_from_ms(take_late_)) return AppendOutcome::kTooOld;
     if (judge_.late().refs.empty()) request_.late_judged_at = store_.late().commits();
     bool repeated = false;
-    return judge_.append(ref, time_ms, value, batch_, in_batch, repeated);
+    return judge_.append(ref, time_ms, value, histogram, batch_, in_batch, repeated);
   }
 
   void remember(SeriesRef ref, std::size_t i) { by_ref_[ref] = i; }
@@ -287,7 +296,8 @@ base::Status StoreImpl::judge_anew(const CommitRequest& request) const {
                       "another batch or sealing overtook samples of this one while it was gathered: nothing "
                       "of it was stored; append it again");
   }
-  if (!late.refs.empty() && late_.weight() + late.size() > kLateWeightMax) {
+  // However large it is, a batch is taken once those before it are sealed.
+  if (!late.refs.empty() && late_due() && late_.weight() + late_weight(late) > kLateWeightMax) {
     return base::fail(base::ErrorCode::kUnavailable,
                       "too many late samples wait to be sealed, and nothing of this batch was stored: append it again "
                       "in a second");

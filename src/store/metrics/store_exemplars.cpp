@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -11,6 +12,11 @@ namespace qd::store::metrics {
 
 using model::Exemplar;
 using model::TimestampMs;
+
+namespace {
+// At a time, when the log is cut: how many there are is a setting.
+constexpr std::size_t kExemplarsWritten = 16 << 10;
+}  // namespace
 
 AppendOutcome StoreImpl::judge_exemplar(SeriesRef ref, const Exemplar& exemplar, bool& repeated) const {
   bool ignored = false;
@@ -33,10 +39,16 @@ void StoreImpl::add_exemplar(SeriesRef ref, const Exemplar& exemplar) {
 base::Status StoreImpl::log_exemplars() {
   const std::vector<RefExemplar> held = exemplars_.all();
   if (held.empty()) return {};
-  std::string record;
-  append_exemplars_record(record, held);
+  std::string records;
+  for (std::span<const RefExemplar> left = held; !left.empty();) {
+    const auto part = left.first(std::min(left.size(), kExemplarsWritten));
+    records.clear();
+    append_exemplars_records(records, part);
+    QD_TRY(wal_->append(records));
+    left = left.subspan(part.size());
+  }
   // What they are taken from goes next.
-  return wal_->append_synced(record);
+  return wal_->sync();
 }
 
 base::Result<std::vector<SeriesExemplars>> StoreImpl::exemplars(std::span<const std::vector<Matcher>> selectors,

@@ -94,6 +94,7 @@ class StoreImpl final : public Store {
   base::Status commit(CommitRequest& request);
   const LateBuffer& late() const { return late_; }
   std::int64_t out_of_order_window_ms() const { return out_of_order_window_ms_.load(std::memory_order_relaxed); }
+  bool takes_starts() const { return takes_starts_.load(std::memory_order_relaxed); }
   // The oldest time that is taken of what comes late: of all within the retention, or within the window.
   model::TimestampMs late_from_ms(bool of_any_age) const;
   std::shared_ptr<const Tombstones> tombstones() const;
@@ -137,7 +138,8 @@ class StoreImpl final : public Store {
   void raise_floor(const StoreOptions& options, model::TimestampMs latest_ms);
   bool late_due() const;
   base::Status seal_late();
-  // Segments of what is frozen; nothing names them yet. None are left behind on failure.
+  // Segments of what is frozen, each series read once unless that is more windows than are written side by side;
+  // nothing names them yet. None are left behind on failure.
   base::Result<SegmentList> write_late();
   // `next` becomes the manifest, with these segments and without what is frozen.
   base::Status name_late(Manifest next, std::uint64_t first_log, SegmentList late,
@@ -192,6 +194,7 @@ class StoreImpl final : public Store {
   std::unique_ptr<Wal> wal_;
   LateBuffer late_;
   std::atomic<std::int64_t> out_of_order_window_ms_;
+  std::atomic<bool> takes_starts_;
   std::atomic<model::TimestampMs> retained_from_ms_{model::kMinTimestampMs};  // as of the last maintenance
   ExemplarRing exemplars_;
 

@@ -9,9 +9,7 @@
 // Cutting the log seals them too: what is removed of it is nowhere else.
 
 #include <algorithm>
-#include <limits>
 #include <map>
-#include <set>
 #include <utility>
 
 #include "store/metrics/merge_plan.h"
@@ -26,10 +24,10 @@ using model::TimestampMs;
 
 namespace {
 
-// Of the late buffer: sealed when it holds so much, some 50 MB.
+// Of the late buffer: sealed when it weighs so much, some 50 MB.
 constexpr std::size_t kLateWeightDue = 1'000'000;
-// Segments that are written side by side.
-constexpr std::size_t kWritersMax = 32;
+// Segments that are written side by side. What came late touches far fewer windows, unless it reaches over years.
+constexpr std::int64_t kWritersMax = 32;
 
 }  // namespace
 
@@ -118,6 +116,72 @@ Status StoreImpl::name_late(Manifest next, std::uint64_t first_log, SegmentList 
   return {};
 }
 
+namespace {
+
+// Segments of late samples that are written side by side, one for each window.
+class LateWriters {
+ public:
+  LateWriters(base::Files& files, std::filesystem::path dir, std::int64_t width_ms, std::uint64_t& next_number)
+      : files_(files), dir_(std::move(dir)), width_ms_(width_ms), next_number_(next_number) {}
+
+  // Adds what a series has before `until_ms`; the first time that it has from there on, if any. In label order.
+  base::Result<TimestampMs> add(const model::LabelSet& labels, const Columns& columns, TimestampMs until_ms) {
+    std::size_t at = 0;
+    while (at < columns.size() && columns.times[at] < until_ms) {
+      const TimestampMs start = window_start(columns.times[at], width_ms_);
+      const auto begin = columns.times.begin() + static_cast<std::ptrdiff_t>(at);
+      const auto n = static_cast<std::size_t>(std::lower_bound(begin, columns.times.end(), start + width_ms_) - begin);
+      QD_ASSIGN(SegmentWriter* const to, writer_of(start));
+      SeriesContent content{.times = std::span(columns.times).subspan(at, n),
+                            .values = std::span(columns.values).subspan(at, n)};
+      if (!columns.histograms.empty()) content.histograms = std::span(columns.histograms).subspan(at, n);
+      QD_TRY(to->add(labels, content));
+      at += n;
+    }
+    return at < columns.size() ? columns.times[at] : model::kMaxTimestampMs;
+  }
+
+  // Appends the segments to `written`.
+  Status finish(SegmentList& written) {
+    for (auto& [start, one] : writing_) {
+      QD_TRY(one.writer->finish());
+      one.writer.reset();
+      auto opened = Segment::open(files_, one.path);
+      if (!opened) {
+        (void)files_.remove(one.path);
+        return base::fail(opened.error());
+      }
+      written.push_back({one.number, std::move(*opened)});
+    }
+    return {};
+  }
+
+ private:
+  struct Writing {
+    std::uint64_t number = 0;
+    std::filesystem::path path;
+    std::unique_ptr<SegmentWriter> writer;
+  };
+
+  base::Result<SegmentWriter*> writer_of(TimestampMs start_ms) {
+    Writing& to = writing_[start_ms];
+    if (to.writer == nullptr) {
+      to.number = next_number_++;
+      to.path = numbered(dir_, to.number, ".seg");
+      QD_ASSIGN(to.writer, SegmentWriter::create(files_, to.path, {.level = kLateLevel}));
+    }
+    return to.writer.get();
+  }
+
+  base::Files& files_;
+  const std::filesystem::path dir_;
+  const std::int64_t width_ms_;
+  std::uint64_t& next_number_;
+  std::map<TimestampMs, Writing> writing_;
+};
+
+}  // namespace
+
 base::Result<SegmentList> StoreImpl::write_late() {
   const LateBuffer::View frozen = late_.frozen();
   if (frozen.empty()) return SegmentList{};
@@ -129,82 +193,33 @@ base::Result<SegmentList> StoreImpl::write_late() {
     slots = std::move(sorted);
   });
 
-  Columns columns;
-  const auto read = [&](Slot slot) {
-    columns.clear();
-    late_.read(frozen, slot, model::kMinTimestampMs, model::kMaxTimestampMs, columns);
-  };
-  TimestampMs first_ms = model::kMaxTimestampMs;
-  TimestampMs last_ms = model::kMinTimestampMs;
-  for (const Slot slot : slots) {
-    read(slot);
-    first_ms = std::min(first_ms, columns.times.front());
-    last_ms = std::max(last_ms, columns.times.back());
-  }
   const StoreOptions now = options();
+  const auto [first_ms, last_ms] = late_.frozen_reach();
   const std::int64_t width = late_window_ms(now.seal_interval_ms, now.retention_ms, last_ms - first_ms);
-  std::set<TimestampMs> windows;
-  for (const Slot slot : slots) {
-    read(slot);
-    for (auto at = columns.times.begin(); at != columns.times.end();) {
-      const TimestampMs start = window_start(*at, width);
-      windows.insert(start);
-      at = std::lower_bound(at, columns.times.end(), start + width);
-    }
-  }
-
   SegmentList written;
-  const auto write_windows = [&](TimestampMs from_ms, TimestampMs until_ms) -> Status {
-    struct Writing {
-      std::uint64_t number;
-      std::filesystem::path path;
-      std::unique_ptr<SegmentWriter> writer;
-    };
-    std::map<TimestampMs, Writing> writing;
+  Columns columns;
+  // Writes the windows from the one of `from_ms` on; the first time beyond them, if any.
+  const auto write_windows = [&](TimestampMs from_ms) -> base::Result<TimestampMs> {
+    const TimestampMs until_ms = window_start(from_ms, width) + kWritersMax * width;
+    TimestampMs next_ms = model::kMaxTimestampMs;
+    LateWriters writers(files_, segment_dir_, width, next_segment_);
     for (const Slot slot : slots) {
-      read(slot);
-      const model::LabelSet labels = head_->labels(slot);
-      auto begin = std::lower_bound(columns.times.begin(), columns.times.end(), from_ms);
-      while (begin != columns.times.end() && *begin < until_ms) {
-        const TimestampMs start = window_start(*begin, width);
-        const auto end = std::lower_bound(begin, columns.times.end(), start + width);
-        Writing& to = writing[start];
-        if (to.writer == nullptr) {
-          to.number = next_segment_++;
-          to.path = numbered(segment_dir_, to.number, ".seg");
-          QD_ASSIGN(to.writer, SegmentWriter::create(files_, to.path, {.level = kLateLevel}));
-        }
-        const auto at = static_cast<std::size_t>(begin - columns.times.begin());
-        const auto n = static_cast<std::size_t>(end - begin);
-        QD_TRY(to.writer->add(labels, {.times = std::span(columns.times).subspan(at, n),
-                                       .values = std::span(columns.values).subspan(at, n)}));
-        begin = end;
-      }
+      columns.clear();
+      late_.read(frozen, slot, from_ms, model::kMaxTimestampMs, columns);
+      if (columns.times.empty()) continue;
+      QD_ASSIGN(const TimestampMs beyond_ms, writers.add(head_->labels(slot), columns, until_ms));
+      next_ms = std::min(next_ms, beyond_ms);
     }
-    for (auto& [start, one] : writing) {
-      QD_TRY(one.writer->finish());
-      one.writer.reset();
-      auto opened = Segment::open(files_, one.path);
-      if (!opened) {
-        (void)files_.remove(one.path);
-        return base::fail(opened.error());
-      }
-      written.push_back({one.number, std::move(*opened)});
-    }
-    return {};
+    QD_TRY(writers.finish(written));
+    return next_ms;
   };
-  const auto write_all = [&]() -> Status {
-    for (auto window = windows.begin(); window != windows.end();) {
-      const TimestampMs from_ms = *window;
-      TimestampMs until_ms = from_ms;
-      for (std::size_t i = 0; i < kWritersMax && window != windows.end(); ++i) until_ms = *window++ + width;
-      QD_TRY(write_windows(from_ms, until_ms));
+  for (TimestampMs from_ms = first_ms; from_ms < model::kMaxTimestampMs;) {
+    const auto next_ms = write_windows(from_ms);
+    if (!next_ms) {
+      for (const LiveSegment& entry : written) (void)files_.remove(entry.segment->path());
+      return base::fail(next_ms.error());
     }
-    return {};
-  };
-  if (Status status = write_all(); !status) {
-    for (const LiveSegment& entry : written) (void)files_.remove(entry.segment->path());
-    return base::fail(std::move(status).error());
+    from_ms = *next_ms;
   }
   return written;
 }

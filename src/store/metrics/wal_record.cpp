@@ -30,6 +30,8 @@ constexpr std::size_t kValueBytesMax = 9;
 // In records of histograms: a varint length and the histogram (histogram_bytes.cpp).
 constexpr unsigned kHistogramTag = 184;
 constexpr std::uint8_t kHasTime = 1;
+// A record of exemplars is closed once it has so much.
+constexpr std::size_t kRecordBytesDue = 1 << 20;
 
 struct RecordHeader {
   std::uint16_t marker;
@@ -247,23 +249,32 @@ base::Status append_late_record(std::string& out, const SampleBatch& late, const
   encode_samples(first, late);
   ByteWriter(out).text(first);
   if (!samples.refs.empty()) encode_samples(out, samples);
-  return close_batch(out, start, samples.histograms.empty() ? WalRecordType::kLate : WalRecordType::kLateHistograms,
+  const bool numbers = late.histograms.empty() && samples.histograms.empty();
+  return close_batch(out, start, numbers ? WalRecordType::kLate : WalRecordType::kLateHistograms,
                      late.size() + samples.size());
 }
 
 // varint how many, then for each: varint reference, svarint time, u8 whether it came with it, f64 value, text labels.
-void append_exemplars_record(std::string& out, std::span<const RefExemplar> exemplars) {
-  const std::size_t start = open_record(out);
-  ByteWriter writer(out);
-  writer.varint(exemplars.size());
-  for (const auto& [ref, exemplar] : exemplars) {
-    writer.varint(ref);
-    writer.signed_varint(exemplar.time_ms);
-    writer.fixed<std::uint8_t>(exemplar.has_time ? kHasTime : 0);
-    writer.fixed(exemplar.value);
-    writer.text(exemplar.labels.bytes());
+void append_exemplars_records(std::string& out, std::span<const RefExemplar> exemplars) {
+  std::string payload;
+  while (!exemplars.empty()) {
+    payload.clear();
+    ByteWriter writer(payload);
+    std::size_t n = 0;
+    for (; n < exemplars.size() && payload.size() < kRecordBytesDue; ++n) {
+      const auto& [ref, exemplar] = exemplars[n];
+      writer.varint(ref);
+      writer.signed_varint(exemplar.time_ms);
+      writer.fixed<std::uint8_t>(exemplar.has_time ? kHasTime : 0);
+      writer.fixed(exemplar.value);
+      writer.text(exemplar.labels.bytes());
+    }
+    const std::size_t start = open_record(out);
+    ByteWriter(out).varint(n);
+    out.append(payload);
+    close_record(out, start, WalRecordType::kExemplars);
+    exemplars = exemplars.subspan(n);
   }
-  close_record(out, start, WalRecordType::kExemplars);
 }
 
 void SeriesRecordWriter::add(SeriesRef ref, std::string_view label_bytes) {
@@ -381,11 +392,16 @@ bool decode_late(const WalRecord& record, SampleBatch& late, SampleBatch& sample
   samples.clear();
   ByteReader reader(record.payload);
   const std::string_view first = reader.text();
-  if (!reader.ok() || !decode_samples(base::as_bytes(first), late)) return false;
-  if (reader.at_end()) return true;
-  const auto others = reader.raw(reader.remaining());
-  return record.type == WalRecordType::kLateHistograms ? decode_histogram_samples(others, samples)
-                                                       : decode_samples(others, samples);
+  const auto decode = [&](std::span<const std::byte> payload, SampleBatch& out) {
+    if (record.type == WalRecordType::kLate) return decode_samples(payload, out);
+    if (!decode_histogram_samples(payload, out)) return false;
+    // They may all be in the other part.
+    if (std::ranges::all_of(out.histograms, [](const auto& histogram) { return histogram == nullptr; }))
+      out.histograms.clear();
+    return true;
+  };
+  if (!reader.ok() || !decode(base::as_bytes(first), late)) return false;
+  return reader.at_end() || decode(reader.raw(reader.remaining()), samples);
 }
 
 }  // namespace qd::store::metrics

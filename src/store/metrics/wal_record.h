@@ -65,11 +65,11 @@ std::string wal_header(std::uint64_t segment);
 // Appends a whole record to `out`: of type kHistograms when there are some in the batch, else kSamples. REQUIRES:
 // !batch.refs.empty(). kLimit when the record would be too large.
 base::Status append_samples_record(std::string& out, const SampleBatch& batch);
-// The same of a batch with late samples; `samples` may be empty. REQUIRES: !late.refs.empty(), and no
-// histograms among them.
+// The same of a batch with late samples, of type kLateHistograms when there are some in either; `samples` may be empty.
+// REQUIRES: !late.refs.empty().
 base::Status append_late_record(std::string& out, const SampleBatch& late, const SampleBatch& samples);
-// REQUIRES: !exemplars.empty(), and few enough of them for a record.
-void append_exemplars_record(std::string& out, std::span<const RefExemplar> exemplars);
+// Appends as many records as it takes for each to be of about a megabyte.
+void append_exemplars_records(std::string& out, std::span<const RefExemplar> exemplars);
 
 // Appends records of new series to `out`, closing one as it reaches a megabyte.
 class SeriesRecordWriter {

@@ -11,6 +11,9 @@
 #include "base/bytes.h"
 #include "base/faulty_files.h"
 #include "base/temp_directory.h"
+#include "store/metrics/exemplars.h"
+#include "store/metrics/histogram_bytes.h"
+#include "store/metrics/histogram_test_data.h"
 #include "store/metrics/wal_reader.h"
 
 namespace qd::store::metrics {
@@ -103,6 +106,82 @@ TEST(WalRecord, late_samples_come_back_with_the_others_of_their_batch) {
       if (others.size() == 0) EXPECT_FALSE(whole) << cut;
     }
   }
+}
+
+TEST(WalRecord, late_histograms_come_back_with_the_others_of_their_batch) {
+  std::mt19937_64 random(4);
+  const auto with_histograms = [&](SampleBatch batch) {
+    batch.histograms.resize(batch.size());
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      if (i > 0 && random() % 3 == 0) continue;
+      batch.histograms[i] = std::make_shared<const model::Histogram>(random_histogram(random));
+      batch.values[i] = histogram_mark(*batch.histograms[i]);
+    }
+    return batch;
+  };
+  const auto expect_same = [](const SampleBatch& back, const SampleBatch& batch) {
+    EXPECT_EQ(back.refs, batch.refs);
+    EXPECT_EQ(back.times, batch.times);
+    ASSERT_EQ(back.histograms.size(), batch.histograms.size());
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      EXPECT_EQ(std::bit_cast<std::uint64_t>(back.values[i]), std::bit_cast<std::uint64_t>(batch.values[i]));
+      if (batch.histograms.empty()) continue;
+      ASSERT_EQ(back.histograms[i] == nullptr, batch.histograms[i] == nullptr);
+      if (batch.histograms[i] != nullptr) EXPECT_TRUE(same_histogram(*back.histograms[i], *batch.histograms[i]));
+    }
+  };
+  for (int round = 0; round < 60; ++round) {
+    // Histograms in either part, or in both; at least one, so that the part is told from one of numbers.
+    SampleBatch late = random_batch(random);
+    SampleBatch others = round % 2 == 0 ? random_batch(random) : SampleBatch{};
+    if (round % 3 != 0 || others.size() == 0) late = with_histograms(std::move(late));
+    if (round % 3 != 1 && others.size() > 0) others = with_histograms(std::move(others));
+    std::string out;
+    ASSERT_TRUE(append_late_record(out, late, others));
+    WalRecord record;
+    ASSERT_TRUE(read_record(base::as_bytes(out), 0, record));
+    EXPECT_EQ(record.type, WalRecordType::kLateHistograms);
+    SampleBatch late_back;
+    SampleBatch back;
+    ASSERT_TRUE(decode_late(record, late_back, back));
+    expect_same(late_back, late);
+    expect_same(back, others);
+    for (std::size_t cut = 0; cut < record.payload.size(); cut += 1 + record.payload.size() / 20) {
+      WalRecord part = record;
+      part.payload = record.payload.first(cut);
+      const bool whole = decode_late(part, late_back, back);
+      if (others.size() == 0) EXPECT_FALSE(whole) << cut;
+    }
+  }
+}
+
+TEST(WalRecord, exemplars_take_as_many_records_as_they_need) {
+  std::vector<RefExemplar> exemplars;
+  for (int i = 0; i < 40'000; ++i) {
+    model::Exemplar exemplar{.labels = model::LabelSet{{"trace_id", std::string(100, 'a')}}};
+    exemplar.time_ms = 1'700'000'000'000 + i;
+    exemplar.value = i;
+    exemplars.push_back({static_cast<SeriesRef>(i), std::move(exemplar)});
+  }
+  std::string out;
+  append_exemplars_records(out, {});
+  EXPECT_TRUE(out.empty());
+  append_exemplars_records(out, exemplars);
+  std::size_t records = 0;
+  std::size_t found = 0;
+  WalRecord record;
+  std::vector<RefExemplar> part;
+  for (std::size_t at = 0; at < out.size(); at += record.bytes, ++records) {
+    ASSERT_TRUE(read_record(base::as_bytes(out), at, record));
+    EXPECT_LT(record.bytes, 1'100'000U);
+    ASSERT_TRUE(decode_exemplars(record.payload, part));
+    for (const RefExemplar& one : part) {
+      EXPECT_EQ(one.ref, exemplars[found].ref);
+      EXPECT_TRUE(same_exemplar(one.exemplar, exemplars[found++].exemplar));
+    }
+  }
+  EXPECT_EQ(found, exemplars.size());
+  EXPECT_GE(records, 4U);
 }
 
 TEST(WalRecord, a_scrape_of_the_same_series_costs_little_beyond_its_values) {

@@ -102,6 +102,49 @@ TEST_F(TransferTest, blocks_there_and_back_are_the_same) {
   EXPECT_EQ(content(*open_store("to")), before);
 }
 
+TEST_F(TransferTest, late_histograms_go_out_and_come_in_as_any) {
+  auto store = open_store("from");
+  put(*store, 2, kStart, 200, 60'000);
+  model::Histogram histogram;
+  histogram.is_integer = true;
+  histogram.positive_spans = {{0, 1}};
+  const LabelSet labels{{"__name__", "h"}, {"s", "x"}};
+  // The newest first: all but one come late, some of them into a block before those of the numbers.
+  for (int i = 100; i >= 0; --i) {
+    const auto appender = store->appender();
+    appender->take_late();
+    histogram.positive = {i * 2.0};
+    histogram.count = histogram.sum = i * 2.0;
+    ASSERT_EQ(appender->append(*appender->series(labels), kStart - 3'600'000 + i * 60'000, histogram),
+              metrics::AppendOutcome::kOk);
+    ASSERT_TRUE(appender->commit());
+  }
+  const auto check = [&](const metrics::Querier& querier) {
+    const std::vector<model::Matcher> matchers = {model::Matcher::equal("__name__", "h")};
+    const auto set = querier.select(matchers, 0, kAll, kMany);
+    ASSERT_TRUE(set);
+    ASSERT_EQ((*set)->size(), 1U);
+    Columns columns;
+    ASSERT_TRUE((*set)->read(0, 0, kAll, columns));
+    ASSERT_EQ(columns.histograms.size(), 101U);
+    for (std::size_t i = 0; i < 101; ++i) {
+      EXPECT_EQ(columns.times[i], kStart - 3'600'000 + static_cast<TimestampMs>(i) * 60'000);
+      ASSERT_NE(columns.histograms[i], nullptr);
+      EXPECT_EQ(columns.histograms[i]->sum, static_cast<double>(i) * 2);
+    }
+  };
+  check(*store);
+  const Interval reach{.min_ms = kStart - 3'600'000, .max_ms = kStart + 199 * 60'000};
+  const auto report = export_blocks(files_, *store, dir_ / "blocks", {.reach = reach}, random_, kOn);
+  ASSERT_TRUE(report) << report.error().message();
+  const auto blocks = Directory::open(files_, dir_ / "blocks", [](const Warning&) { FAIL(); });
+  ASSERT_TRUE(blocks) << blocks.error().message();
+  check(**blocks);
+  open_store("to").reset();
+  ASSERT_TRUE(import("to", **blocks, (*blocks)->reach()));
+  check(*open_store("to"));
+}
+
 TEST_F(TransferTest, text_there_and_back_is_the_same) {
   auto store = open_store("from");
   put(*store, 5, kStart, 300, 61'001);
