@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -389,12 +390,12 @@ TEST(Codec, zstd_finds_repeats_that_no_column_has) {
 
 TEST(Codec, zstd_finds_how_often_steps_come_which_packed_bits_hide) {
   std::mt19937_64 random(6);
-  std::exponential_distribution<double> step(0.4);
+  constexpr std::array<double, 6> kSteps = {0, 0, 0, 3, 90, 230};
   std::vector<double> values(1024, 1e6);
-  for (std::size_t i = 1; i < values.size(); ++i) values[i] = values[i - 1] + std::floor(step(random));
+  for (std::size_t i = 1; i < values.size(); ++i) values[i] = values[i - 1] + kSteps[random() % kSteps.size()];
   const std::string block = encoded(values, true);
   EXPECT_EQ(*value_coding(base::as_bytes(block)), ValueCoding::kZstd);
-  EXPECT_LT(block.size() * 10, encoded(values).size() * 9);
+  EXPECT_LT(block.size() * 10, encoded(values).size() * 7);
   // Where little is won, the block stays as quick to read as it was.
   std::uniform_int_distribution<int> even(0, 255);
   for (std::size_t i = 1; i < values.size(); ++i) values[i] = values[i - 1] + even(random);
