@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "store/metrics/bench_data.h"
 #include "store/metrics/codec.h"
+#include "store/metrics/codec_kernels.h"
 #include "store/metrics/codec_xor.h"
 
 namespace qd::store::metrics {
@@ -87,6 +88,37 @@ void decode_times_of(benchmark::State& state) {
   report(state, out.size(), block.size());
 }
 BENCHMARK(decode_times_of);
+
+// What each instruction set that this CPU has takes for a block: unpacking 11 bits (0), summing up (1), summing up to
+// doubles (2) and to doubles of two places (3).
+void kernels_of(benchmark::State& state) {
+  const auto sets = runnable_decode_kernels();
+  const auto set = static_cast<std::size_t>(state.range(0));
+  if (set >= sets.size()) return state.SkipWithError("this CPU has no further set");
+  const DecodeKernels& kernels = *sets[set];
+  constexpr unsigned kBits = 11;
+  const std::vector<std::byte> packed(kBlockSamplesMax * 8, std::byte{0x5a});
+  std::vector<std::uint64_t> u(kBlockSamplesMax, 3);
+  std::vector<std::int64_t> integers(kBlockSamplesMax);
+  std::vector<double> values(kBlockSamplesMax);
+  for (auto _ : state) {
+    switch (state.range(1)) {
+      case 0:
+        kernels.unpack(packed.data(), kBits, u.data(), kBlockSamplesMax / 8);
+        break;
+      case 1:
+        kernels.add_up(u.data(), u.size(), 7, 1, integers.data());
+        break;
+      default:
+        kernels.divide_sums(u.data(), u.size(), 7, 1, state.range(1) == 2 ? 1 : 100, values.data());
+        break;
+    }
+    benchmark::ClobberMemory();
+  }
+  state.SetLabel(std::string(kernels.name));
+  report(state, kBlockSamplesMax, 0);
+}
+BENCHMARK(kernels_of)->ArgsProduct({{0, 1, 2}, {0, 1, 2, 3}})->ArgNames({"set", "what"});
 
 }  // namespace
 }  // namespace qd::store::metrics
