@@ -36,8 +36,9 @@ constexpr unsigned kHasExceptions = 0x80;
 constexpr std::size_t kExceptionBits = 80;
 constexpr int kZstdLevel = 9;
 constexpr int kRepeatBytesMin = 7;
-// A compressed block is taken when it has at most nine tenths of the bytes.
-constexpr std::size_t kWorth = 9;
+// A compressed block is taken when it has at most seven tenths of the bytes: those between seven and nine tenths would
+// save a fortieth of a host's segment and take a quarter of the time of reading it.
+constexpr std::size_t kWorth = 7;
 constexpr std::size_t kWorthOf = 10;
 // Nothing much can be won of less.
 constexpr std::size_t kWorthBytes = 48;
@@ -301,9 +302,7 @@ base::Status decode_times(std::span<const std::byte> block, std::span<model::Tim
 namespace {
 
 bool decode_decimal(base::ByteReader& in, unsigned places, bool exceptions, std::span<double> out) {
-  std::array<std::int64_t, kBlockSamplesMax> column;
-  if (!decode_ints(in, std::span(column).first(out.size()))) return false;
-  from_decimals(std::span(column).first(out.size()), places, out);
+  if (!decode_ints_divided(in, power_of_ten(places), out)) return false;
   if (!exceptions) return true;
   std::uint64_t count = in.varint();
   std::uint64_t at = 0;
@@ -319,10 +318,9 @@ bool decode_decimal(base::ByteReader& in, unsigned places, bool exceptions, std:
 }
 
 bool decode_decimal_and_ulp(base::ByteReader& in, unsigned places, std::span<double> out) {
+  if (!decode_ints_divided(in, power_of_ten(places), out)) return false;
   std::array<std::int64_t, kBlockSamplesMax> column;
   const auto ints = std::span(column).first(out.size());
-  if (!decode_ints(in, ints)) return false;
-  from_decimals(ints, places, out);
   if (!decode_ints(in, ints)) return false;
   for (std::size_t i = 0; i < out.size(); ++i) {
     out[i] = std::bit_cast<double>(bits_of(out[i]) + static_cast<std::uint64_t>(ints[i]));

@@ -1,12 +1,15 @@
 // Bytes and nanoseconds a sample of the block codings, on each kind of series of run B.
 #include <benchmark/benchmark.h>
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "base/bytes.h"
 #include "store/metrics/bench_data.h"
 #include "store/metrics/codec.h"
+#include "store/metrics/codec_kernels.h"
+#include "store/metrics/codec_xor.h"
 
 namespace qd::store::metrics {
 namespace {
@@ -44,25 +47,32 @@ void encode_values_of(benchmark::State& state) {
 }
 BENCHMARK(encode_values_of)->ArgsProduct({{0, 1, 2, 3}, {0, 1}})->ArgNames({"kind", "zstd"});
 
+// As they are coded, or all of them by XOR.
 void decode_values_of(benchmark::State& state) {
   const auto columns = columns_of(static_cast<BenchData::Kind>(state.range(0)));
+  const bool by_xor = state.range(1) != 0;
   BlockEncoder encoder;
   std::vector<std::string> blocks(columns.size());
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < columns.size(); ++i) {
-    encoder.encode_values(columns[i], false, blocks[i]);
+    if (by_xor) {
+      encode_xor(columns[i], blocks[i]);
+    } else {
+      encoder.encode_values(columns[i], false, blocks[i]);
+    }
     bytes += blocks[i].size();
   }
   std::vector<double> out(columns[0].size());
   for (auto _ : state) {
     for (const std::string& block : blocks) {
-      if (!decode_values(base::as_bytes(block), out)) state.SkipWithError("does not decode");
+      const auto coded = base::as_bytes(block);
+      if (!(by_xor ? decode_xor(coded, out) : decode_values(coded, out).has_value())) std::abort();
       benchmark::DoNotOptimize(out.data());
     }
   }
   report(state, columns.size() * out.size(), bytes);
 }
-BENCHMARK(decode_values_of)->DenseRange(0, 3)->ArgName("kind");
+BENCHMARK(decode_values_of)->ArgsProduct({{0, 1, 2, 3}, {0, 1}})->ArgNames({"kind", "xor"});
 
 void decode_times_of(benchmark::State& state) {
   const BenchData source = data();
@@ -78,6 +88,37 @@ void decode_times_of(benchmark::State& state) {
   report(state, out.size(), block.size());
 }
 BENCHMARK(decode_times_of);
+
+// What each instruction set that this CPU has takes for a block: unpacking 11 bits (0), summing up (1), summing up to
+// doubles (2) and to doubles of two places (3).
+void kernels_of(benchmark::State& state) {
+  const auto sets = runnable_decode_kernels();
+  const auto set = static_cast<std::size_t>(state.range(0));
+  if (set >= sets.size()) return state.SkipWithError("this CPU has no further set");
+  const DecodeKernels& kernels = *sets[set];
+  constexpr unsigned kBits = 11;
+  const std::vector<std::byte> packed(kBlockSamplesMax * 8, std::byte{0x5a});
+  std::vector<std::uint64_t> u(kBlockSamplesMax, 3);
+  std::vector<std::int64_t> integers(kBlockSamplesMax);
+  std::vector<double> values(kBlockSamplesMax);
+  for (auto _ : state) {
+    switch (state.range(1)) {
+      case 0:
+        kernels.unpack(packed.data(), kBits, u.data(), kBlockSamplesMax / 8);
+        break;
+      case 1:
+        kernels.add_up(u.data(), u.size(), 7, 1, integers.data());
+        break;
+      default:
+        kernels.divide_sums(u.data(), u.size(), 7, 1, state.range(1) == 2 ? 1 : 100, values.data());
+        break;
+    }
+    benchmark::ClobberMemory();
+  }
+  state.SetLabel(std::string(kernels.name));
+  report(state, kBlockSamplesMax, 0);
+}
+BENCHMARK(kernels_of)->ArgsProduct({{0, 1, 2}, {0, 1, 2, 3}})->ArgNames({"set", "what"});
 
 }  // namespace
 }  // namespace qd::store::metrics

@@ -101,4 +101,8 @@ void from_decimals(std::span<const std::int64_t> decimals, unsigned places, std:
   decode_kernels().divide(decimals.data(), out.size(), kPowers[places], out.data());
 }
 
+double power_of_ten(unsigned places) {
+  return kPowers[places];
+}
+
 }  // namespace qd::store::metrics

@@ -34,4 +34,7 @@ bool nearest_decimal(double value, unsigned places, std::int64_t& decimal);
 // places <= kDecimalExponentMax.
 void from_decimals(std::span<const std::int64_t> decimals, unsigned places, std::span<double> out);
 
+// 10^places. REQUIRES: places <= kDecimalExponentMax.
+double power_of_ten(unsigned places);
+
 }  // namespace qd::store::metrics

@@ -1,6 +1,6 @@
 // Bytes of a column of n integers x[0..n):
 //
-//   u8      bits 0-1 order, bit 2 a divisor follows, bit 3 outliers follow
+//   u8      bits 0-1 order, bit 2 a divisor follows, bit 3 outliers follow, bit 4 (with bit 3) their h have signs
 //   u8      width w of a packed residual: 0 to 57, or 64
 //   svarint x[0]
 //   varint  g, the divisor (with bit 2; else 1)
@@ -8,7 +8,7 @@
 //   svarint r, the reference (only when n > 1)
 //   bits    (n-1) residuals u[1..n) of w bits
 //   with bit 3: varint count, then for each outlier varint position (the first from 1, the others from the one before),
-//           varint h: u at the position is raised by h << w
+//           varint h, or with bit 4 svarint h: u at the position is raised by h << w
 //
 // x[i] = x[0] + g * k[i], k[0] = 0, and for i >= 1, modulo 2^64:
 //   kFrame  k[i] = r + u[i]
@@ -33,6 +33,9 @@ enum Order : unsigned { kFrame = 0, kDelta = 1, kSteady = 2, kLinear = 3 };
 constexpr unsigned kOrderMask = 3;
 constexpr unsigned kHasDivisor = 4;
 constexpr unsigned kHasOutliers = 8;
+// Written always, and read both ways: before, a step far down took the ten bytes of a large unsigned h.
+constexpr unsigned kSignedOutliers = 16;
+constexpr unsigned kFlagsAll = 31;
 // A frame this small holds nothing but its reference: no other order can beat it by much.
 constexpr std::size_t kFrameBytesLeast = 4;
 
@@ -74,7 +77,6 @@ std::uint64_t common_divisor(std::span<const std::uint64_t> steps) {
 IntsEncoder::Frame IntsEncoder::choose_frame(std::span<const std::uint64_t> residuals) const {
   struct Bucket {
     std::size_t count = 0;
-    std::size_t below = 0;  // below the reference: as outliers they wrap around and take the longest varint
     std::int64_t least = INT64_MAX;
     std::int64_t most = INT64_MIN;
   };
@@ -84,21 +86,22 @@ IntsEncoder::Frame IntsEncoder::choose_frame(std::span<const std::uint64_t> resi
     const std::int64_t off = as_signed(residual - middle);
     Bucket& bucket = buckets[static_cast<std::size_t>(std::bit_width(base::zigzag(off)))];
     ++bucket.count;
-    bucket.below += off < 0;
     bucket.least = std::min(bucket.least, off);
     bucket.most = std::max(bucket.most, off);
   }
 
-  std::size_t outlier_bytes_above = 0;  // of all buckets from the current one on
-  const auto outlier_bytes = [](const Bucket& bucket, unsigned b) {
-    return (bucket.count - bucket.below) * (2 + b / 7) + bucket.below * 10;
+  // A position, mostly in one byte, and a sign and what the width leaves over of the bits.
+  const auto outliers_bytes = [&](unsigned above, unsigned width) {
+    std::size_t bytes = 0;
+    for (unsigned b = above + 1; b < buckets.size(); ++b) {
+      if (buckets[b].count != 0) bytes += buckets[b].count * (1 + (std::max(b, width + 1) - width + 6) / 7);
+    }
+    return bytes;
   };
-  for (unsigned b = 0; b < buckets.size(); ++b) outlier_bytes_above += outlier_bytes(buckets[b], b);
   Frame best;
   Bucket inside;
   for (unsigned b = 0; b < buckets.size(); ++b) {
     const Bucket& bucket = buckets[b];
-    outlier_bytes_above -= outlier_bytes(bucket, b);
     if (bucket.count == 0 && b != 0) continue;
     inside.count += bucket.count;
     inside.least = std::min(inside.least, bucket.least);
@@ -107,7 +110,7 @@ IntsEncoder::Frame IntsEncoder::choose_frame(std::span<const std::uint64_t> resi
         inside.count == 0 ? 0 : static_cast<std::uint64_t>(inside.most) - static_cast<std::uint64_t>(inside.least);
     const auto bits = static_cast<unsigned>(std::bit_width(range));
     const unsigned width = packed_width(aligned_ ? (bits + 7) / 8 * 8 : bits);
-    const std::size_t bytes = packed_bytes(residuals.size(), width) + outlier_bytes_above;
+    const std::size_t bytes = packed_bytes(residuals.size(), width) + outliers_bytes(b, width);
     if (bytes >= best.bytes) continue;
     best = {.reference = middle + (inside.count == 0 ? 0 : static_cast<std::uint64_t>(inside.least)),
             .width = width,
@@ -177,8 +180,8 @@ void IntsEncoder::encode(std::span<const std::int64_t> ints, For what, std::stri
     residual -= best.reference;
     outliers += best.width < 64 && residual >> best.width != 0;
   }
-  writer.fixed(
-      static_cast<std::uint8_t>(order | (divisor != 1 ? kHasDivisor : 0U) | (outliers > 0 ? kHasOutliers : 0U)));
+  writer.fixed(static_cast<std::uint8_t>(order | (divisor != 1 ? kHasDivisor : 0U) |
+                                         (outliers > 0 ? kHasOutliers | kSignedOutliers : 0U)));
   writer.fixed(static_cast<std::uint8_t>(best.width));
   writer.signed_varint(ints[0]);
   if (divisor != 1) writer.varint(divisor);
@@ -189,73 +192,163 @@ void IntsEncoder::encode(std::span<const std::int64_t> ints, For what, std::stri
   writer.varint(outliers);
   std::size_t before = 0;
   for (std::size_t i = 0; i < best_.size(); ++i) {
-    const std::uint64_t high = best_[i] >> best.width;
-    if (high == 0) continue;
+    if (best_[i] >> best.width == 0) continue;
     writer.varint(i + 1 - before);
-    writer.varint(high);
+    writer.signed_varint(as_signed(best_[i]) >> best.width);
     before = i + 1;
   }
 }
 
+namespace {
+
+// What stands before the residuals, and they, packed; `in` is behind them then, where outliers follow.
+struct Column {
+  unsigned flags = 0;
+  unsigned width = 0;
+  std::uint64_t first = 0;
+  std::uint64_t g = 1;
+  std::uint64_t p = 0;
+  std::uint64_t r = 0;
+  std::span<const std::byte> packed;
+
+  unsigned order() const { return flags & kOrderMask; }
+  bool has_outliers() const { return (flags & kHasOutliers) != 0; }
+};
+
+bool read_column(base::ByteReader& in, std::size_t n, Column& column) {
+  column.flags = in.fixed<std::uint8_t>();
+  column.width = in.fixed<std::uint8_t>();
+  column.first = static_cast<std::uint64_t>(in.signed_varint());
+  if ((column.flags & kHasDivisor) != 0) column.g = in.varint();
+  const bool has_parameter = column.order() == kSteady || column.order() == kLinear;
+  if (has_parameter) column.p = static_cast<std::uint64_t>(in.signed_varint());
+  if (n > 1) column.r = static_cast<std::uint64_t>(in.signed_varint());
+  if (!in.ok() || column.flags > kFlagsAll || !packable(column.width) || n > kBlockSamplesMax) return false;
+  if (n > 1) column.packed = in.raw(packed_bytes(n - 1, column.width));
+  return in.ok();
+}
+
+// Calls `take(at, raise)` for each outlier, which is u[at] and at most u[steps]; false when they do not read.
+template <typename Take>
+bool read_outliers(base::ByteReader& in, const Column& column, std::size_t steps, const Take& take) {
+  std::uint64_t count = in.varint();
+  std::uint64_t at = 0;
+  if (count > steps || column.width == 64) return false;
+  const bool has_sign = (column.flags & kSignedOutliers) != 0;
+  for (; count > 0; --count) {
+    const std::uint64_t gap = in.varint();
+    const std::uint64_t coded = in.varint();
+    if (!in.ok() || gap == 0 || gap > steps - at) return false;
+    at += gap;
+    take(at, (has_sign ? static_cast<std::uint64_t>(base::unzigzag(coded)) : coded) << column.width);
+  }
+  return in.ok();
+}
+
+// u[1 ... n), times the divisor.
+bool read_residuals(base::ByteReader& in, const Column& column, std::span<std::uint64_t> u) {
+  unpack_bits(column.packed, column.width, u);
+  if (column.has_outliers() &&
+      !read_outliers(in, column, u.size(), [u](std::size_t at, std::uint64_t raise) { u[at - 1] += raise; })) {
+    return false;
+  }
+  const DecodeKernels& kernels = decode_kernels();
+  if (column.g != 1) kernels.scale(u.data(), u.size(), column.g);
+  if (column.order() == kSteady) {
+    kernels.add_up(u.data(), u.size(), column.g * column.p, column.g * column.r,
+                   reinterpret_cast<std::int64_t*>(u.data()));
+  }
+  return true;
+}
+
+// Whether all of x[1 ... n) are equal, and what to.
+bool is_flat(const Column& column, std::uint64_t& value) {
+  if (column.width != 0 || column.has_outliers()) return false;
+  const std::uint64_t step = column.g * column.r;
+  value = column.first + step;
+  return column.order() == kFrame || (column.order() == kDelta && step == 0);
+}
+
+}  // namespace
+
 bool decode_ints(base::ByteReader& in, std::span<std::int64_t> out) {
   const std::size_t n = out.size();
-  const unsigned flags = in.fixed<std::uint8_t>();
-  const unsigned width = in.fixed<std::uint8_t>();
-  const auto first = static_cast<std::uint64_t>(in.signed_varint());
-  const std::uint64_t g = (flags & kHasDivisor) != 0 ? in.varint() : 1;
-  const unsigned order = flags & kOrderMask;
-  const bool has_parameter = order == kSteady || order == kLinear;
-  const std::uint64_t p = has_parameter ? static_cast<std::uint64_t>(in.signed_varint()) : 0;
-  const std::uint64_t r = n > 1 ? static_cast<std::uint64_t>(in.signed_varint()) : 0;
-  if (!in.ok() || flags > 15 || !packable(width) || n > kBlockSamplesMax) return false;
-  out[0] = as_signed(first);
+  Column column;
+  if (!read_column(in, n, column)) return false;
+  out[0] = as_signed(column.first);
   if (n == 1) return true;
-
+  if (std::uint64_t flat = 0; is_flat(column, flat)) {
+    std::fill(out.begin() + 1, out.end(), as_signed(flat));
+    return true;
+  }
   std::array<std::uint64_t, kBlockSamplesMax> residuals;
-  const std::size_t steps = n - 1;
-  std::uint64_t* const u = residuals.data();
-  const auto packed = in.raw(packed_bytes(steps, width));
-  if (!in.ok()) return false;
-  if (width == 0 && (flags & kHasOutliers) == 0) {
-    if (order == kFrame) {
-      std::fill(out.begin() + 1, out.end(), as_signed(first + g * r));
-      return true;
-    }
-    if (order == kDelta) {
-      for (std::size_t i = 1; i < n; ++i) out[i] = as_signed(first + g * r * i);
-      return true;
-    }
-  }
-  unpack_bits(packed, width, {u, steps});
-  if ((flags & kHasOutliers) != 0) {
-    std::uint64_t count = in.varint();
-    std::uint64_t at = 0;
-    if (count > steps || width == 64) return false;
-    for (; count > 0; --count) {
-      const std::uint64_t gap = in.varint();
-      const std::uint64_t high = in.varint();
-      if (!in.ok() || gap == 0 || gap > steps - at) return false;
-      at += gap;
-      u[at - 1] += high << width;
-    }
-  }
-
+  const auto u = std::span(residuals).first(n - 1);
+  if (!read_residuals(in, column, u)) return false;
   const DecodeKernels& kernels = decode_kernels();
-  if (g != 1) kernels.scale(u, steps, g);
-  std::int64_t* const to = out.data() + 1;
-  switch (order) {
+  const std::uint64_t step = column.g * column.r;
+  switch (column.order()) {
     case kFrame:
-      kernels.add_line(u, steps, first + g * r, 0, to);
+      kernels.add_line(u.data(), u.size(), column.first + step, 0, out.data() + 1);
       break;
     case kDelta:
-      kernels.add_up(u, steps, first, g * r, to);
+      kernels.add_up(u.data(), u.size(), column.first, step, out.data() + 1);
       break;
     case kSteady:
-      kernels.add_up(u, steps, g * p, g * r, reinterpret_cast<std::int64_t*>(u));
-      kernels.add_up(u, steps, first, 0, to);
+      kernels.add_up(u.data(), u.size(), column.first, 0, out.data() + 1);
       break;
     default:
-      kernels.add_line(u, steps, first + g * r, g * p, to);
+      kernels.add_line(u.data(), u.size(), column.first + step, column.g * column.p, out.data() + 1);
+      break;
+  }
+  return true;
+}
+
+bool decode_ints_divided(base::ByteReader& in, double power, std::span<double> out) {
+  const std::size_t n = out.size();
+  const DecodeKernels& kernels = decode_kernels();
+  const auto divided = [&](std::uint64_t x) {
+    const std::int64_t integer = as_signed(x);
+    double value = 0;
+    kernels.divide(&integer, 1, power, &value);
+    return value;
+  };
+  Column column;
+  if (!read_column(in, n, column)) return false;
+  out[0] = divided(column.first);
+  if (n == 1) return true;
+  if (std::uint64_t flat = 0; is_flat(column, flat)) {
+    std::fill(out.begin() + 1, out.end(), flat == column.first ? out[0] : divided(flat));
+    return true;
+  }
+  const std::uint64_t step = column.g * column.r;
+  if (column.width == 0 && column.order() == kDelta && step == 0) {
+    // Steps only where there is an outlier: runs of equal values.
+    std::uint64_t x = column.first;
+    std::size_t begin = 0;
+    const bool read = read_outliers(in, column, n - 1, [&](std::size_t at, std::uint64_t raise) {
+      std::fill(out.begin() + static_cast<std::ptrdiff_t>(begin), out.begin() + static_cast<std::ptrdiff_t>(at),
+                divided(x));
+      x += column.g * raise;
+      begin = at;
+    });
+    std::fill(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(), divided(x));
+    return read;
+  }
+  std::array<std::uint64_t, kBlockSamplesMax> residuals;
+  const auto u = std::span(residuals).first(n - 1);
+  if (!read_residuals(in, column, u)) return false;
+  switch (column.order()) {
+    case kFrame:
+      kernels.divide_line(u.data(), u.size(), column.first + step, 0, power, out.data() + 1);
+      break;
+    case kDelta:
+      kernels.divide_sums(u.data(), u.size(), column.first, step, power, out.data() + 1);
+      break;
+    case kSteady:
+      kernels.divide_sums(u.data(), u.size(), column.first, 0, power, out.data() + 1);
+      break;
+    default:
+      kernels.divide_line(u.data(), u.size(), column.first + step, column.g * column.p, power, out.data() + 1);
       break;
   }
   return true;

@@ -42,5 +42,7 @@ class IntsEncoder {
 // Fills `out` and leaves the reader behind the column; false when the bytes cannot be a column of so many integers.
 // REQUIRES: `out` is not empty.
 bool decode_ints(base::ByteReader& in, std::span<std::int64_t> out);
+// The same, and each integer divided by `power`; anything for integers beyond what DecodeKernels::divide takes.
+bool decode_ints_divided(base::ByteReader& in, double power, std::span<double> out);
 
 }  // namespace qd::store::metrics

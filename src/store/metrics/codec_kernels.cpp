@@ -7,6 +7,10 @@
 
 #include "store/metrics/bitpack.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 // Bodies are written once, as plain loops, and inlined into a function a instruction set, where the compiler vectorises
 // them for it.
 #define QD_KERNEL_BODY [[gnu::always_inline]] inline
@@ -44,14 +48,36 @@ QD_KERNEL_BODY void scale_body(std::uint64_t* u, std::size_t n, std::uint64_t fa
   for (std::size_t i = 0; i < n; ++i) u[i] *= factor;
 }
 
-QD_KERNEL_BODY void add_line_body(const std::uint64_t* u, std::size_t n, std::uint64_t x, std::uint64_t slope,
-                                  std::int64_t* to) {
-  for (std::size_t i = 0; i < n; ++i) to[i] = static_cast<std::int64_t>((x += slope) + u[i]);
+QD_KERNEL_BODY double to_double(std::int64_t integer) {
+  return std::bit_cast<double>(static_cast<std::uint64_t>(integer) + std::bit_cast<std::uint64_t>(kIntegerShift)) -
+         kIntegerShift;
+}
+
+// What becomes of an integer that was put together.
+struct AsInteger {
+  using Out = std::int64_t;
+  QD_KERNEL_BODY std::int64_t operator()(std::uint64_t x) const { return static_cast<std::int64_t>(x); }
+};
+struct AsDouble {
+  using Out = double;
+  QD_KERNEL_BODY double operator()(std::uint64_t x) const { return to_double(static_cast<std::int64_t>(x)); }
+};
+struct Divided {
+  using Out = double;
+  double power;
+  QD_KERNEL_BODY double operator()(std::uint64_t x) const { return to_double(static_cast<std::int64_t>(x)) / power; }
+};
+
+template <typename As>
+QD_KERNEL_BODY void line_body(const std::uint64_t* u, std::size_t n, std::uint64_t x, std::uint64_t slope, As as,
+                              typename As::Out* to) {
+  for (std::size_t i = 0; i < n; ++i) to[i] = as((x += slope) + u[i]);
 }
 
 // Four at a time: one addition of four stands in the chain that nothing can overlap.
-QD_KERNEL_BODY void add_up_body(const std::uint64_t* u, std::size_t n, std::uint64_t x, std::uint64_t step,
-                                std::int64_t* to) {
+template <typename As>
+QD_KERNEL_BODY void sums_body(const std::uint64_t* u, std::size_t n, std::uint64_t x, std::uint64_t step, As as,
+                              typename As::Out* to) {
   std::size_t i = 0;
   for (; i + 4 <= n; i += 4) {
     const std::uint64_t a = u[i] + step;
@@ -59,18 +85,13 @@ QD_KERNEL_BODY void add_up_body(const std::uint64_t* u, std::size_t n, std::uint
     const std::uint64_t cd = u[i + 2] + step;
     const std::uint64_t c = b + cd;
     const std::uint64_t d = b + (cd + u[i + 3] + step);
-    to[i] = static_cast<std::int64_t>(x + a);
-    to[i + 1] = static_cast<std::int64_t>(x + b);
-    to[i + 2] = static_cast<std::int64_t>(x + c);
-    to[i + 3] = static_cast<std::int64_t>(x + d);
+    to[i] = as(x + a);
+    to[i + 1] = as(x + b);
+    to[i + 2] = as(x + c);
+    to[i + 3] = as(x + d);
     x += d;
   }
-  for (; i < n; ++i) to[i] = static_cast<std::int64_t>(x += step + u[i]);
-}
-
-QD_KERNEL_BODY double to_double(std::int64_t integer) {
-  return std::bit_cast<double>(static_cast<std::uint64_t>(integer) + std::bit_cast<std::uint64_t>(kIntegerShift)) -
-         kIntegerShift;
+  for (; i < n; ++i) to[i] = as(x += step + u[i]);
 }
 
 QD_KERNEL_BODY void divide_body(const std::int64_t* integers, std::size_t n, double power, double* to) {
@@ -90,44 +111,191 @@ QD_KERNEL_BODY bool rises_body(const std::int64_t* integers, std::size_t n) {
 using Unpack = void (*)(const std::byte*, std::uint64_t*, std::size_t);
 using Widths = std::make_index_sequence<kPackedBitsMax + 1>;
 
-// One set of kernels, all of them compiled with `attributes`.
-#define QD_KERNELS(set, attributes)                                                                     \
-  namespace set {                                                                                       \
-  template <unsigned W>                                                                                 \
-  attributes void unpack_width(const std::byte* in, std::uint64_t* out, std::size_t groups) {           \
-    unpack_body<W>(in, out, groups);                                                                    \
-  }                                                                                                     \
-  template <std::size_t... W>                                                                           \
-  constexpr std::array<Unpack, sizeof...(W)> unpacks(std::index_sequence<W...>) {                       \
-    return {&unpack_width<W>...};                                                                       \
-  }                                                                                                     \
-  constexpr auto kUnpacks = unpacks(Widths());                                                          \
-  void unpack(const std::byte* in, unsigned bits, std::uint64_t* out, std::size_t groups) {             \
-    kUnpacks[bits](in, out, groups);                                                                    \
-  }                                                                                                     \
-  attributes void scale(std::uint64_t* u, std::size_t n, std::uint64_t factor) {                        \
-    scale_body(u, n, factor);                                                                           \
-  }                                                                                                     \
-  attributes void add_line(const std::uint64_t* u, std::size_t n, std::uint64_t x, std::uint64_t slope, \
-                           std::int64_t* to) {                                                          \
-    add_line_body(u, n, x, slope, to);                                                                  \
-  }                                                                                                     \
-  attributes void add_up(const std::uint64_t* u, std::size_t n, std::uint64_t x, std::uint64_t step,    \
-                         std::int64_t* to) {                                                            \
-    add_up_body(u, n, x, step, to);                                                                     \
-  }                                                                                                     \
-  attributes void divide(const std::int64_t* integers, std::size_t n, double power, double* to) {       \
-    divide_body(integers, n, power, to);                                                                \
-  }                                                                                                     \
-  attributes bool rises(const std::int64_t* integers, std::size_t n) {                                  \
-    return rises_body(integers, n);                                                                     \
-  }                                                                                                     \
-  constexpr DecodeKernels kKernels = {#set, &unpack, &scale, &add_line, &add_up, &divide, &rises};      \
+// What the compiler makes of the bodies with `attributes`, as functions of the namespace that it stands in.
+#define QD_KERNELS_OF_BODIES(attributes)                                                                   \
+  attributes void scale(std::uint64_t* u, std::size_t n, std::uint64_t factor) {                           \
+    scale_body(u, n, factor);                                                                              \
+  }                                                                                                        \
+  attributes void add_line(const std::uint64_t* u, std::size_t n, std::uint64_t x, std::uint64_t slope,    \
+                           std::int64_t* to) {                                                             \
+    line_body(u, n, x, slope, AsInteger(), to);                                                            \
+  }                                                                                                        \
+  attributes void divide(const std::int64_t* integers, std::size_t n, double power, double* to) {          \
+    divide_body(integers, n, power, to);                                                                   \
+  }                                                                                                        \
+  attributes void divide_line(const std::uint64_t* u, std::size_t n, std::uint64_t x, std::uint64_t slope, \
+                              double power, double* to) {                                                  \
+    if (power == 1) return line_body(u, n, x, slope, AsDouble(), to);                                      \
+    line_body(u, n, x, slope, Divided{power}, to);                                                         \
+  }                                                                                                        \
+  attributes bool rises(const std::int64_t* integers, std::size_t n) {                                     \
+    return rises_body(integers, n);                                                                        \
   }
 
-QD_KERNELS(plain, )
+#define QD_UNPACK_OF_BODY(attributes)                                                         \
+  template <unsigned W>                                                                       \
+  attributes void unpack_width(const std::byte* in, std::uint64_t* out, std::size_t groups) { \
+    unpack_body<W>(in, out, groups);                                                          \
+  }                                                                                           \
+  template <std::size_t... W>                                                                 \
+  constexpr std::array<Unpack, sizeof...(W)> unpacks(std::index_sequence<W...>) {             \
+    return {&unpack_width<W>...};                                                             \
+  }                                                                                           \
+  constexpr auto kUnpacks = unpacks(Widths());                                                \
+  void unpack(const std::byte* in, unsigned bits, std::uint64_t* out, std::size_t groups) {   \
+    kUnpacks[bits](in, out, groups);                                                          \
+  }
+
+namespace plain {
+QD_UNPACK_OF_BODY()
+QD_KERNELS_OF_BODIES()
+
+void add_up(const std::uint64_t* u, std::size_t n, std::uint64_t x, std::uint64_t step, std::int64_t* to) {
+  sums_body(u, n, x, step, AsInteger(), to);
+}
+
+void divide_sums(const std::uint64_t* u, std::size_t n, std::uint64_t x, std::uint64_t step, double power, double* to) {
+  if (power == 1) return sums_body(u, n, x, step, AsDouble(), to);
+  sums_body(u, n, x, step, Divided{power}, to);
+}
+
+constexpr DecodeKernels kKernels = {"plain", &unpack,      &scale,       &add_line, &add_up,
+                                    &divide, &divide_line, &divide_sums, &rises};
+}  // namespace plain
+
 #if defined(__x86_64__)
-QD_KERNELS(avx2, __attribute__((target("avx2"))))
+// Sums by hand: of sums_body the compiler makes something slower than without vectors.
+namespace avx2 {
+#define QD_AVX2 __attribute__((target("avx2")))
+
+QD_UNPACK_OF_BODY(QD_AVX2)
+QD_KERNELS_OF_BODIES(QD_AVX2)
+
+// Calls `store(i, sums)` for every whole four, and then does the rest one by one with `as`.
+template <typename Store, typename As>
+[[gnu::always_inline]] QD_AVX2 inline void sums(const std::uint64_t* u, std::size_t n, std::uint64_t x,
+                                                std::uint64_t step, const Store& store, As as, typename As::Out* to) {
+  const __m256i steps = _mm256_set1_epi64x(static_cast<long long>(step));
+  __m256i before = _mm256_set1_epi64x(static_cast<long long>(x));
+  std::size_t i = 0;
+  for (; i + 4 <= n; i += 4) {
+    __m256i sum = _mm256_add_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(u + i)), steps);
+    sum = _mm256_add_epi64(sum, _mm256_slli_si256(sum, 8));
+    const __m256i of_lower = _mm256_permute4x64_epi64(sum, 0x55);
+    sum = _mm256_add_epi64(sum, _mm256_blend_epi32(_mm256_setzero_si256(), of_lower, 0xf0));
+    store(i, _mm256_add_epi64(before, sum));
+    before = _mm256_add_epi64(before, _mm256_permute4x64_epi64(sum, 0xff));
+  }
+  x = static_cast<std::uint64_t>(_mm256_extract_epi64(before, 0));
+  for (; i < n; ++i) to[i] = as(x += step + u[i]);
+}
+
+QD_AVX2 void add_up(const std::uint64_t* u, std::size_t n, std::uint64_t x, std::uint64_t step, std::int64_t* to) {
+  const auto store = [to](std::size_t i, __m256i sum)
+                         QD_AVX2 { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i), sum); };
+  sums(u, n, x, step, store, AsInteger(), to);
+}
+
+QD_AVX2 void divide_sums(const std::uint64_t* u, std::size_t n, std::uint64_t x, std::uint64_t step, double power,
+                         double* to) {
+  const __m256d shift = _mm256_set1_pd(kIntegerShift);
+  const __m256d divisor = _mm256_set1_pd(power);
+  const auto as_doubles = [&](__m256i sum) QD_AVX2 {
+    return _mm256_sub_pd(_mm256_castsi256_pd(_mm256_add_epi64(sum, _mm256_castpd_si256(shift))), shift);
+  };
+  if (power == 1) {
+    const auto store = [&](std::size_t i, __m256i sum) QD_AVX2 { _mm256_storeu_pd(to + i, as_doubles(sum)); };
+    sums(u, n, x, step, store, AsDouble(), to);
+  } else {
+    const auto store = [&](std::size_t i, __m256i sum)
+                           QD_AVX2 { _mm256_storeu_pd(to + i, _mm256_div_pd(as_doubles(sum), divisor)); };
+    sums(u, n, x, step, store, Divided{power}, to);
+  }
+}
+
+constexpr DecodeKernels kKernels = {"avx2",  &unpack,      &scale,       &add_line, &add_up,
+                                    &divide, &divide_line, &divide_sums, &rises};
+}  // namespace avx2
+
+#if defined(__GNUC__) && !defined(__clang__)
+// GCC 12 takes what its own header leaves undefined on purpose for an oversight (GCC bug 105593).
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+namespace avx512 {
+#define QD_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")))
+
+QD_KERNELS_OF_BODIES(QD_AVX512)
+
+// Each lane gets the eight bytes in which its integer begins, shifts it down, and cuts off what is above. A group is
+// exactly `bits` bytes long, and no more of it is read.
+QD_AVX512 void unpack(const std::byte* in, unsigned bits, std::uint64_t* out, std::size_t groups) {
+  alignas(64) std::array<std::uint8_t, 64> bytes;
+  alignas(64) std::array<std::uint64_t, 8> shifts;
+  for (unsigned lane = 0; lane < 8; ++lane) {
+    const unsigned begin = lane * bits;
+    shifts[lane] = begin % 8;
+    for (unsigned i = 0; i < 8; ++i) bytes[lane * 8 + i] = static_cast<std::uint8_t>(begin / 8 + i);
+  }
+  const __m512i which = _mm512_load_si512(bytes.data());
+  const __m512i down = _mm512_load_si512(shifts.data());
+  const __m512i mask = _mm512_set1_epi64(static_cast<long long>((std::uint64_t{1} << bits) - 1));
+  const __mmask64 group = (std::uint64_t{1} << bits) - 1;
+  for (std::size_t g = 0; g < groups; ++g, in += bits, out += 8) {
+    const __m512i packed = _mm512_maskz_loadu_epi8(group, in);
+    const __m512i lanes = _mm512_srlv_epi64(_mm512_permutexvar_epi8(which, packed), down);
+    _mm512_storeu_si512(out, _mm512_and_si512(lanes, mask));
+  }
+}
+
+// As sums_body does with four, and `store` takes eight sums and which of them there are.
+template <typename Store>
+[[gnu::always_inline]] QD_AVX512 inline void sums(const std::uint64_t* u, std::size_t n, std::uint64_t x,
+                                                  std::uint64_t step, const Store& store) {
+  const __m512i zero = _mm512_setzero_si512();
+  const __m512i last = _mm512_set1_epi64(7);
+  const __m512i steps = _mm512_set1_epi64(static_cast<long long>(step));
+  __m512i before = _mm512_set1_epi64(static_cast<long long>(x));
+  for (std::size_t i = 0; i < n; i += 8) {
+    const auto there = static_cast<__mmask8>(n - i >= 8 ? 0xff : (1U << (n - i)) - 1);
+    __m512i sum = _mm512_add_epi64(_mm512_maskz_loadu_epi64(there, u + i), steps);
+    sum = _mm512_add_epi64(sum, _mm512_alignr_epi64(sum, zero, 7));
+    sum = _mm512_add_epi64(sum, _mm512_alignr_epi64(sum, zero, 6));
+    sum = _mm512_add_epi64(sum, _mm512_alignr_epi64(sum, zero, 4));
+    store(i, there, _mm512_add_epi64(before, sum));
+    before = _mm512_add_epi64(before, _mm512_permutexvar_epi64(last, sum));
+  }
+}
+
+QD_AVX512 void add_up(const std::uint64_t* u, std::size_t n, std::uint64_t x, std::uint64_t step, std::int64_t* to) {
+  sums(u, n, x, step,
+       [to](std::size_t i, __mmask8 there, __m512i sum) QD_AVX512 { _mm512_mask_storeu_epi64(to + i, there, sum); });
+}
+
+QD_AVX512 void divide_sums(const std::uint64_t* u, std::size_t n, std::uint64_t x, std::uint64_t step, double power,
+                           double* to) {
+  const __m512d shift = _mm512_set1_pd(kIntegerShift);
+  const __m512d divisor = _mm512_set1_pd(power);
+  const auto as_doubles = [&](__m512i sum) QD_AVX512 {
+    return _mm512_sub_pd(_mm512_castsi512_pd(_mm512_add_epi64(sum, _mm512_castpd_si512(shift))), shift);
+  };
+  if (power == 1) {
+    sums(u, n, x, step, [&](std::size_t i, __mmask8 there, __m512i sum) QD_AVX512 {
+      _mm512_mask_storeu_pd(to + i, there, as_doubles(sum));
+    });
+  } else {
+    sums(u, n, x, step, [&](std::size_t i, __mmask8 there, __m512i sum) QD_AVX512 {
+      _mm512_mask_storeu_pd(to + i, there, _mm512_div_pd(as_doubles(sum), divisor));
+    });
+  }
+}
+
+constexpr DecodeKernels kKernels = {"avx512", &unpack,      &scale,       &add_line, &add_up,
+                                    &divide,  &divide_line, &divide_sums, &rises};
+}  // namespace avx512
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 #endif
 
 struct Runnable {
@@ -135,10 +303,14 @@ struct Runnable {
     add(plain::kKernels);
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2")) add(avx2::kKernels);
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi")) {
+      add(avx512::kKernels);
+    }
 #endif
   }
   void add(const DecodeKernels& kernels) { sets[count++] = &kernels; }
-  std::array<const DecodeKernels*, 2> sets{};
+  std::array<const DecodeKernels*, 3> sets{};
   std::size_t count = 0;
 };
 

@@ -1,8 +1,8 @@
 // The inner loops of decoding, compiled for several instruction sets; the best that the CPU has is taken at run time.
 //
-// Every variant gives the same bits. Pure functions; nothing is checked here. AVX2 takes a third to a half of the time
-// of what every x86-64 has; AVX-512 halves divide and add_line again, but clang 19 makes unpack three times slower with
-// it than with AVX2, so there is no set for it.
+// Every variant gives the same bits. Pure functions; nothing is checked here. AVX2 takes a quarter (unpack) to two
+// thirds (add_up) of the time of what every x86-64 has, AVX-512 (with VBMI: what unpack is made of) two thirds of that
+// again; kernels_of in codec_bench.cpp measures it.
 #pragma once
 
 #include <cstddef>
@@ -25,6 +25,11 @@ struct DecodeKernels {
   void (*add_up)(const std::uint64_t* u, std::size_t n, std::uint64_t x, std::uint64_t step, std::int64_t* to);
   // to[i] = integers[i] / power, the integers below 2^51.
   void (*divide)(const std::int64_t* integers, std::size_t n, double power, double* to);
+  // add_line and add_up, and what they give divided as divide does.
+  void (*divide_line)(const std::uint64_t* u, std::size_t n, std::uint64_t x, std::uint64_t slope, double power,
+                      double* to);
+  void (*divide_sums)(const std::uint64_t* u, std::size_t n, std::uint64_t x, std::uint64_t step, double power,
+                      double* to);
   bool (*rises)(const std::int64_t* integers, std::size_t n);
 };
 

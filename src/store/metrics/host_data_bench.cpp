@@ -1,12 +1,19 @@
 // What a host's own metrics take on disk: bytes a sample, as they were recorded, of segments that QD_BENCH_SEGMENTS
 // names (a directory `metrics/segments` of a store that ran; the real thing, and so never the same twice). Without it
 // there is nothing to measure.
+//
+// QD_BENCH_EVERY=n takes only every n-th sample, as if it had been asked for less often. QD_BENCH_LAY=1 as well lays
+// the n readings that one recording then gives (from its first sample on, its second, ...) end to end: an hour at 1 s
+// is fifteen hours at 15 s. What it is: every reading real, the spacing real, but the same hour again and again; what
+// counts goes on counting from one to the next.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdlib>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,9 +21,11 @@
 #include "base/files.h"
 #include "base/temp_directory.h"
 #include "store/metrics/codec.h"
+#include "store/metrics/codec_decimal.h"
 #include "store/metrics/codec_xor.h"
 #include "store/metrics/merge.h"
 #include "store/metrics/segment.h"
+#include "store/metrics/segment_format.h"
 
 namespace qd::store::metrics {
 namespace {
@@ -40,30 +49,70 @@ struct Series {
   std::vector<double> values;
 };
 
-// All of them as one; with QD_BENCH_EVERY=n only every n-th sample, as if it had been asked for less often.
+std::size_t from_environment(const char* name, std::size_t otherwise) {
+  const char* const given = std::getenv(name);
+  return given == nullptr ? otherwise : std::max<std::size_t>(1, std::strtoul(given, nullptr, 10));
+}
+
+// a + b, of decimals the decimal that their sum is.
+double plus(double a, double b, unsigned places) {
+  std::array<std::int64_t, 2> decimals{};
+  if (!as_decimal(a, places, decimals[0]) || !as_decimal(b, places, decimals[1])) return a + b;
+  std::array<double, 1> sum{};
+  from_decimals(std::array{decimals[0] + decimals[1]}, places, sum);
+  return sum[0];
+}
+
+bool rises(std::span<const double> values) {
+  return std::ranges::is_sorted(values) && values.front() < values.back();
+}
+
+// Readings `first`, `first + every`, ...
+void add_reading(const Columns& from, std::size_t first, std::size_t every, std::int64_t later_ms, double more,
+                 unsigned places, Series& to) {
+  for (std::size_t i = first; i < from.size(); i += every) {
+    to.times.push_back(from.times[i] + later_ms);
+    to.values.push_back(more == 0 ? from.values[i] : plus(from.values[i], more, places));
+  }
+}
+
+std::vector<Series> made_of(const Segment& recording, std::size_t every, bool lay) {
+  std::vector<Series> made;
+  Columns columns;
+  const std::int64_t span_ms = recording.info().max_ms - recording.info().min_ms;
+  for (std::uint32_t id = 0; id < recording.info().series; ++id) {
+    columns.clear();
+    if (!recording.read(id, model::kMinTimestampMs, model::kMaxTimestampMs, columns)) continue;
+    Series one{.labels = recording.labels(id), .times = {}, .values = {}};
+    if (lay) {
+      const unsigned places = survey_decimals(columns.values).best_places(80);
+      // A reading begins a step behind the one before, on the same beat for all series.
+      const std::int64_t round_ms =
+          (span_ms / 1000 / static_cast<std::int64_t>(every) + 1) * 1000 * static_cast<std::int64_t>(every);
+      const double round = rises(columns.values) ? columns.values.back() - columns.values.front() : 0;
+      std::int64_t decimal = 0;
+      for (std::size_t k = 0; k < every; ++k) {
+        double more = round * static_cast<double>(k);
+        if (nearest_decimal(more, places, decimal)) from_decimals(std::array{decimal}, places, std::span(&more, 1));
+        add_reading(columns, k, every, static_cast<std::int64_t>(k) * (round_ms - 1000), more, places, one);
+      }
+    } else {
+      add_reading(columns, 0, every, 0, 0, 0, one);
+    }
+    if (!one.times.empty()) made.push_back(std::move(one));
+  }
+  return made;
+}
+
 const std::vector<Series>& series() {
   static const std::vector<Series> all = [] {
-    std::vector<Series> made;
     const auto segments = recorded();
-    if (segments.empty()) return made;
-    const char* const given = std::getenv("QD_BENCH_EVERY");
-    const std::size_t every = given == nullptr ? 1 : std::max<std::size_t>(1, std::strtoul(given, nullptr, 10));
+    if (segments.empty()) return std::vector<Series>();
     base::PosixFiles files;
     const base::TempDirectory dir;
-    if (!merge_segments(files, segments, dir / "merged", model::kMinTimestampMs, {})) return made;
-    const auto merged = *Segment::open(files, dir / "merged");
-    Columns columns;
-    for (std::uint32_t id = 0; id < merged->info().series; ++id) {
-      columns.clear();
-      if (!merged->read(id, model::kMinTimestampMs, model::kMaxTimestampMs, columns)) continue;
-      Series one{.labels = merged->labels(id), .times = {}, .values = {}};
-      for (std::size_t i = 0; i < columns.size(); i += every) {
-        one.times.push_back(columns.times[i]);
-        one.values.push_back(columns.values[i]);
-      }
-      made.push_back(std::move(one));
-    }
-    return made;
+    if (!merge_segments(files, segments, dir / "merged", model::kMinTimestampMs, {})) std::abort();
+    return made_of(**Segment::open(files, dir / "merged"), from_environment("QD_BENCH_EVERY", 1),
+                   std::getenv("QD_BENCH_LAY") != nullptr);
   }();
   return all;
 }
@@ -135,6 +184,59 @@ void host_data_values(benchmark::State& state) {
   }
 }
 BENCHMARK(host_data_values)->Arg(0)->Arg(1)->ArgName("zstd")->Unit(benchmark::kMillisecond);
+
+// Where the bytes of a segment go, each as bytes a sample of all: the values of series that never change, of those that
+// only rise, and of the rest; times; checksums of blocks; and what stands in the index. `_part` is of the samples.
+void host_data_where(benchmark::State& state) {
+  if (series().empty()) return state.SkipWithError("set QD_BENCH_SEGMENTS");
+  base::PosixFiles files;
+  const base::TempDirectory dir;
+  SegmentInfo info;
+  std::array<double, 3> bytes{};
+  std::array<double, 3> samples{};
+  double checksums = 0;
+  for (auto _ : state) {
+    bytes = {};
+    samples = {};
+    checksums = 0;
+    auto writer = *SegmentWriter::create(files, dir / "written", {.compress_cold = state.range(0) != 0});
+    BlockEncoder encoder;
+    for (const Series& one : series()) {
+      if (!writer->add(one.labels, one.times, one.values)) std::abort();
+      const std::span values(one.values);
+      const bool same = std::ranges::all_of(values, [&](double value) {
+        return std::bit_cast<std::uint64_t>(value) == std::bit_cast<std::uint64_t>(values[0]);
+      });
+      const std::size_t kind = same ? 0 : rises(values) ? 1 : 2;
+      std::string out;
+      for (std::size_t at = 0; at < values.size(); at += kBlockSamplesMax) {
+        encoder.encode_values(values.subspan(at, std::min(kBlockSamplesMax, values.size() - at)), state.range(0) != 0,
+                              out);
+        checksums += kBlockChecksumBytes;
+      }
+      bytes[kind] += static_cast<double>(out.size());
+      samples[kind] += static_cast<double>(values.size());
+    }
+    info = *writer->finish();
+  }
+  const auto all = static_cast<double>(info.samples);
+  const auto file = *files.map(dir / "written");
+  const auto frame = *decode_segment_frame(file->bytes(), "written", true);
+  constexpr std::array<const char*, 3> kKinds = {"same", "rising", "other"};
+  double blocks = static_cast<double>(frame.sections[0].offset) - checksums;
+  for (std::size_t i = 0; i < kKinds.size(); ++i) {
+    state.counters[kKinds[i]] = bytes[i] / all;
+    state.counters[std::string(kKinds[i]) + "_part"] = samples[i] / all;
+    blocks -= bytes[i];
+  }
+  state.counters["checksums"] = checksums / all;
+  state.counters["times"] = blocks / all;
+  state.counters["records"] = static_cast<double>(frame[Section::kSeries].bytes) / all;
+  state.counters["labels"] =
+      static_cast<double>(info.bytes - frame.sections[0].offset - frame[Section::kSeries].bytes) / all;
+  state.counters["bytes_per_sample"] = static_cast<double>(info.bytes) / all;
+}
+BENCHMARK(host_data_where)->Arg(0)->Arg(1)->ArgName("zstd")->Unit(benchmark::kMillisecond);
 
 // As they are coded (0), with zstd where it is smaller (1), and all of them by XOR (2).
 void host_data_decode(benchmark::State& state) {

@@ -83,7 +83,8 @@ std::string encode_segment_footer(const SegmentFooter& footer) {
     writer.fixed(place.bytes);
     writer.fixed(place.checksum);
   }
-  writer.fixed(base::crc32c(base::as_bytes(out)));
+  const std::uint32_t header = footer.version > 2 ? base::crc32c(base::as_bytes(encode_segment_header())) : 0;
+  writer.fixed(base::crc32c(base::as_bytes(out), header));
   out.append(kSegmentMagic);
   return out;
 }
@@ -136,7 +137,9 @@ base::Result<SegmentFooter> decode_segment_frame(std::span<const std::byte> file
   if (base::as_text(in.raw(kSegmentMagic.size())) != kSegmentMagic) {
     return segment_damage(path, file.size() - kSegmentMagic.size(), "the file is cut short or its end is damaged");
   }
-  if (check_checksum && base::crc32c(bytes.first(checked)) != checksum) {
+  // The header too: else a version 3 that became a 2 would go unnoticed.
+  const std::uint32_t before = version > 2 ? base::crc32c(file.first(kSegmentHeaderBytes)) : 0;
+  if (check_checksum && base::crc32c(bytes.first(checked), before) != checksum) {
     return segment_damage(path, end, "the footer does not match its checksum");
   }
   if (!places_fit(footer, end)) return segment_damage(path, end, "the footer contradicts itself");

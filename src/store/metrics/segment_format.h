@@ -15,8 +15,8 @@
 namespace qd::store::metrics {
 
 inline constexpr std::string_view kSegmentMagic = "QDSEGMNT";
-// 2 has histograms and exemplars; files of version 1 are read as they are.
-inline constexpr std::uint32_t kSegmentVersion = 2;
+// 2 has histograms and exemplars, 3 outliers with signs; files of older versions are read as they are.
+inline constexpr std::uint32_t kSegmentVersion = 3;
 inline constexpr std::size_t kSegmentHeaderBytes = 16;
 inline constexpr std::size_t kBlockChecksumBytes = 4;
 

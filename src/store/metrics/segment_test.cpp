@@ -5,6 +5,7 @@
 
 #include <bit>
 #include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <map>
 #include <random>
@@ -295,6 +296,24 @@ TEST_F(SegmentTest, every_flipped_byte_is_noticed_where_it_matters) {
   for (std::size_t size = 0; size < good.size(); ++size) {
     EXPECT_FALSE(Segment::from_bytes(base::as_bytes(std::string_view(good).substr(0, size)), path_)) << size;
   }
+}
+
+// Version 2 has the same parts, and a footer whose checksum is of itself alone.
+TEST_F(SegmentTest, a_segment_of_version_2_is_read) {
+  const TestSeries all = random_series(26, 5, 40);
+  write(all);
+  std::string bytes = read_bytes();
+  bytes[kSegmentMagic.size()] = 2;
+  EXPECT_FALSE(Segment::from_bytes(base::as_bytes(bytes), path_));
+  const std::size_t footer = bytes.size() - segment_footer_bytes(2);
+  const std::size_t checksum_at = bytes.size() - kSegmentMagic.size() - 4;
+  const std::uint32_t checksum =
+      base::crc32c(base::as_bytes(std::string_view(bytes).substr(footer, checksum_at - footer)));
+  std::memcpy(bytes.data() + checksum_at, &checksum, sizeof(checksum));
+  const auto opened = Segment::from_bytes(base::as_bytes(bytes), path_);
+  ASSERT_TRUE(opened) << opened.error().message();
+  EXPECT_TRUE((*opened)->verify());
+  EXPECT_EQ((*opened)->info().series, all.size());
 }
 
 TEST_F(SegmentTest, bytes_that_no_section_owns_are_refused) {

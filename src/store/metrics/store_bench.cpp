@@ -6,10 +6,12 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <random>
 #include <string>
@@ -246,6 +248,60 @@ void store_select_and_read(benchmark::State& state) {
   state.counters["select_ms"] = select_seconds * 1000 / static_cast<double>(state.iterations());
 }
 BENCHMARK(store_select_and_read)->Unit(benchmark::kMillisecond);
+
+double cpu_s() {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+// What merging takes of a core in the long run: four days of samples at 15 s, as fast as they are taken, with the
+// segments merged when they would be. Four days are three of the largest windows of the usual settings, so that every
+// sample is merged as often as it ever will be. `merging` is all of the turns of maintenance that merged, what they
+// sealed too; `maintenance` is all turns. Both as the part of a core that so many series take, and `_of_a_million` what
+// a million would.
+void store_merging(benchmark::State& state) {
+  constexpr std::int64_t kHourMs = 60 * 60 * 1000;
+  constexpr std::int64_t kStepMs = 15'000;
+  constexpr std::int64_t kWindowMs = 32 * kHourMs;
+  constexpr std::int64_t kCountedMs = 3 * kWindowMs;
+  constexpr std::int64_t kLagMs = 4 * kHourMs;  // until the last of them is sealed and merged
+  const auto n = static_cast<std::size_t>(state.range(0));
+  double maintenance_s = 0;
+  double merging_s = 0;
+  StoreStats stats;
+  for (auto _ : state) {
+    base::PosixFiles files;
+    const base::TempDirectory dir;
+    base::Registry registry;
+    const auto store = open_store(files, dir.path(), registry);
+    const auto refs = make_series(*store, n);
+    Source source(n);
+    maintenance_s = merging_s = 0;
+    const TimestampMs start = kStart / kWindowMs * kWindowMs;
+    for (std::int64_t at = 0; at < kCountedMs + kLagMs; at += kStepMs) {
+      append_step(*store, refs, source.step(), start + at);
+      if (at % (4 * kStepMs) != 0) continue;
+      const std::uint64_t segments = store->stats().segments;
+      const double before = cpu_s();
+      if (!store->maintain(start + at)) return state.SkipWithError("maintenance failed");
+      const double took = cpu_s() - before;
+      maintenance_s += took;
+      if (store->stats().segments < segments) merging_s += took;
+    }
+    stats = store->stats();
+  }
+  const double parts = 1000.0 / static_cast<double>(kCountedMs);
+  const double million = 1e6 / static_cast<double>(n);
+  state.counters["merging"] = merging_s * parts;
+  state.counters["maintenance"] = maintenance_s * parts;
+  state.counters["merging_of_a_million"] = merging_s * parts * million;
+  state.counters["maintenance_of_a_million"] = maintenance_s * parts * million;
+  state.counters["segments"] = static_cast<double>(stats.segments);
+  state.counters["bytes_per_sample"] =
+      static_cast<double>(stats.segment_bytes) / static_cast<double>(std::max<std::uint64_t>(1, stats.segment_samples));
+}
+BENCHMARK(store_merging)->Arg(2'000)->ArgName("series")->Unit(benchmark::kMillisecond)->Iterations(1);
 
 }  // namespace
 }  // namespace qd::store::metrics
