@@ -2,7 +2,6 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "base/build.h"
 
@@ -35,7 +34,7 @@ DirectoryReadings::DirectoryReadings(base::Registry& registry)
       failed(registry.counter("prometheus_tsdb_reloads_failures_total",
                               "Number of times the database failed to reload block data from disk.")) {}
 
-void add_prometheus_names(base::Registry& registry, const Store& store, std::function<ReloadFigures()> reload) {
+void add_prometheus_names(base::Registry& registry, const Store& store, const std::function<ReloadFigures()>& reload) {
   counter_as(registry, "prometheus_tsdb_head_samples_appended_total", "Total number of appended samples.",
              "quarterdeck_store_samples_appended_total");
   counter_as(registry, "prometheus_tsdb_exemplar_exemplars_appended_total", "Total number of appended exemplars.",

@@ -25,6 +25,6 @@ struct DirectoryReadings {
 
 // Everything outlives what `registry` is shown by. `reload` may be called from any thread.
 void add_prometheus_names(base::Registry& registry, const store::metrics::Store& store,
-                          std::function<ReloadFigures()> reload);
+                          const std::function<ReloadFigures()>& reload);
 
 }  // namespace qd::cli

@@ -27,7 +27,7 @@ std::string go_duration(std::int64_t ms) {
   if (ms < 1000) return fmt::format("{}ms", ms);
   constexpr std::int64_t kMinuteMs = 60'000;
   const std::int64_t minutes = ms / kMinuteMs;
-  const std::string seconds = base::format_float(static_cast<double>(ms % kMinuteMs) / 1000) + "s";
+  std::string seconds = base::format_float(static_cast<double>(ms % kMinuteMs) / 1000) + "s";
   if (minutes == 0) return seconds;
   if (minutes < 60) return fmt::format("{}m{}", minutes, seconds);
   return fmt::format("{}h{}m{}", minutes / 60, minutes % 60, seconds);

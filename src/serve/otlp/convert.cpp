@@ -382,6 +382,7 @@ void Converter::exponential(const std::string& name, const Metric& metric, const
   labels.set(model::kMetricName, name);
   if (!batch_.add(labels.build(), to_ms(point.time_ns), std::move(histogram))) return reject_full(name);
   std::vector<const model::otlp::Exemplar*> exemplars;
+  exemplars.reserve(point.exemplars.size());
   for (const auto& one : point.exemplars) exemplars.push_back(&one);
   std::ranges::stable_sort(exemplars, {}, &model::otlp::Exemplar::time_ns);
   for (const auto* const one : exemplars)

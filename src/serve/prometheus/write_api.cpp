@@ -17,8 +17,6 @@ namespace qd::serve::prometheus {
 namespace {
 
 using base::ErrorCode;
-using connect::http::equal_ignoring_case;
-using connect::http::Request;
 using connect::http::Response;
 using model::LabelSet;
 using model::Sample;

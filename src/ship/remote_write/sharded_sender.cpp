@@ -183,11 +183,11 @@ struct ShardedSender::State : std::enable_shared_from_this<State> {
     phase = Phase::kSending;
     sending = Finished{.end = bundle->end, .queued = bundle->queued};
     open_shards = 0;
-    for (std::vector<Item>& items : bundle->shards) {
+    for (const std::vector<Item>& items : bundle->shards) {
       if (items.empty()) continue;
       auto shard = std::make_shared<Shard>();
       shard->bundle = bundle;
-      cut(std::move(items), static_cast<std::size_t>(destination.queue.max_samples_per_send), shard->parcels);
+      cut(items, static_cast<std::size_t>(destination.queue.max_samples_per_send), shard->parcels);
       ++open_shards;
       // Not from here: a pool that runs at once would find the lock taken.
       scheduler.post([weak = weak_from_this(), shard] {
@@ -196,9 +196,9 @@ struct ShardedSender::State : std::enable_shared_from_this<State> {
     }
   }
 
-  static void cut(std::vector<Item> items, std::size_t samples_max, std::deque<Parcel>& parcels) {
+  static void cut(const std::vector<Item>& items, std::size_t samples_max, std::deque<Parcel>& parcels) {
     std::size_t bytes = 0;
-    for (Item& item : items) {
+    for (const Item& item : items) {
       const bool full = parcels.empty() || parcels.back().items.size() >= samples_max || bytes > kBodyBytesMax;
       if (full) {
         parcels.emplace_back();

@@ -86,6 +86,7 @@ class ShippingStore::Batch final : public RecordingBatch<Encoded> {
     const auto exemplars = std::exchange(exemplars_, {});
     if (taken.empty()) return inner().commit();
     std::vector<Sent> sent;
+    sent.reserve(generation_->outlets.size());
     for (std::size_t i = 0; i < generation_->outlets.size(); ++i) sent.push_back(queue(taken, i));
     base::Status stored = inner().commit();
     for (std::size_t i = 0; i < sent.size(); ++i)
