@@ -77,11 +77,15 @@ class Sink final : public WalSink {
   void exemplars(std::span<const RefExemplar> exemplars) override {
     if (exemplars.empty()) return;
     std::string written;
-    append_exemplars_record(written, exemplars);
-    WalRecord record;
-    QD_ASSERT(read_record(qd::base::as_bytes(written), 0, record));
+    append_exemplars_records(written, exemplars);
     std::vector<RefExemplar> again;
-    QD_ASSERT(decode_exemplars(record.payload, again));
+    std::vector<RefExemplar> some;
+    WalRecord record;
+    for (std::size_t at = 0; at < written.size(); at += record.bytes) {
+      QD_ASSERT(read_record(qd::base::as_bytes(written), at, record));
+      QD_ASSERT(decode_exemplars(record.payload, some));
+      again.insert(again.end(), some.begin(), some.end());
+    }
     QD_ASSERT(again.size() == exemplars.size());
     for (std::size_t i = 0; i < again.size(); ++i) {
       QD_ASSERT(again[i].ref == exemplars[i].ref && same_exemplar(again[i].exemplar, exemplars[i].exemplar));

@@ -70,8 +70,8 @@ void read_a_joined_request(benchmark::State& state) {
    public:
     void series(base::Result<model::LabelSet> labels) override { benchmark::DoNotOptimize(labels); }
     void sample(const model::Sample&) override { ++count; }
-    void native_histograms(std::size_t) override {}
-    void exemplars(std::size_t) override {}
+    void histogram(model::TimestampMs, base::Result<model::Histogram>) override {}
+    void exemplar(base::Result<model::LabelSet>, const model::Sample&) override {}
     void metadata(std::string_view, model::MetricType, std::string_view, std::string_view) override {}
     std::int64_t count = 0;
   } sink;
