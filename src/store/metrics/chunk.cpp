@@ -1,10 +1,13 @@
 #include "store/metrics/chunk.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
+#include <type_traits>
 
 #include "base/bytes.h"
+#include "store/metrics/codec_kernels.h"
 
 namespace qd::store::metrics {
 namespace {
@@ -45,6 +48,22 @@ constexpr std::array<XorShape, kNewScale - kXorFirst> kXorShapes = [] {
     }
   }
   return shapes;
+}();
+
+// What the codes below kXorFirst move the mantissa by: `small`, and what `mask` leaves of the bytes that follow.
+struct Move {
+  std::uint64_t mask;
+  std::uint32_t small;
+  std::uint32_t bytes;
+};
+constexpr std::array<Move, kXorFirst> kMoves = [] {
+  std::array<Move, kXorFirst> moves{};
+  for (unsigned code = 0; code < kDeltaBytesFirst; ++code) moves[code].small = code;
+  for (unsigned code = kDeltaBytesFirst; code < kXorFirst; ++code) {
+    moves[code].bytes = code - kDeltaBytesFirst + 1;
+    moves[code].mask = (std::uint64_t{1} << (8 * moves[code].bytes)) - 1;
+  }
+  return moves;
 }();
 
 std::byte* put_varint(std::byte* out, std::uint64_t value) {
@@ -154,70 +173,208 @@ std::size_t extend_chunk(ChunkState& state, model::TimestampMs time_ms, double v
   return static_cast<std::size_t>(at - out);
 }
 
-bool decode_chunk(std::span<const std::byte> bytes, model::TimestampMs first_ms, std::size_t count, Columns& out) {
-  // Every sample after the first takes a byte.
-  if (count == 0 || bytes.size() > kChunkBytesMax || bytes.size() < sizeof(double) + count - 1) return false;
-  // Zeros behind the end, so that a sample may be read without asking whether all of it is there.
-  std::array<std::byte, kChunkBytesMax + 2 * kChunkSampleBytesMax> padded;
-  std::memcpy(padded.data(), bytes.data(), bytes.size());
-  std::memset(padded.data() + bytes.size(), 0, padded.size() - kChunkBytesMax);
-  const std::byte* at = padded.data();
-  const std::byte* const end = at + bytes.size();
+namespace {
 
-  const std::size_t before = out.size();
-  out.times.resize(before + count);
-  out.values.resize(before + count);
-  model::TimestampMs* times = out.times.data() + before;
-  double* values = out.values.data() + before;
+// Zeros behind the end, so that a sample may be read without asking whether all of it is there.
+using Padded = std::array<std::byte, kChunkBytesMax + 2 * kChunkSampleBytesMax>;
 
-  double value = 0;
-  std::memcpy(&value, at, sizeof value);
-  at += sizeof value;
-  std::int64_t mantissa = 0;
-  if (!as_decimal(value, 0, mantissa)) mantissa = 0;
-  double divisor = 1;
-  auto time = static_cast<std::uint64_t>(first_ms);
-  std::uint64_t delta = 0;
-  times[0] = first_ms;
-  values[0] = value;
-  for (std::size_t i = 1; i < count; ++i) {
-    if (at >= end) break;
-    const auto tag = std::to_integer<unsigned>(*at++);
-    if ((tag & kSameDelta) == 0) delta += static_cast<std::uint64_t>(base::unzigzag(get_varint(at)));
-    time += delta;
-    const unsigned code = tag & ~kSameDelta;
-    if (code <= kSmallDeltaMax) {
-      if (code != kSameValue) {
-        mantissa = static_cast<std::int64_t>(static_cast<std::uint64_t>(mantissa) +
-                                             static_cast<std::uint64_t>(base::unzigzag(code)));
-        value = static_cast<double>(mantissa) / divisor;
+// What changes with every sample, and is kept in registers.
+struct Hand {
+  const std::byte* at;
+  std::int64_t mantissa;
+};
+
+// A chunk on its way. Times that are as far apart as those before, and values that are mantissa / divisor, are noted
+// and made many at a time.
+class Decoding {
+ public:
+  Hand begin(const EncodedChunk& chunk, model::TimestampMs* times, double* values) {
+    std::memcpy(padded_.data(), chunk.bytes.data(), chunk.bytes.size());
+    std::memset(padded_.data() + chunk.bytes.size(), 0, padded_.size() - kChunkBytesMax);
+    end = padded_.data() + chunk.bytes.size();
+    times_ = times;
+    values_ = values;
+    time_ = static_cast<std::uint64_t>(chunk.first_ms);
+    double value = 0;
+    std::memcpy(&value, padded_.data(), sizeof value);
+    Hand hand{padded_.data() + sizeof value, 0};
+    if (as_decimal(value, 0, hand.mantissa)) {
+      common_codes = kXorFirst;
+    } else {
+      hand.mantissa = 0;
+    }
+    times_[0] = chunk.first_ms;
+    values_[0] = value;
+    return hand;
+  }
+
+  // The time of sample i is not as far from the last one as that was from the one before.
+  Hand turn(Hand hand, std::size_t i) {
+    make_times(i);
+    delta_ += static_cast<std::uint64_t>(base::unzigzag(get_varint(hand.at)));
+    return hand;
+  }
+
+  // A sample whose value does not follow from the mantissa before it. `at` becomes null where there is no such code.
+  Hand rare(Hand hand, unsigned code, std::size_t i) {
+    make_values(i);
+    values_made_ = i + 1;
+    if (code < kXorFirst) {
+      // The last value was no decimal.
+      if (code == kSameValue) {
+        values_[i] = values_[i - 1];
+        return hand;
       }
-    } else if (code < kXorFirst) {
-      const unsigned n = code - kDeltaBytesFirst + 1;
-      mantissa = static_cast<std::int64_t>(static_cast<std::uint64_t>(mantissa) +
-                                           static_cast<std::uint64_t>(base::unzigzag(get_low_bytes(at, n))));
-      at += n;
-      value = static_cast<double>(mantissa) / divisor;
+      hand = move(hand, code);
+      common_codes = kXorFirst;
+      values_[i] = static_cast<double>(hand.mantissa) / divisor_;
     } else if (code < kNewScale) {
       const XorShape shape = kXorShapes[code - kXorFirst];
-      const std::uint64_t changed = get_low_bytes(at, shape.length) << shape.shift_bits;
-      at += shape.length;
-      value = std::bit_cast<double>(std::bit_cast<std::uint64_t>(value) ^ changed);
+      const std::uint64_t changed = get_low_bytes(hand.at, shape.length) << shape.shift_bits;
+      hand.at += shape.length;
+      values_[i] = std::bit_cast<double>(std::bit_cast<std::uint64_t>(values_[i - 1]) ^ changed);
+      common_codes = 0;
     } else {
-      const auto scale = std::to_integer<int>(*at++);
-      if (scale > kDecimalScaleMax) break;
-      divisor = kPowersOfTen[scale];
-      mantissa = base::unzigzag(get_varint(at));
-      value = static_cast<double>(mantissa) / divisor;
+      const auto scale = std::to_integer<int>(*hand.at++);
+      if (scale > kDecimalScaleMax) return {nullptr, 0};
+      divisor_ = kPowersOfTen[scale];
+      hand.mantissa = base::unzigzag(get_varint(hand.at));
+      common_codes = kXorFirst;
+      values_[i] = static_cast<double>(hand.mantissa) / divisor_;
     }
-    times[i] = static_cast<model::TimestampMs>(time);
-    values[i] = value;
-    if (i + 1 == count && at == end) return true;
+    return hand;
   }
-  if (count == 1 && at == end) return true;
-  out.times.resize(before);
-  out.values.resize(before);
-  return false;
+
+  [[gnu::always_inline]] static Hand move(Hand hand, unsigned code) {
+    // Whether one of these codes is followed by bytes nobody can guess, so no branch asks.
+    const Move& by = kMoves[code];
+    std::uint64_t moved = 0;
+    std::memcpy(&moved, hand.at, sizeof moved);
+    moved = (moved & by.mask) + by.small;
+    return {hand.at + by.bytes, static_cast<std::int64_t>(static_cast<std::uint64_t>(hand.mantissa) +
+                                                          static_cast<std::uint64_t>(base::unzigzag(moved)))};
+  }
+
+  // All samples are read.
+  void finish(std::size_t count) {
+    make_times(count);
+    make_values(count);
+  }
+
+  const std::byte* end = nullptr;
+  unsigned common_codes = 0;  // below it a code moves the mantissa, and the value is mantissa / divisor
+  std::array<std::int64_t, kChunkBytesMax> mantissas;
+
+ private:
+  void make_times(std::size_t before) {
+    for (std::size_t i = times_made_; i < before; ++i) {
+      time_ += delta_;
+      times_[i] = static_cast<model::TimestampMs>(time_);
+    }
+    times_made_ = std::max(times_made_, before);
+  }
+  void make_values(std::size_t before) {
+    if (values_made_ < before)
+      decode_kernels().divide(mantissas.data() + values_made_, before - values_made_, divisor_, values_ + values_made_);
+  }
+
+  Padded padded_;
+  model::TimestampMs* times_ = nullptr;
+  double* values_ = nullptr;
+  std::uint64_t time_ = 0;
+  std::uint64_t delta_ = 0;
+  double divisor_ = 1;
+  std::size_t times_made_ = 1;
+  std::size_t values_made_ = 1;
+};
+
+// Sample i. False when the chunk ends before.
+[[gnu::always_inline]] inline bool decode_next(Decoding& chunk, Hand& hand, std::size_t i) {
+  if (hand.at >= chunk.end) return false;
+  const auto tag = std::to_integer<unsigned>(*hand.at);
+  Hand next{hand.at + 1, hand.mantissa};
+  if ((tag & kSameDelta) == 0) [[unlikely]]
+    next = chunk.turn(next, i);
+  const unsigned code = tag & ~kSameDelta;
+  if (code < chunk.common_codes) [[likely]] {
+    hand = Decoding::move(next, code);
+    chunk.mantissas[i] = hand.mantissa;
+    return true;
+  }
+  hand = chunk.rare(next, code, i);
+  return hand.at != nullptr;
+}
+
+// N chunks, a sample of each in turn: where a sample ends tells where the next begins, so a CPU waits for each, and
+// meanwhile goes on with the others.
+template <std::size_t N>
+bool decode_side_by_side(const EncodedChunk* chunks, model::TimestampMs* times, double* values) {
+  std::array<Decoding, N> decodings;
+  std::array<Hand, N> hands;
+  std::size_t together = chunks[0].count;
+  for (std::size_t c = 0; c < N; ++c) {
+    hands[c] = decodings[c].begin(chunks[c], times, values);
+    times += chunks[c].count;
+    values += chunks[c].count;
+    together = std::min(together, chunks[c].count);
+  }
+  for (std::size_t i = 1; i < together; ++i) {
+    bool good = true;
+#pragma clang loop unroll(full)
+    for (std::size_t c = 0; c < N; ++c) good &= decode_next(decodings[c], hands[c], i);
+    if (!good) return false;
+  }
+  for (std::size_t c = 0; c < N; ++c) {
+    for (std::size_t i = together; i < chunks[c].count; ++i) {
+      if (!decode_next(decodings[c], hands[c], i)) return false;
+    }
+    if (hands[c].at != decodings[c].end) return false;
+    decodings[c].finish(chunks[c].count);
+  }
+  return true;
+}
+
+}  // namespace
+
+bool decode_chunks(std::span<const EncodedChunk> chunks, Columns& out) {
+  const std::size_t before = out.size();
+  std::size_t samples = 0;
+  for (const EncodedChunk& chunk : chunks) {
+    // Every sample after the first takes a byte.
+    if (chunk.count == 0 || chunk.bytes.size() > kChunkBytesMax ||
+        chunk.bytes.size() < sizeof(double) + chunk.count - 1)
+      return false;
+    samples += chunk.count;
+  }
+  out.times.resize(before + samples);
+  out.values.resize(before + samples);
+  std::size_t at = before;
+  const auto decode = [&](auto n) {
+    if (!decode_side_by_side<n>(chunks.data(), out.times.data() + at, out.values.data() + at)) return false;
+    for (const EncodedChunk& chunk : chunks.first(n)) at += chunk.count;
+    chunks = chunks.subspan(n);
+    return true;
+  };
+  bool good = true;
+  while (good && !chunks.empty()) {
+    if (chunks.size() >= 4) {
+      good = decode(std::integral_constant<std::size_t, 4>());
+    } else if (chunks.size() >= 2) {
+      good = decode(std::integral_constant<std::size_t, 2>());
+    } else {
+      good = decode(std::integral_constant<std::size_t, 1>());
+    }
+  }
+  if (!good) {
+    out.times.resize(before);
+    out.values.resize(before);
+  }
+  return good;
+}
+
+bool decode_chunk(std::span<const std::byte> bytes, model::TimestampMs first_ms, std::size_t count, Columns& out) {
+  const EncodedChunk chunk{bytes, first_ms, count};
+  return decode_chunks(std::span(&chunk, 1), out);
 }
 
 }  // namespace qd::store::metrics

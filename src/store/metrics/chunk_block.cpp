@@ -168,6 +168,13 @@ base::Result<std::span<const std::byte>> ChunkBlock::chunk(std::uint32_t i) cons
   return bytes;
 }
 
+void ChunkBlock::expect(std::uint32_t i) const {
+  constexpr std::size_t kLineBytes = 64;
+  const ChunkEntry& about = entry(i);
+  // A wrong place does no harm here.
+  for (std::size_t at = 0; at < kChunkBytesMax; at += kLineBytes) __builtin_prefetch(payload_ + about.offset + at);
+}
+
 void ChunkBlock::relink(std::uint32_t i, ChunkRef previous) {
   if (relinked_ == nullptr) {
     relinked_ = std::make_unique_for_overwrite<ChunkEntry[]>(count_);

@@ -83,6 +83,8 @@ class ChunkBlock {
   const ChunkEntry& entry(std::uint32_t i) const { return *(entries_end_ - 1 - i); }
   // kCorrupt, naming file and offset, when the checksum is wrong.
   base::Result<std::span<const std::byte>> chunk(std::uint32_t i) const;
+  // Tells the CPU that it will be read.
+  void expect(std::uint32_t i) const;
   // A damaged block before this one took with it what an entry refers to: set that right in memory.
   void relink(std::uint32_t i, ChunkRef previous);
 

@@ -122,14 +122,36 @@ bool decode_any(ChunkKind kind, std::span<const std::byte> bytes, TimestampMs fi
   return true;
 }
 
-// Chunks of one series that a read needs, newest first. Most reads need few.
-struct Chain {
-  struct Link {
-    const ChunkBlock* block;
-    std::uint32_t index;
-  };
-  std::vector<Link> links;
+// A chunk of the series that a read needs.
+struct Link {
+  const ChunkBlock* block;
+  std::uint32_t index;
+
+  const ChunkEntry& entry() const { return block->entry(index); }
 };
+
+base::Status decode(const Link& link, Columns& out) {
+  QD_ASSIGN(const auto bytes, link.block->chunk(link.index));
+  const ChunkEntry& entry = link.entry();
+  if (decode_any(entry.kind, bytes, entry.min_ms, entry.samples, out)) return {};
+  return base::fail(base::ErrorCode::kCorrupt, fmt::format("chunk {} of block {} of the head cannot be decoded",
+                                                           link.index, link.block->number()));
+}
+
+// As many of the first links as are sound chunks of numbers. Gives how many; none where one of them is not.
+std::size_t decode_numbers(std::span<const Link> links, std::vector<EncodedChunk>& chunks, Columns& out) {
+  chunks.clear();
+  for (const Link& link : links) {
+    const ChunkEntry& entry = link.entry();
+    if (entry.kind != ChunkKind::kNumbers) break;
+    const auto bytes = link.block->chunk(link.index);
+    if (!bytes) break;
+    chunks.push_back({*bytes, entry.min_ms, entry.samples});
+  }
+  if (chunks.empty() || !decode_chunks(chunks, out)) return 0;
+  if (!out.histograms.empty()) out.histograms.resize(out.size());
+  return chunks.size();
+}
 
 }  // namespace
 
@@ -163,7 +185,7 @@ base::Status Head::read(const HeadSelection& selection, std::size_t i, Timestamp
     }
   }
 
-  Chain chain;
+  std::vector<Link> links;  // newest first
   std::shared_ptr<const BlockTable> now;
   for (ChunkRef at = newest; at != 0 && !(open_bytes > 0 && open_first_ms <= from_ms);) {
     const ChunkBlock* block = selection.blocks->find(block_of(at));
@@ -175,28 +197,31 @@ base::Status Head::read(const HeadSelection& selection, std::size_t i, Timestamp
     if (block == nullptr) break;
     const ChunkEntry& entry = block->entry(index_of(at));
     if (entry.max_ms < from_ms) break;
-    if (entry.min_ms <= to_ms) chain.links.push_back({block, index_of(at)});
+    if (entry.min_ms <= to_ms) {
+      block->expect(index_of(at));
+      links.push_back({block, index_of(at)});
+    }
     if (entry.min_ms <= from_ms || entry.previous >= at) break;
     at = entry.previous;
   }
 
   const std::size_t before = out.size();
-  for (auto link = chain.links.rbegin(); link != chain.links.rend(); ++link) {
-    const auto bytes = link->block->chunk(link->index);
-    const ChunkEntry& entry = link->block->entry(link->index);
-    base::Status decoded;
-    if (!bytes) {
-      decoded = base::fail(bytes.error());
-    } else if (!decode_any(entry.kind, *bytes, entry.min_ms, entry.samples, out)) {
-      decoded = base::fail(base::ErrorCode::kCorrupt, fmt::format("chunk {} of block {} of the head cannot be decoded",
-                                                                  link->index, link->block->number()));
+  std::ranges::reverse(links);
+  std::vector<EncodedChunk> chunks;
+  for (std::span<const Link> left = links; !left.empty();) {
+    if (const std::size_t n = decode_numbers(left, chunks, out); n > 0) {
+      left = left.subspan(n);
+      continue;
     }
+    // One by one, which says what is wrong with which.
+    base::Status decoded = decode(left.front(), out);
+    left = left.subspan(1);
     if (decoded) continue;
     if (skipped == nullptr) {
       out.resize(before);
       return decoded;
     }
-    skipped->push_back(decoded.error());
+    skipped->push_back(std::move(decoded).error());
   }
   const bool opened = open_histograms.empty()
                           ? open_bytes == 0 || decode_any(ChunkKind::kNumbers, std::span(open).first(open_bytes),
