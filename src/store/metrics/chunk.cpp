@@ -195,14 +195,15 @@ class Decoding {
     times_ = times;
     values_ = values;
     time_ = static_cast<std::uint64_t>(chunk.first_ms);
+    delta_ = 0;
+    divisor_ = 1;
+    times_made_ = values_made_ = 1;
     double value = 0;
     std::memcpy(&value, padded_.data(), sizeof value);
     Hand hand{padded_.data() + sizeof value, 0};
-    if (as_decimal(value, 0, hand.mantissa)) {
-      common_codes = kXorFirst;
-    } else {
-      hand.mantissa = 0;
-    }
+    const bool decimal = as_decimal(value, 0, hand.mantissa);
+    common_codes = decimal ? kXorFirst : 0;
+    if (!decimal) hand.mantissa = 0;
     times_[0] = chunk.first_ms;
     values_[0] = value;
     return hand;
@@ -305,38 +306,64 @@ class Decoding {
   return hand.at != nullptr;
 }
 
-// N chunks, a sample of each in turn: where a sample ends tells where the next begins, so a CPU waits for each, and
-// meanwhile goes on with the others.
+// Chunks of which N are read at a time, a sample of each in turn: where a sample ends tells where the next begins, so a
+// CPU waits for each, and meanwhile goes on with the others. The samples of `chunks` stand one after the other.
 template <std::size_t N>
-bool decode_side_by_side(const EncodedChunk* chunks, model::TimestampMs* times, double* values) {
+bool decode_side_by_side(std::span<const EncodedChunk> chunks, model::TimestampMs* times, double* values) {
+  struct Lane {
+    std::size_t next;  // sample
+    std::size_t count;
+  };
   std::array<Decoding, N> decodings;
   std::array<Hand, N> hands;
-  std::size_t together = chunks[0].count;
-  for (std::size_t c = 0; c < N; ++c) {
-    hands[c] = decodings[c].begin(chunks[c], times, values);
-    times += chunks[c].count;
-    values += chunks[c].count;
-    together = std::min(together, chunks[c].count);
-  }
-  for (std::size_t i = 1; i < together; ++i) {
-    bool good = true;
+  std::array<Lane, N> lanes;
+  std::size_t begun = 0;
+  const auto begin = [&](std::size_t c) {
+    const EncodedChunk& chunk = chunks[begun++];
+    hands[c] = decodings[c].begin(chunk, times, values);
+    lanes[c] = {1, chunk.count};
+    times += chunk.count;
+    values += chunk.count;
+  };
+  const auto finish = [&](std::size_t c) {
+    decodings[c].finish(lanes[c].count);
+    return hands[c].at == decodings[c].end;
+  };
+
+  for (std::size_t c = 0; c < N; ++c) begin(c);
+  for (;;) {
+    std::size_t together = lanes[0].count - lanes[0].next;
+    for (const Lane& lane : lanes) together = std::min(together, lane.count - lane.next);
+    for (std::size_t step = 0; step < together; ++step) {
+      bool good = true;
 #pragma clang loop unroll(full)
-    for (std::size_t c = 0; c < N; ++c) good &= decode_next(decodings[c], hands[c], i);
-    if (!good) return false;
-  }
-  for (std::size_t c = 0; c < N; ++c) {
-    for (std::size_t i = together; i < chunks[c].count; ++i) {
-      if (!decode_next(decodings[c], hands[c], i)) return false;
+      for (std::size_t c = 0; c < N; ++c) good &= decode_next(decodings[c], hands[c], lanes[c].next + step);
+      if (!good) return false;
     }
-    if (hands[c].at != decodings[c].end) return false;
-    decodings[c].finish(chunks[c].count);
+    for (std::size_t c = 0; c < N; ++c) {
+      lanes[c].next += together;
+      if (lanes[c].next < lanes[c].count) continue;
+      if (begun == chunks.size()) {
+        // Too few are left to go on like this.
+        for (std::size_t rest = c + 1; rest < N; ++rest) lanes[rest].next += together;
+        for (std::size_t rest = 0; rest < N; ++rest) {
+          for (std::size_t i = lanes[rest].next; i < lanes[rest].count; ++i) {
+            if (!decode_next(decodings[rest], hands[rest], i)) return false;
+          }
+          if (!finish(rest)) return false;
+        }
+        return true;
+      }
+      if (!finish(c)) return false;
+      begin(c);
+    }
   }
-  return true;
 }
 
 }  // namespace
 
 bool decode_chunks(std::span<const EncodedChunk> chunks, Columns& out) {
+  constexpr std::size_t kLanes = 4;
   const std::size_t before = out.size();
   std::size_t samples = 0;
   for (const EncodedChunk& chunk : chunks) {
@@ -346,23 +373,19 @@ bool decode_chunks(std::span<const EncodedChunk> chunks, Columns& out) {
       return false;
     samples += chunk.count;
   }
+  if (chunks.empty()) return true;
   out.times.resize(before + samples);
   out.values.resize(before + samples);
-  std::size_t at = before;
-  const auto decode = [&](auto n) {
-    if (!decode_side_by_side<n>(chunks.data(), out.times.data() + at, out.values.data() + at)) return false;
-    for (const EncodedChunk& chunk : chunks.first(n)) at += chunk.count;
-    chunks = chunks.subspan(n);
-    return true;
-  };
+  model::TimestampMs* times = out.times.data() + before;
+  double* values = out.values.data() + before;
   bool good = true;
-  while (good && !chunks.empty()) {
-    if (chunks.size() >= 4) {
-      good = decode(std::integral_constant<std::size_t, 4>());
-    } else if (chunks.size() >= 2) {
-      good = decode(std::integral_constant<std::size_t, 2>());
-    } else {
-      good = decode(std::integral_constant<std::size_t, 1>());
+  if (chunks.size() >= kLanes) {
+    good = decode_side_by_side<kLanes>(chunks, times, values);
+  } else {
+    for (std::size_t i = 0; good && i < chunks.size(); ++i) {
+      good = decode_side_by_side<1>(chunks.subspan(i, 1), times, values);
+      times += chunks[i].count;
+      values += chunks[i].count;
     }
   }
   if (!good) {

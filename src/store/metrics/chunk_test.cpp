@@ -119,6 +119,57 @@ TEST(Chunk, a_regular_counter_takes_little_more_than_a_byte_a_sample) {
   EXPECT_GT(gauge.times.size(), 75U);
 }
 
+// A sample of a series that changes its ways: whole numbers, decimals, any double; regular times and others.
+class Wayward {
+ public:
+  explicit Wayward(std::mt19937& random) : random_(random) {}
+  model::Sample operator()() {
+    if (random_() % 30 == 0) way_ = random_() % 5;
+    time_ms_ += way_ == 4 ? 900 + static_cast<std::int64_t>(random_() % 200) : 1000;
+    if (way_ == 0) value_ = std::floor(value_) + static_cast<double>(random_() % 300);
+    if (way_ == 1) value_ = static_cast<double>(random_() % 100'000) / 100;
+    if (way_ == 2) value_ = std::sqrt(static_cast<double>(random_()));
+    if (way_ == 3 && random_() % 10 == 0) value_ = -value_;
+    return {time_ms_, value_};
+  }
+
+ private:
+  std::mt19937& random_;
+  std::int64_t time_ms_ = 0;
+  double value_ = 0.1;
+  unsigned way_ = 2;
+};
+
+TEST(Chunk, many_are_decoded_at_once_as_each_by_itself) {
+  std::mt19937 random(11);
+  for (int round = 0; round < 300; ++round) {
+    std::vector<Encoded> encoded;
+    std::vector<EncodedChunk> chunks;
+    Columns expected;
+    Wayward next(random);
+    const std::size_t count = random() % 12;
+    for (std::size_t i = 0; i < count; ++i) encoded.push_back(encode(std::ref(next), 1 + random() % 150));
+    for (const Encoded& one : encoded) {
+      chunks.push_back({one.bytes, one.times.front(), one.times.size()});
+      expected.times.insert(expected.times.end(), one.times.begin(), one.times.end());
+      expected.values.insert(expected.values.end(), one.values.begin(), one.values.end());
+    }
+    Columns columns;
+    ASSERT_TRUE(decode_chunks(chunks, columns));
+    EXPECT_EQ(columns.times, expected.times);
+    ASSERT_EQ(columns.values.size(), expected.values.size());
+    for (std::size_t i = 0; i < columns.values.size(); ++i) {
+      ASSERT_EQ(std::bit_cast<std::uint64_t>(columns.values[i]), std::bit_cast<std::uint64_t>(expected.values[i]))
+          << "round " << round << " sample " << i;
+    }
+    if (count == 0) continue;
+    // One that cannot be takes all of them with it.
+    chunks[random() % count].count += 1;
+    EXPECT_FALSE(decode_chunks(chunks, columns));
+    EXPECT_EQ(columns.times, expected.times);
+  }
+}
+
 TEST(Chunk, hostile_bytes_are_refused_or_decoded_but_never_overrun) {
   std::mt19937 random(3);
   for (int round = 0; round < 20'000; ++round) {
