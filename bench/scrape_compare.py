@@ -49,7 +49,7 @@ class Run:
                 server.wait_ready()
             self.began_s = time.time()
             for server in self.servers:
-                while not server.query("count(up == 1) == %d" % self.targets):
+                while not server.query("count(up{job='app'} == 1) == %d" % self.targets):
                     time.sleep(0.2)
             self.scraping_s = time.time()
             # Past the first scrapes, which create the series.
