@@ -176,7 +176,7 @@ test("SIGTERM stops it at once when nothing runs, idle connections or not", asyn
 test("SIGTERM finishes a query that runs", async (t) => {
   const quarterdeck = await start(t);
   const now = Math.floor(Date.now() / 1000);
-  const terms = [181, 182, 183].map((minutes) => `deriv(vector(time())[${minutes}m:1s])`);
+  const terms = [181, 182, 183].map((minutes) => `stddev_over_time(vector(time())[${minutes}m:1s])`);
   const form = new URLSearchParams({ query: terms.join(" + "), start: now - 9_000, end: now, step: 1 });
   let answered = 0;
   const answer = quarterdeck

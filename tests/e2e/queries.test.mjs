@@ -6,7 +6,7 @@ import test from "node:test";
 import { scratch, serve, sleep, start, until, writeConfig } from "./lib.mjs";
 
 // Seconds of work, whatever the data: a scalar at every step of nested subqueries.
-const heavy = `max_over_time(sum_over_time(vector(time())[1h:10ms])[1h:1s])`;
+const heavy = `max_over_time(stddev_over_time(vector(time())[1h:50ms])[1h:1s])`;
 const quiet = ["--set", "observe.host.enabled=false", "--set", "judge.rules.defaults=false"];
 
 const lines = (file) =>
@@ -25,7 +25,7 @@ test("after kill -9 the next start names the query that was running", async (t) 
   await first.query("vector(1)");
   const asked = first.get(`/api/v1/query?query=${encodeURIComponent(heavy)}`).catch(() => "gone");
   await until(
-    () => readFileSync(path.join(dataDir, "queries.active")).includes("sum_over_time(vector(time())"),
+    () => readFileSync(path.join(dataDir, "queries.active")).includes("stddev_over_time(vector(time())"),
     "the query in the file",
   );
   await first.kill();
