@@ -179,9 +179,10 @@ std::optional<double> parse_float(std::string_view text) {
   if (hexadecimal && !is_digit(digits[0]) && (lower(digits[0]) < 'a' || lower(digits[0]) > 'f') && digits[0] != '.')
     return std::nullopt;
   double value = 0;
-  const char* const end = digits.data() + digits.size();
+  const char* const begin = digits.data();
+  const char* const end = begin + digits.size();
   const auto [at, error] =
-      std::from_chars(digits.data(), end, value, hexadecimal ? std::chars_format::hex : std::chars_format::general);
+      std::from_chars(begin, end, value, hexadecimal ? std::chars_format::hex : std::chars_format::general);
   if (at != end) return std::nullopt;
   if (error == std::errc::result_out_of_range) {
     // from_chars does not say whether it is too large, which is an error, or too small, which is zero or subnormal.

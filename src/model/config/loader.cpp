@@ -275,6 +275,7 @@ std::map<std::string, Node> Loader::overrides(const Schema& schema) {
       continue;
     }
     std::vector<std::string> names;
+    names.reserve(by_name.size());
     for (const auto& [known, path] : by_name) names.push_back(known);
     const auto near = base::nearest(name, names);
     report(outside("environment " + name),

@@ -210,7 +210,7 @@ void Loop::process(const Scrape& scrape, base::Result<ClientResponse> response) 
         "series_limit {} is reached: {} samples of series that were not there before are dropped; mend the labels that "
         "keep changing, or raise the limit",
         scrape.target.config->limits.series_limit, counts.past_series_limit);
-  finish(scrape, outcome, outcome ? counts.samples : 0, duration_s, std::move(limited));
+  finish(scrape, outcome, outcome ? counts.samples : 0, duration_s, limited);
 }
 
 base::Status Loop::ingest(const Scrape& scrape, const base::Result<ClientResponse>& response, Appender& appender,
@@ -338,7 +338,7 @@ void Loop::count(const Scrape& scrape, const IngestCounts& counts) {
 }
 
 void Loop::finish(const Scrape& scrape, const base::Status& outcome, std::size_t samples, double duration_s,
-                  std::string limited) {
+                  const std::string& limited) {
   bool end = false;
   bool was_down = false;
   bool stopped = false;
@@ -348,7 +348,7 @@ void Loop::finish(const Scrape& scrape, const base::Status& outcome, std::size_t
     if (!stopped) {
       was_down = status_.health == Health::kDown;
       status_.health = outcome ? Health::kUp : Health::kDown;
-      status_.last_error = outcome ? std::move(limited) : outcome.error().message();
+      status_.last_error = outcome ? limited : outcome.error().message();
       status_.last_scrape_ms = scrape.time_ms;
       status_.last_scrape_duration_s = duration_s;
       status_.last_scrape_samples = samples;

@@ -92,7 +92,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
   void end_series();
   // `limited`: what a scrape that went well had to leave out, for the targets' page; else empty.
   void finish(const Scrape& scrape, const base::Status& outcome, std::size_t samples, double duration_s,
-              std::string limited = {}) QD_EXCLUDES(mutex_);
+              const std::string& limited = {}) QD_EXCLUDES(mutex_);
   void count(const Scrape& scrape, const IngestCounts& counts);
   void log_failure_of(const Scrape& scrape, const base::Error& error);
 

@@ -38,7 +38,7 @@ unsigned places_of(double value, unsigned guess) {
   std::int64_t ignored = 0;
   unsigned places = guess;
   if (!as_decimal(value, places, ignored)) {
-    while (++places <= kDecimalExponentMax && nearest_decimal(value, places, ignored)) {
+    for (++places; places <= kDecimalExponentMax && nearest_decimal(value, places, ignored); ++places) {
       if (as_decimal(value, places, ignored)) return places;
     }
     // Too large for so many places, perhaps for the guess already.
