@@ -7,7 +7,6 @@
 #include <atomic>
 #include <cerrno>
 #include <cmath>
-#include <iterator>
 #include <map>
 
 #include "base/format.h"

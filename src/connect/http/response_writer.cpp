@@ -4,7 +4,6 @@
 
 #include <array>
 #include <ctime>
-#include <iterator>
 
 #include "base/format.h"
 

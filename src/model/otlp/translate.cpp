@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/format.h"
 #include "base/strings.h"
 
 namespace qd::model::otlp {
@@ -51,12 +52,6 @@ std::vector<std::string> tokens_of(std::string_view text, bool colons) {
   return tokens;
 }
 
-std::string join(const std::vector<std::string>& tokens) {
-  std::string out;
-  for (const std::string& token : tokens) out += (out.empty() ? "" : "_") + token;
-  return out;
-}
-
 // "By/s": "bytes" and "second". What stands in braces is a remark, and 1 is no unit.
 struct UnitNames {
   std::string unit;
@@ -66,7 +61,7 @@ UnitNames unit_names(std::string_view unit) {
   const auto name = [](std::string_view text, bool per) -> std::string {
     const auto plain = base::trim(text);
     if (plain.empty() || plain == "1" || plain.find_first_of("{}") != std::string_view::npos) return {};
-    return join(tokens_of(per ? mapped(kPerUnits, plain) : mapped(kUnits, plain), false));
+    return base::join(tokens_of(per ? mapped(kPerUnits, plain) : mapped(kUnits, plain), false), "_");
   };
   const auto slash = unit.find('/');
   UnitNames names{.unit = name(unit.substr(0, slash), false), .per = {}};
@@ -102,7 +97,7 @@ std::string underscored_with_suffixes(const Metric& metric) {
   }
   if (counts_up(metric)) move_to_end(tokens, "total");
   if (is_ratio(metric)) move_to_end(tokens, "ratio");
-  return join(tokens);
+  return base::join(tokens, "_");
 }
 
 std::string utf8_with_suffixes(const Metric& metric) {

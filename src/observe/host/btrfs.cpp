@@ -11,7 +11,6 @@
 #include <array>
 #include <charconv>
 #include <cstring>
-#include <iterator>
 
 #include "base/format.h"
 #include "base/strings.h"

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
 
 #include "base/format.h"
 #include "observe/host/listing.h"

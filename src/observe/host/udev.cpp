@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include <array>
-#include <iterator>
 
 #include "base/format.h"
 #include "observe/host/part.h"

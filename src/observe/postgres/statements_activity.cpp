@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <iterator>
-
 #include "base/format.h"
 #include "observe/postgres/statements.h"
 

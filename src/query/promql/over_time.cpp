@@ -57,7 +57,7 @@ template <typename F>
 void slide_sums(const WindowView& view, std::span<double> out, F&& f) {
   // A window's own samples are summed up so much faster than one by one.
   constexpr std::int64_t kOverlapMin = 24;
-  if (view.range_ms / kOverlapMin < view.grid.step_ms) {
+  if (view.range_ms / kOverlapMin < view.grid.step_ms || view.n > kSlidingSamplesMax) {
     const Kernels& kernel = kernels();
     slide(view, out, [&](std::size_t low, std::size_t high, std::size_t) {
       return f(kernel.sum(view.values + low, high - low), low, high);

@@ -48,7 +48,6 @@ void drop_stale(Columns& columns) {
   // Most series have none.
   if (!kernels().any_absent(columns.values.data(), columns.size())) return;
   const auto first = std::find_if(columns.values.begin(), columns.values.end(), is_stale);
-  if (first == columns.values.end()) return;
   auto kept = static_cast<std::size_t>(first - columns.values.begin());
   for (std::size_t i = kept; i < columns.size(); ++i) {
     if (is_stale(columns.values[i])) continue;

@@ -72,7 +72,7 @@ void line_windows(const WindowView& view, const RowValues* ahead_s, std::span<do
   // With fewer windows a sample each is summed up by itself.
   constexpr std::int64_t kOverlapMin = 4;
   constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-  const bool overlap = view.range_ms / kOverlapMin >= view.grid.step_ms;
+  const bool overlap = view.range_ms / kOverlapMin >= view.grid.step_ms && view.n <= kSlidingSamplesMax;
   LineSamples samples{view};
   SlidingSums sliding(samples);
   std::size_t seen = 0;

@@ -5,7 +5,6 @@
 #include <charconv>
 #include <cmath>
 #include <functional>
-#include <iterator>
 
 #include "base/format.h"
 #include "base/strings.h"
