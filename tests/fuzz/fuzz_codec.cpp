@@ -14,6 +14,7 @@
 #include "store/metrics/codec.h"
 #include "store/metrics/codec_histogram.h"
 #include "store/metrics/histogram_chunk.h"
+#include "store/metrics/packed_chunk.h"
 
 namespace {
 
@@ -88,6 +89,12 @@ void check_chunk(Input& input) {
   Columns read;
   QD_ASSERT(decode_chunk(std::span(bytes).first(used), written.times.front(), written.size(), read));
   QD_ASSERT(read.times == written.times && same_bits(read.values, written.values));
+
+  std::string packed;
+  if (!ChunkPacker().pack({std::span(bytes).first(used), written.times.front(), written.size()}, packed)) return;
+  Columns unpacked;
+  QD_ASSERT(packed.size() < used && decode_packed_chunk(qd::base::as_bytes(packed), written.size(), unpacked));
+  QD_ASSERT(unpacked.times == written.times && same_bits(unpacked.values, written.values));
 }
 
 }  // namespace
@@ -111,7 +118,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 2: {
       const std::size_t count = take_count(input);
       Columns out;
-      const bool decoded = decode_chunk(input.bytes(), 1'700'000'000'000, count, out);
+      const bool decoded = (size & 1) != 0 ? decode_packed_chunk(input.bytes(), count, out)
+                                           : decode_chunk(input.bytes(), 1'700'000'000'000, count, out);
       QD_ASSERT(out.size() == (decoded ? count : 0));
       break;
     }

@@ -25,6 +25,7 @@
 #include "store/metrics/histogram_bytes.h"
 #include "store/metrics/histogram_chunk.h"
 #include "store/metrics/histogram_test_data.h"
+#include "store/metrics/packed_chunk.h"
 #include "store/metrics/segment_writer.h"
 #include "store/metrics/tombstones.h"
 #include "store/metrics/wal_record.h"
@@ -100,7 +101,7 @@ void write_histogram_logs(const fs::path& dir, const std::string& series) {
   QD_ASSERT(append_samples_record(log, batch).has_value());
   std::vector<RefExemplar> with_refs;
   for (const auto& exemplar : exemplars()) with_refs.push_back({2, exemplar});
-  append_exemplars_record(log, with_refs);
+  append_exemplars_records(log, with_refs);
   write(dir / "histograms", 1, log);
   write(dir / "histograms-unchecked", 0, log);
 }
@@ -257,6 +258,12 @@ void write_blocks(const fs::path& dir) {
     }
     const std::string_view chunk = qd::base::as_text(std::span(bytes).first(used));
     write(dir / ("chunk-" + std::to_string(static_cast<int>(shape))), 2, with_count(written.size(), chunk));
+    std::string packed;
+    if (!ChunkPacker().pack({qd::base::as_bytes(chunk), kStart, written.size()}, packed)) continue;
+    // An odd size is what says that it is packed; a byte behind it does no harm.
+    std::string input = with_count(written.size(), packed);
+    if (input.size() % 2 != 0) input += '\0';
+    write(dir / ("packed-chunk-" + std::to_string(static_cast<int>(shape))), 2, input);
   }
   const auto some = histograms(20);
   const std::size_t fitting = HistogramEncoder::fitting(some);

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "store/metrics/chunk.h"
+#include "store/metrics/packed_chunk.h"
 
 namespace qd::store::metrics {
 namespace {
@@ -15,8 +16,11 @@ namespace {
 using base::ErrorCode;
 
 constexpr char kMagic[4] = {'Q', 'D', 'C', 'H'};
-// A block without histograms is written as version 1, which older programs read.
-constexpr std::uint32_t kVersion = 2;
+// A file is of the oldest version that has what is in it: 1 knows numbers, 2 histograms, 3 packed chunks.
+constexpr std::uint32_t kVersion = 3;
+constexpr std::uint32_t version_of(ChunkKind kind) {
+  return kind == ChunkKind::kPacked ? 3 : kind == ChunkKind::kHistograms ? 2 : 1;
+}
 
 struct Header {
   char magic[4];
@@ -49,6 +53,12 @@ constexpr std::size_t aligned(std::size_t bytes) {
 
 }  // namespace
 
+void ChunkEntry::hold(std::span<const std::byte> chunk) {
+  bytes_low = static_cast<std::uint16_t>(chunk.size());
+  bytes_high = static_cast<std::uint16_t>(chunk.size() >> 16);
+  crc = base::crc32c(chunk);
+}
+
 ChunkBlock::ChunkBlock(std::uint32_t number)
     : number_(number), memory_(std::make_unique_for_overwrite<std::byte[]>(kBytes)) {
   static_assert(kBytes % 8 == 0);
@@ -59,24 +69,40 @@ ChunkBlock::ChunkBlock(std::uint32_t number)
 std::optional<ChunkRef> ChunkBlock::add(ChunkEntry entry, std::span<const std::byte> bytes) {
   if (size_bytes() + bytes.size() + sizeof(ChunkEntry) > kBytes) return std::nullopt;
   entry.offset = static_cast<std::uint32_t>(payload_bytes_);
-  entry.bytes_low = static_cast<std::uint16_t>(bytes.size());
-  entry.bytes_high = static_cast<std::uint16_t>(bytes.size() >> 16);
-  entry.crc = base::crc32c(bytes);
+  entry.hold(bytes);
   entry.zero = 0;
   std::memcpy(memory_.get() + payload_bytes_, bytes.data(), bytes.size());
   std::memcpy(memory_.get() + kBytes - (count_ + 1) * sizeof entry, &entry, sizeof entry);
   payload_bytes_ += bytes.size();
   samples_ += entry.samples;
-  histograms_ = histograms_ || entry.kind == ChunkKind::kHistograms;
   min_ms_ = std::min(min_ms_, entry.min_ms);
   max_ms_ = std::max(max_ms_, entry.max_ms);
   return (static_cast<ChunkRef>(number_) << 32) | count_++;
 }
 
 base::Status ChunkBlock::write(base::Files& files, const std::filesystem::path& path) const {
-  const Header header{{kMagic[0], kMagic[1], kMagic[2], kMagic[3]}, histograms_ ? kVersion : 1, number_, 0};
-  const auto entries = std::as_bytes(std::span(entries_end_ - count_, count_));
-  Footer footer{.payload_bytes = payload_bytes_,
+  std::string payload;
+  payload.reserve(payload_bytes_);
+  std::vector<ChunkEntry> directory(count_);
+  std::uint32_t version = 1;
+  ChunkPacker packer;
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    ChunkEntry& about = directory[count_ - 1 - i];
+    about = entry(i);
+    const std::span<const std::byte> bytes(payload_ + about.offset, about.bytes());
+    const std::size_t begin = payload.size();
+    if (about.kind == ChunkKind::kNumbers && packer.pack({bytes, about.min_ms, about.samples}, payload)) {
+      about.kind = ChunkKind::kPacked;
+    } else {
+      payload.append(base::as_text(bytes));
+    }
+    about.offset = static_cast<std::uint32_t>(begin);
+    about.hold(base::as_bytes(payload).subspan(begin));
+    version = std::max(version, version_of(about.kind));
+  }
+  const Header header{{kMagic[0], kMagic[1], kMagic[2], kMagic[3]}, version, number_, 0};
+  const auto entries = std::as_bytes(std::span(directory));
+  Footer footer{.payload_bytes = payload.size(),
                 .samples = samples_,
                 .min_ms = min_ms_,
                 .max_ms = max_ms_,
@@ -89,8 +115,8 @@ base::Status ChunkBlock::write(base::Files& files, const std::filesystem::path& 
   const auto write_all = [&]() -> base::Status {
     QD_ASSIGN(const auto file, files.create(path));
     QD_TRY(file->append(std::as_bytes(std::span(&header, 1))));
-    QD_TRY(file->append({payload_, payload_bytes_}));
-    QD_TRY(file->append(std::span(kZeros).first(aligned(payload_bytes_) - payload_bytes_)));
+    QD_TRY(file->append(base::as_bytes(payload)));
+    QD_TRY(file->append(std::span(kZeros).first(aligned(payload.size()) - payload.size())));
     QD_TRY(file->append(entries));
     QD_TRY(file->append(std::as_bytes(std::span(&footer, 1))));
     return file->sync();

@@ -3,8 +3,8 @@
 // A block is filled by one thread and read by any number. Chunks lie from its front, their directory entries from its
 // back; what has been added never moves or changes, so whoever learned a chunk's reference under a lock reads it
 // without one. Full (or wanted on disk), the block is written as a file `head/<number>.chunks`, and its memory replaced
-// by the mapping: the same bytes in the same order, so a reference means the same before and after
-// (docs/formats/wal.md).
+// by the mapping: the same chunks in the same order, so a reference means the same before and after. Those of numbers
+// are packed on the way (packed_chunk.h; docs/formats/wal.md).
 //
 // Each entry names the chunk of the same series before it, so that the head keeps one reference a series.
 #pragma once
@@ -33,7 +33,7 @@ inline constexpr std::uint32_t index_of(ChunkRef ref) {
   return static_cast<std::uint32_t>(ref);
 }
 
-enum class ChunkKind : std::uint8_t { kNumbers = 0, kHistograms = 1 };
+enum class ChunkKind : std::uint8_t { kNumbers = 0, kHistograms = 1, kPacked = 2 };
 
 struct ChunkEntry {
   SeriesRef series;
@@ -50,6 +50,8 @@ struct ChunkEntry {
   std::uint8_t zero;
 
   std::uint32_t bytes() const { return static_cast<std::uint32_t>(bytes_high) << 16 | bytes_low; }
+  // Sets length and crc.
+  void hold(std::span<const std::byte> chunk);
 };
 static_assert(sizeof(ChunkEntry) == 56);
 
@@ -83,8 +85,12 @@ class ChunkBlock {
   const ChunkEntry& entry(std::uint32_t i) const { return *(entries_end_ - 1 - i); }
   // kCorrupt, naming file and offset, when the checksum is wrong.
   base::Result<std::span<const std::byte>> chunk(std::uint32_t i) const;
-  // Tells the CPU that it will be read.
+  // Tells the CPU that the chunk will be read, or its entry.
   void expect(std::uint32_t i) const;
+  void expect_entry(std::uint32_t i) const {
+    __builtin_prefetch(&entry(i));
+    __builtin_prefetch(reinterpret_cast<const std::byte*>(&entry(i)) + sizeof(ChunkEntry) - 1);
+  }
   // A damaged block before this one took with it what an entry refers to: set that right in memory.
   void relink(std::uint32_t i, ChunkRef previous);
 
@@ -94,7 +100,6 @@ class ChunkBlock {
   std::uint32_t number_ = 0;
   std::uint32_t count_ = 0;
   std::uint64_t samples_ = 0;
-  bool histograms_ = false;  // there are chunks of them
   model::TimestampMs min_ms_ = model::kMaxTimestampMs;
   model::TimestampMs max_ms_ = model::kMinTimestampMs;
   std::size_t payload_bytes_ = 0;

@@ -9,6 +9,9 @@
 #include <random>
 #include <vector>
 
+#include "base/bytes.h"
+#include "store/metrics/packed_chunk.h"
+
 namespace qd::store::metrics {
 namespace {
 
@@ -40,17 +43,33 @@ Encoded encode(const std::function<model::Sample()>& next, std::size_t limit = 1
   return out;
 }
 
-void expect_back(const Encoded& encoded) {
+// Decodes behind a sample that is there already.
+void expect_decoded(const Encoded& encoded, const std::function<bool(Columns&)>& decode) {
   Columns columns;
   columns.times.push_back(1);
   columns.values.push_back(2);
-  ASSERT_TRUE(decode_chunk(encoded.bytes, encoded.times.front(), encoded.times.size(), columns));
+  ASSERT_TRUE(decode(columns));
   ASSERT_EQ(columns.size(), encoded.times.size() + 1);
   for (std::size_t i = 0; i < encoded.times.size(); ++i) {
     EXPECT_EQ(columns.times[i + 1], encoded.times[i]) << i;
     EXPECT_EQ(std::bit_cast<std::uint64_t>(columns.values[i + 1]), std::bit_cast<std::uint64_t>(encoded.values[i]))
         << i;
   }
+}
+
+// As it is, and packed where that is shorter; says whether it is.
+bool expect_back(const Encoded& encoded) {
+  const EncodedChunk chunk{encoded.bytes, encoded.times.front(), encoded.times.size()};
+  expect_decoded(encoded, [&](Columns& out) { return decode_chunk(chunk.bytes, chunk.first_ms, chunk.count, out); });
+  std::string packed = "before";
+  if (!ChunkPacker().pack(chunk, packed)) {
+    EXPECT_EQ(packed, "before");
+    return false;
+  }
+  packed.erase(0, 6);
+  EXPECT_LT(packed.size(), encoded.bytes.size());
+  expect_decoded(encoded, [&](Columns& out) { return decode_packed_chunk(base::as_bytes(packed), chunk.count, out); });
+  return true;
 }
 
 TEST(Chunk, every_kind_of_value_comes_back_bit_by_bit) {
@@ -76,11 +95,12 @@ TEST(Chunk, every_kind_of_value_comes_back_bit_by_bit) {
                                    0.000001,
                                    1.0 / 3};
   std::mt19937_64 random(7);
+  int packed = 0;
   for (int round = 0; round < 3000; ++round) {
     model::TimestampMs time = static_cast<model::TimestampMs>(random() % 2'000'000'000'000);
     const auto shape = random() % 6;
     double walk = static_cast<double>(random() % 1000);
-    expect_back(encode([&]() -> model::Sample {
+    packed += expect_back(encode([&]() -> model::Sample {
       const auto step = random() % 8 == 0 ? random() % (1ULL << (random() % 50)) : 15'000;
       time += static_cast<model::TimestampMs>(step) + 1;
       switch (shape) {
@@ -99,6 +119,8 @@ TEST(Chunk, every_kind_of_value_comes_back_bit_by_bit) {
       }
     }));
   }
+  EXPECT_GT(packed, 500);
+  EXPECT_LT(packed, 2500);
 }
 
 TEST(Chunk, times_may_leap_from_one_end_of_the_range_to_the_other) {
@@ -117,6 +139,18 @@ TEST(Chunk, a_regular_counter_takes_little_more_than_a_byte_a_sample) {
   const Encoded gauge =
       encode([&] { return model::Sample{gauge_time += 1000, static_cast<double>(random() % 1000) / 10}; });
   EXPECT_GT(gauge.times.size(), 75U);
+  EXPECT_TRUE(expect_back(encoded));
+  EXPECT_TRUE(expect_back(gauge));
+}
+
+TEST(Chunk, packed_a_counter_takes_two_thirds_of_the_bytes) {
+  model::TimestampMs time = 1'700'000'000'000;
+  double value = 0;
+  std::mt19937 random(5);
+  const Encoded counter = encode([&] { return model::Sample{time += 1000, value += random() % 60}; });
+  std::string packed;
+  ASSERT_TRUE(ChunkPacker().pack({counter.bytes, counter.times.front(), counter.times.size()}, packed));
+  EXPECT_LT(packed.size() * 4, counter.bytes.size() * 3);
 }
 
 // A sample of a series that changes its ways: whole numbers, decimals, any double; regular times and others.
@@ -170,6 +204,23 @@ TEST(Chunk, many_are_decoded_at_once_as_each_by_itself) {
   }
 }
 
+TEST(Chunk, a_packed_one_that_is_cut_or_counted_wrongly_is_refused) {
+  std::mt19937 random(9);
+  Wayward next(random);
+  std::string packed;
+  Encoded encoded;
+  do {
+    encoded = encode(std::ref(next));
+    packed.clear();
+  } while (!ChunkPacker().pack({encoded.bytes, encoded.times.front(), encoded.times.size()}, packed));
+  Columns columns;
+  EXPECT_FALSE(decode_packed_chunk(base::as_bytes(packed), 0, columns));
+  EXPECT_FALSE(decode_packed_chunk(base::as_bytes(packed), kBlockSamplesMax + 1, columns));
+  for (std::size_t size = 0; size < packed.size() / 2; ++size)
+    EXPECT_FALSE(decode_packed_chunk(base::as_bytes(packed).first(size), encoded.times.size(), columns)) << size;
+  EXPECT_EQ(columns.size(), 0U);
+}
+
 TEST(Chunk, hostile_bytes_are_refused_or_decoded_but_never_overrun) {
   std::mt19937 random(3);
   for (int round = 0; round < 20'000; ++round) {
@@ -177,11 +228,9 @@ TEST(Chunk, hostile_bytes_are_refused_or_decoded_but_never_overrun) {
     for (auto& byte : bytes) byte = static_cast<std::byte>(random() % 5 == 0 ? 0xff : random());
     Columns columns;
     const std::size_t count = random() % 300;
-    if (decode_chunk(bytes, 0, count, columns)) {
-      EXPECT_EQ(columns.size(), count);
-    } else {
-      EXPECT_EQ(columns.size(), 0U);
-    }
+    const bool decoded =
+        round % 2 == 0 ? decode_chunk(bytes, 0, count, columns) : decode_packed_chunk(bytes, count, columns);
+    EXPECT_EQ(columns.size(), decoded ? count : 0U);
   }
 }
 

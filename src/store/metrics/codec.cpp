@@ -78,6 +78,7 @@ struct BlockEncoder::Scratch {
   };
   // Made once something is to be compressed.
   std::unique_ptr<ZSTD_CCtx, FreeCompressor> compressor;
+  Effort effort = Effort::kFull;
   IntsEncoder ints;
   std::vector<std::int64_t> column;
   std::vector<std::int64_t> ulps;
@@ -261,7 +262,10 @@ void BlockEncoder::Scratch::compress(const std::string& inside, Look look) {
   keep_smaller();
 }
 
-BlockEncoder::BlockEncoder() : scratch_(std::make_unique<Scratch>()) {}
+BlockEncoder::BlockEncoder(Effort effort) : scratch_(std::make_unique<Scratch>()) {
+  scratch_->effort = effort;
+  if (effort == Effort::kQuick) scratch_->ints.only_steps();
+}
 BlockEncoder::~BlockEncoder() = default;
 
 void BlockEncoder::encode_times(std::span<const model::TimestampMs> times, std::string& out) {
@@ -276,7 +280,9 @@ void BlockEncoder::encode_values(std::span<const double> values, bool compress, 
   s.candidate.clear();
   s.try_decimal(values);
   const std::size_t good = 16 + values.size() * kGoodBits / 8;
-  if (s.best.empty() || s.best.size() > good) {
+  const bool quick = s.effort == Effort::kQuick;
+  if (s.best.empty() && quick) s.try_xor(values);
+  if (!quick && (s.best.empty() || s.best.size() > good)) {
     s.try_bits(values);
     if (s.best.size() > good) {
       s.try_decimal_and_ulp(values);

@@ -27,7 +27,9 @@ inline constexpr std::size_t kBlockSamplesMax = 1024;
 // Keeps buffers between blocks; one thread at a time.
 class BlockEncoder {
  public:
-  BlockEncoder();
+  // kQuick takes the first coding that fits, a third of the time: for what is read for hours, not years.
+  enum class Effort : std::uint8_t { kQuick, kFull };
+  explicit BlockEncoder(Effort effort = Effort::kFull);
   ~BlockEncoder();
   BlockEncoder(const BlockEncoder&) = delete;
   BlockEncoder& operator=(const BlockEncoder&) = delete;

@@ -156,7 +156,7 @@ void IntsEncoder::encode(std::span<const std::int64_t> ints, For what, std::stri
 
   residuals_ = steps_;
   consider(kDelta, 0);
-  if (best.bytes > kFrameBytesLeast) {
+  if (best.bytes > kFrameBytesLeast && !only_steps_) {
     residuals_.resize(n - 1);
     const std::uint64_t total = std::accumulate(steps_.begin(), steps_.end(), std::uint64_t{0});
     if (what == For::kTimes) {
@@ -269,6 +269,12 @@ bool is_flat(const Column& column, std::uint64_t& value) {
   return column.order() == kFrame || (column.order() == kDelta && step == 0);
 }
 
+// Fills `out` with what follows on x, `step` apart, and gives the last.
+std::uint64_t step_on(std::span<std::int64_t> out, std::uint64_t x, std::uint64_t step) {
+  for (std::int64_t& next : out) next = as_signed(x += step);
+  return x;
+}
+
 }  // namespace
 
 bool decode_ints(base::ByteReader& in, std::span<std::int64_t> out) {
@@ -281,11 +287,27 @@ bool decode_ints(base::ByteReader& in, std::span<std::int64_t> out) {
     std::fill(out.begin() + 1, out.end(), as_signed(flat));
     return true;
   }
+  const std::uint64_t step = column.g * column.r;
+  if (column.width == 0 && column.order() == kDelta) {
+    // One step but where there is an outlier: times of a regular scrape.
+    std::uint64_t x = column.first;
+    std::size_t begin = 1;
+    const auto go_on = [&](std::size_t end) {
+      x = step_on(out.subspan(begin, end - begin), x, step);
+      begin = end;
+    };
+    const bool read =
+        !column.has_outliers() || read_outliers(in, column, n - 1, [&](std::size_t at, std::uint64_t raise) {
+          go_on(at);
+          x += column.g * raise;
+        });
+    go_on(n);
+    return read;
+  }
   std::array<std::uint64_t, kBlockSamplesMax> residuals;
   const auto u = std::span(residuals).first(n - 1);
   if (!read_residuals(in, column, u)) return false;
   const DecodeKernels& kernels = decode_kernels();
-  const std::uint64_t step = column.g * column.r;
   switch (column.order()) {
     case kFrame:
       kernels.add_line(u.data(), u.size(), column.first + step, 0, out.data() + 1);

@@ -227,18 +227,27 @@ namespace avx512 {
 
 QD_KERNELS_OF_BODIES(QD_AVX512)
 
-// Each lane gets the eight bytes in which its integer begins, shifts it down, and cuts off what is above. A group is
-// exactly `bits` bytes long, and no more of it is read.
-QD_AVX512 void unpack(const std::byte* in, unsigned bits, std::uint64_t* out, std::size_t groups) {
-  alignas(64) std::array<std::uint8_t, 64> bytes;
-  alignas(64) std::array<std::uint64_t, 8> shifts;
-  for (unsigned lane = 0; lane < 8; ++lane) {
-    const unsigned begin = lane * bits;
-    shifts[lane] = begin % 8;
-    for (unsigned i = 0; i < 8; ++i) bytes[lane * 8 + i] = static_cast<std::uint8_t>(begin / 8 + i);
+// Where the integers of a group begin: the eight bytes that each lane takes, and how far it shifts them down.
+struct alignas(64) Lanes {
+  std::array<std::uint8_t, 64> bytes;
+  std::array<std::uint64_t, 8> shifts;
+};
+constexpr std::array<Lanes, kPackedBitsMax + 1> kLanes = [] {
+  std::array<Lanes, kPackedBitsMax + 1> of_bits{};
+  for (unsigned bits = 0; bits <= kPackedBitsMax; ++bits) {
+    for (unsigned lane = 0; lane < 8; ++lane) {
+      const unsigned begin = lane * bits;
+      of_bits[bits].shifts[lane] = begin % 8;
+      for (unsigned i = 0; i < 8; ++i) of_bits[bits].bytes[lane * 8 + i] = static_cast<std::uint8_t>(begin / 8 + i);
+    }
   }
-  const __m512i which = _mm512_load_si512(bytes.data());
-  const __m512i down = _mm512_load_si512(shifts.data());
+  return of_bits;
+}();
+
+// Each lane cuts off what is above its integer. A group is exactly `bits` bytes long, and no more of it is read.
+QD_AVX512 void unpack(const std::byte* in, unsigned bits, std::uint64_t* out, std::size_t groups) {
+  const __m512i which = _mm512_load_si512(kLanes[bits].bytes.data());
+  const __m512i down = _mm512_load_si512(kLanes[bits].shifts.data());
   const __m512i mask = _mm512_set1_epi64(static_cast<long long>((std::uint64_t{1} << bits) - 1));
   const __mmask64 group = (std::uint64_t{1} << bits) - 1;
   for (std::size_t g = 0; g < groups; ++g, in += bits, out += 8) {

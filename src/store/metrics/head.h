@@ -56,6 +56,7 @@ struct HeadSelection {
   std::vector<model::TimestampMs> last_ms;  // newest visible sample of each
   std::vector<model::LabelSet> labels;      // of each, unless not asked for
   model::TimestampMs min_ms = 0;            // older ones are in segments
+  std::uint64_t number = 0;                 // of selections of this process, from 1
   std::shared_ptr<const BlockTable> blocks;
   std::shared_ptr<const int> pin;
 };
@@ -179,6 +180,9 @@ class Head {
   Stripe& stripe(Slot slot) const { return stripes_[(slot >> kStripeRunLog2) % kStripes]; }
   HeadSeries* page(Slot slot) const { return pages_[slot >> kPageLog2].load(std::memory_order_acquire); }
   HeadSeries& record(Slot slot) const { return page(slot)[slot & (kPageSeries - 1)]; }
+  void note_moment(HeadSelection& selection) const QD_REQUIRES(state_);
+  struct Ahead;
+  void follow_chains(const HeadSelection& selection, Ahead& ahead) const;
   // Null when there is no such series.
   HeadSeries* find_record(SeriesRef ref) const;
   HeadSeries& make_record(Slot slot) QD_REQUIRES(index_mutex_);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "store/metrics/head.h"
+#include "store/metrics/packed_chunk.h"
 
 namespace qd::store::metrics {
 
@@ -21,6 +22,14 @@ Postings Head::present(const LabelIndex& index, std::span<const model::Matcher> 
     return last < oldest || last == model::kMinTimestampMs;
   });
   return positions;
+}
+
+void Head::note_moment(HeadSelection& selection) const {
+  static std::atomic<std::uint64_t> selections{0};
+  selection.number = ++selections;
+  selection.min_ms = min_ms();
+  selection.pin = pin_;
+  selection.blocks = blocks();
 }
 
 base::Result<HeadSelection> Head::select(std::span<const model::Matcher> matchers, TimestampMs from_ms,
@@ -47,9 +56,7 @@ base::Result<HeadSelection> Head::select(std::span<const model::Matcher> matcher
       if (i + kAhead < found.size()) __builtin_prefetch(&record(found[i + kAhead].slot).last_ms);
       found[i].last_ms = record(found[i].slot).last_ms.load(std::memory_order_relaxed);
     }
-    selection.min_ms = min_ms();
-    selection.pin = pin_;
-    selection.blocks = blocks();
+    note_moment(selection);
     at_that_moment();
   }
   const TimestampMs oldest = std::max({from_ms, selection.min_ms, model::kMinTimestampMs + 1});
@@ -95,9 +102,7 @@ HeadSelection Head::select_one(SeriesRef ref, const std::function<void()>& at_th
   if (series == nullptr) return selection;
   selection.slots.push_back(slot_of(ref));
   selection.last_ms.push_back(series->last_ms.load(std::memory_order_relaxed));
-  selection.min_ms = min_ms();
-  selection.pin = pin_;
-  selection.blocks = blocks();
+  note_moment(selection);
   at_that_moment();
   return selection;
 }
@@ -116,10 +121,19 @@ namespace {
 
 bool decode_any(ChunkKind kind, std::span<const std::byte> bytes, TimestampMs first_ms, std::size_t count,
                 Columns& out) {
-  if (kind == ChunkKind::kHistograms) return decode_histogram_chunk(bytes, first_ms, count, out);
-  if (kind != ChunkKind::kNumbers || !decode_chunk(bytes, first_ms, count, out)) return false;
-  if (!out.histograms.empty()) out.histograms.resize(out.size());
-  return true;
+  bool good = false;
+  switch (kind) {
+    case ChunkKind::kHistograms:
+      return decode_histogram_chunk(bytes, first_ms, count, out);
+    case ChunkKind::kPacked:
+      good = decode_packed_chunk(bytes, count, out);
+      break;
+    case ChunkKind::kNumbers:
+      good = decode_chunk(bytes, first_ms, count, out);
+      break;
+  }
+  if (good && !out.histograms.empty()) out.histograms.resize(out.size());
+  return good;
 }
 
 // A chunk of the series that a read needs.
@@ -129,6 +143,21 @@ struct Link {
 
   const ChunkEntry& entry() const { return block->entry(index); }
 };
+
+// Notes the chunk at `at` of the block where a read of [from_ms, to_ms] needs it. The chunk before that it may need as
+// well, or 0.
+ChunkRef note(const ChunkBlock& block, ChunkRef at, TimestampMs from_ms, TimestampMs to_ms, std::vector<Link>& links) {
+  const ChunkEntry& entry = block.entry(index_of(at));
+  if (entry.max_ms < from_ms) return 0;
+  if (entry.min_ms <= to_ms) links.push_back({&block, index_of(at)});
+  return entry.min_ms <= from_ms || entry.previous >= at ? 0 : entry.previous;
+}
+
+// Tells the CPU that the chunk after the next will be read.
+void expect_further(std::span<const Link> links, std::size_t i) {
+  constexpr std::size_t kAhead = 2;
+  if (i + kAhead < links.size()) links[i + kAhead].block->expect(links[i + kAhead].index);
+}
 
 base::Status decode(const Link& link, Columns& out) {
   QD_ASSIGN(const auto bytes, link.block->chunk(link.index));
@@ -141,8 +170,10 @@ base::Status decode(const Link& link, Columns& out) {
 // As many of the first links as are sound chunks of numbers. Gives how many; none where one of them is not.
 std::size_t decode_numbers(std::span<const Link> links, std::vector<EncodedChunk>& chunks, Columns& out) {
   chunks.clear();
-  for (const Link& link : links) {
+  for (std::size_t i = 0; i < links.size(); ++i) {
+    const Link& link = links[i];
     const ChunkEntry& entry = link.entry();
+    expect_further(links, i);
     if (entry.kind != ChunkKind::kNumbers) break;
     const auto bytes = link.block->chunk(link.index);
     if (!bytes) break;
@@ -153,11 +184,103 @@ std::size_t decode_numbers(std::span<const Link> links, std::vector<EncodedChunk
   return chunks.size();
 }
 
+// Of the samples from `begin` on, those before `from_ms`.
+void cut_before(Columns& out, std::size_t begin, TimestampMs from_ms) {
+  const auto at = out.times.begin() + static_cast<std::ptrdiff_t>(begin);
+  const auto cut = static_cast<std::size_t>(std::lower_bound(at, out.times.end(), from_ms) - at);
+  if (cut > 0) out.erase(begin, cut);
+}
+
 }  // namespace
+
+// Where the chunks of the series are that a thread is about to read. Each link of a chain waits for memory: chains of a
+// few series, followed side by side, wait together. Holds pointers into the blocks of one selection, which it knows by
+// its number, and never looks at them for another.
+struct Head::Ahead {
+  static constexpr std::size_t kSeries = 8;
+  struct Chain {
+    std::size_t i = 0;
+    ChunkRef newest = 0;
+    bool followed = false;
+    std::vector<Link> links;  // newest first
+  };
+
+  std::uint64_t selection = 0;
+  TimestampMs from_ms = 0;
+  TimestampMs to_ms = 0;
+  std::size_t last = 0;
+  std::size_t stride = 0;
+  std::size_t count = 0;
+  std::array<Chain, kSeries> chains;
+
+  const Chain* find(std::size_t i) const {
+    const auto end = chains.begin() + count;
+    const auto chain = std::find_if(chains.begin(), end, [i](const Chain& c) { return c.i == i; });
+    return chain == end ? nullptr : &*chain;
+  }
+  // Notes that series i is read now, and says how many are likely to follow, `stride` apart, from it on.
+  std::size_t expected(const HeadSelection& from, std::size_t i, TimestampMs from_time_ms, TimestampMs to_time_ms) {
+    const bool goes_on = selection == from.number && from_ms == from_time_ms && to_ms == to_time_ms;
+    const std::size_t step = i - last;
+    const bool steady = goes_on && step == stride;
+    selection = from.number;
+    from_ms = from_time_ms;
+    to_ms = to_time_ms;
+    stride = goes_on ? step : 0;
+    last = i;
+    if (!goes_on) count = 0;
+    if (!steady || stride == 0 || stride >= from.slots.size()) return 0;
+    return std::min(kSeries, (from.slots.size() - 1 - i) / stride + 1);
+  }
+};
+
+void Head::follow_chains(const HeadSelection& selection, Ahead& ahead) const {
+  std::array<ChunkRef, Ahead::kSeries> at;
+  for (std::size_t c = 0; c < ahead.count; ++c)
+    __builtin_prefetch(&record(selection.slots[ahead.last + c * ahead.stride]));
+  for (std::size_t c = 0; c < ahead.count; ++c) {
+    Ahead::Chain& chain = ahead.chains[c];
+    chain.i = ahead.last + c * ahead.stride;
+    chain.links.clear();
+    chain.followed = true;
+    const Slot slot = selection.slots[chain.i];
+    MutexLock lock(stripe(slot).mutex);
+    const HeadSeries& series = record(slot);
+    chain.newest = series.closed;
+    const bool open_is_enough = (series.open_bytes > 0 || series.histograms) && series.first_ms <= ahead.from_ms;
+    at[c] = open_is_enough ? 0 : series.closed;
+  }
+  for (std::size_t left = ahead.count; left > 0;) {
+    left = 0;
+    for (std::size_t c = 0; c < ahead.count; ++c) {
+      if (at[c] == 0) continue;
+      Ahead::Chain& chain = ahead.chains[c];
+      const ChunkBlock* const block = selection.blocks->find(block_of(at[c]));
+      if (block == nullptr) {
+        // Newer than the selection.
+        chain.followed = false;
+        at[c] = 0;
+        continue;
+      }
+      const TimestampMs to_ms = std::min(ahead.to_ms, selection.last_ms[chain.i]);
+      at[c] = note(*block, at[c], ahead.from_ms, to_ms, chain.links);
+      if (const ChunkBlock* const next = selection.blocks->find(block_of(at[c])); next != nullptr) {
+        next->expect_entry(index_of(at[c]));
+        ++left;
+      }
+    }
+  }
+}
 
 base::Status Head::read(const HeadSelection& selection, std::size_t i, TimestampMs from_ms, TimestampMs to_ms,
                         Columns& out, std::vector<base::Error>* skipped) const {
   from_ms = std::max(from_ms, selection.min_ms);
+  thread_local Ahead ahead;
+  if (const std::size_t expected = ahead.expected(selection, i, from_ms, to_ms);
+      expected > 1 && ahead.find(i) == nullptr) {
+    ahead.count = expected;
+    follow_chains(selection, ahead);
+  }
   to_ms = std::min(to_ms, selection.last_ms[i]);
   if (from_ms > to_ms) return {};
 
@@ -185,36 +308,38 @@ base::Status Head::read(const HeadSelection& selection, std::size_t i, Timestamp
     }
   }
 
-  std::vector<Link> links;  // newest first
+  std::vector<Link> links;
   std::shared_ptr<const BlockTable> now;
-  for (ChunkRef at = newest; at != 0 && !(open_bytes > 0 && open_first_ms <= from_ms);) {
-    const ChunkBlock* block = selection.blocks->find(block_of(at));
-    if (block == nullptr) {
-      if (now == nullptr) now = blocks();
-      block = now->find(block_of(at));
+  if (const Ahead::Chain* const chain = ahead.find(i); chain != nullptr && chain->followed && chain->newest == newest) {
+    links.assign(chain->links.rbegin(), chain->links.rend());
+  } else {
+    for (ChunkRef at = newest; at != 0 && !(open_bytes > 0 && open_first_ms <= from_ms);) {
+      const ChunkBlock* block = selection.blocks->find(block_of(at));
+      if (block == nullptr) {
+        if (now == nullptr) now = blocks();
+        block = now->find(block_of(at));
+      }
+      // A block that is gone held nothing that this selection may see.
+      if (block == nullptr) break;
+      at = note(*block, at, from_ms, to_ms, links);
     }
-    // A block that is gone held nothing that this selection may see.
-    if (block == nullptr) break;
-    const ChunkEntry& entry = block->entry(index_of(at));
-    if (entry.max_ms < from_ms) break;
-    if (entry.min_ms <= to_ms) {
-      block->expect(index_of(at));
-      links.push_back({block, index_of(at)});
-    }
-    if (entry.min_ms <= from_ms || entry.previous >= at) break;
-    at = entry.previous;
+    std::ranges::reverse(links);
   }
 
   const std::size_t before = out.size();
-  std::ranges::reverse(links);
+  for (std::size_t k = 0; k < std::min<std::size_t>(links.size(), 2); ++k) links[k].block->expect(links[k].index);
   std::vector<EncodedChunk> chunks;
   for (std::span<const Link> left = links; !left.empty();) {
-    if (const std::size_t n = decode_numbers(left, chunks, out); n > 0) {
+    // The first one alone: what it holds before the range is cut off while nothing stands behind it.
+    const bool first = left.size() == links.size();
+    if (const std::size_t n = first ? 0 : decode_numbers(left, chunks, out); n > 0) {
       left = left.subspan(n);
       continue;
     }
     // One by one, which says what is wrong with which.
+    expect_further(left, 0);
     base::Status decoded = decode(left.front(), out);
+    if (first) cut_before(out, before, from_ms);
     left = left.subspan(1);
     if (decoded) continue;
     if (skipped == nullptr) {
@@ -231,13 +356,9 @@ base::Status Head::read(const HeadSelection& selection, std::size_t i, Timestamp
     return base::fail(base::ErrorCode::kInternal, "an open chunk of the head cannot be decoded");
   }
 
+  cut_before(out, before, from_ms);
   const auto begin = out.times.begin() + static_cast<std::ptrdiff_t>(before);
-  const auto last = std::upper_bound(begin, out.times.end(), to_ms);
-  const auto first = std::lower_bound(begin, last, from_ms);
-  const auto keep = static_cast<std::size_t>(last - begin);
-  const auto cut = first - begin;
-  out.resize(before + keep);
-  if (cut > 0) out.erase(before, static_cast<std::size_t>(cut));
+  out.resize(static_cast<std::size_t>(std::upper_bound(begin, out.times.end(), to_ms) - out.times.begin()));
   return {};
 }
 
