@@ -11,9 +11,8 @@ machine disturbs less), and the peak memory of each server. No server
 answers from a cache of results; Quarterdeck's is measured by itself at the end, as a dashboard uses it: the same
 queries again, moved on by a step.
 
-Exits 1 when Quarterdeck and Prometheus do not agree. The runs of docs/performance.md:
-  an hour             --duration 3600
-  a million series    --targets 20 --series 50000 --interval 30000 --duration 1800
+Exits 1 when Quarterdeck and Prometheus do not agree. The run of docs/performance.md is one of --duration 3600; a million
+series are asked by bench/scrape_compare.py --dashboards.
 """
 
 import http.client

@@ -245,6 +245,9 @@ class VictoriaMetrics(Scraper):
             f"-promscrape.config={self.prometheus_file}",
             "-retentionPeriod=1",
             "-search.latencyOffset=1s",
+            # What the others take by themselves.
+            "-search.maxUniqueTimeseries=1000000",
+            "-search.maxQueryDuration=2m",
             "-loggerLevel=WARN",
         ]
 

@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 """Scraping: Quarterdeck, Prometheus and VictoriaMetrics on the same targets at the same time.
 
-usage: bench/scrape_compare.py [--targets N] [--series N] [--interval MS] [--duration S] [--queries] [--restart]
+usage: bench/scrape_compare.py [--targets N] [--series N] [--interval MS] [--duration S] [--queries] [--dashboards]
+                               [--restart]
 
 Shows CPU seconds a million samples from socket to log (once all series exist), peak memory a series, and bytes a sample
 on disk once all is in the form in which it lasts: segments, a block, merged parts. With --queries it then asks the
-same servers the queries of bench/query_compare.py; with --restart each is killed and started again, and shown is how long
+same servers the queries of bench/query_compare.py, with --dashboards those of bench/dashboard_queries.py; with --restart each is killed and started again, and shown is how long
 it takes until it serves, most of it the replay of its log.
 
 The runs of docs/performance.md:
   A  --targets 20 --series 10000 --interval 5000 --duration 150
   B  --targets 4 --series 10000 --interval 1000 --duration 420
-  a million series  --targets 100 --series 10000 --interval 15000 --duration 180 --restart
+  a million series  --targets 100 --series 10000 --interval 15000 --duration 600 --dashboards --restart
 """
 
 import argparse
@@ -100,6 +101,7 @@ def arguments(description):
 def main():
     options = arguments(__doc__)
     options.add_argument("--queries", action="store_true", help="ask the queries of query_compare.py too")
+    options.add_argument("--dashboards", action="store_true", help="ask those of dashboard_queries.py, three times each")
     options.add_argument("--restart", action="store_true", help="kill them too, and start them again")
     options = options.parse_args()
     good = True
@@ -107,6 +109,12 @@ def main():
         run.print_scraping()
         if options.queries:
             good = query_compare.compare(run)
+        if options.dashboards:
+            # It imports this file.
+            import dashboard_queries
+
+            # Of a million series more steps would be more samples than Prometheus holds at once.
+            good = dashboard_queries.compare(run, steps=60, rounds=3) and good
         if options.restart:
             run.print_restart()
         run.print_disk()
