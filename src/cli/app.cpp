@@ -15,10 +15,13 @@
 #include "base/format.h"
 #include "base/strings.h"
 #include "base/thread_pool.h"
+#include "cli/block_uploads.h"
 #include "cli/data_dir.h"
 #include "cli/file_watch.h"
 #include "cli/observers.h"
+#include "cli/prometheus_directory.h"
 #include "cli/prometheus_names.h"
+#include "cli/shipping.h"
 #include "cli/snapshots.h"
 #include "connect/docker/client.h"
 #include "connect/event_loop.h"
@@ -49,13 +52,7 @@
 #include "serve/prometheus/read_api.h"
 #include "serve/prometheus/write_api.h"
 #include "serve/ui/page.h"
-#include "ship/objects/sender.h"
-#include "ship/objects/shipper.h"
-#include "ship/remote_write/forwarder.h"
 #include "ship/remote_write/post.h"
-#include "ship/remote_write/shipper.h"
-#include "store/prometheus/directory.h"
-#include "store/prometheus/merged_querier.h"
 #include "store/state/database.h"
 
 namespace qd::cli {
@@ -73,14 +70,6 @@ constexpr std::size_t kWaitingQueueMax = 1'000;
 constexpr std::size_t kProbingThreadsMax = 100;
 constexpr std::size_t kProbingQueueMax = 1'000;
 constexpr std::int64_t kMaintainEveryMs = 1'000;
-// A Prometheus's directory is read anew so often, and longer apart where that takes more than a twentieth of the time.
-constexpr std::int64_t kPrometheusEveryMs = 15'000;
-constexpr std::int64_t kPrometheusShare = 20;
-// For blocks: how often it is looked whether one is due, and how far back the first one is at most.
-constexpr std::int64_t kShipEveryMs = 60'000;
-constexpr std::int64_t kShipBackMs = 31LL * 24 * 60 * 60 * 1000;
-// At the end, for what waits to be forwarded.
-constexpr std::int64_t kForwardGraceMs = 5'000;
 
 std::size_t cores() {
   return std::max(1U, std::thread::hardware_concurrency());
@@ -92,10 +81,6 @@ void raise_descriptor_limit() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-bool syncs_each(const Settings& settings) {
-  return settings.store.sync == store::metrics::StoreOptions::Sync::kCommit;
 }
 
 query::running::Asker rules_asker(std::string file = {}, std::string group = {}) {
@@ -169,12 +154,8 @@ struct App::Rooms {
   void commit(const SettingsPtr& next);
   void tell_warnings() const;
   void maintain();
-  void refresh_prometheus();
-  void ship_blocks();
   // All that can be asked for: the store, and what is read beside it.
-  const store::metrics::Querier& querier() const {
-    return both ? static_cast<const store::metrics::Querier&>(*both) : *store;
-  }
+  const store::metrics::Querier& querier() const { return prometheus.querier(*store); }
 
   SettingsPtr current() const {
     base::MutexLock guard(settings_mutex);
@@ -199,10 +180,7 @@ struct App::Rooms {
   std::unique_ptr<store::state::Database> database;
   std::unique_ptr<store::state::Tokens> tokens;
   std::unique_ptr<store::metrics::Store> store;
-  std::unique_ptr<store::prometheus::Directory> prometheus;  // read beside ours; null for none
-  std::unique_ptr<store::prometheus::MergedQuerier> both;    // the same
-  std::int64_t prometheus_due_ms = 0;                        // of refresh_prometheus, one at a time
-  DirectoryReadings prometheus_readings{registry};
+  PrometheusDirectory prometheus{files, clock, log, registry};
   // Constructed before the loop, so that what is queued on the loop at its end still finds them.
   std::unique_ptr<base::ThreadPool> query_pool;
   std::unique_ptr<query::promql::Engine> engine;
@@ -215,10 +193,8 @@ struct App::Rooms {
   std::unique_ptr<base::ThreadPool> probing_pool;  // for probes of declared targets
   std::unique_ptr<connect::http::Client> client;
   std::unique_ptr<connect::http::ConfiguredClient> outbound;  // by `client`, as Prometheus's files say
-  std::unique_ptr<ship::remote_write::Shipper> shipper;
-  std::unique_ptr<ship::remote_write::Forwarder> forwarder;  // null where nothing is forwarded
-  std::unique_ptr<ship::objects::Sender> objects_sender;     // the same where nothing is uploaded
-  std::unique_ptr<ship::objects::Shipper> block_shipper;
+  std::unique_ptr<Shipping> shipping;
+  std::unique_ptr<BlockUploads> block_uploads;  // null where nothing is uploaded
   std::unique_ptr<observe::probe::Probes> probes;
   std::unique_ptr<observe::CollectorRunner> collectors;
   std::unique_ptr<observe::scrape::Manager> scrapes;
@@ -241,20 +217,12 @@ struct App::Rooms {
 
   FileWatch file_watch;
   std::atomic<bool> maintaining = false;
-  std::atomic<bool> maintaining_queues = false;
-  std::atomic<bool> shipping_blocks = false;
-  std::atomic<bool> reading_prometheus = false;
   std::unique_ptr<Snapshots> snapshots;
   base::Mutex end_mutex;
   base::CondVar end;
   bool ended QD_GUARDED_BY(end_mutex) = false;
 
  private:
-  base::Status build_forwarder(const Settings& s);
-  base::Status build_block_shipper(const Settings& s);
-  base::Status build_shipper(const Settings& s);
-  store::metrics::Appendable& observed() { return forwarder ? forwarder->observed() : shipper->store(); }
-  store::metrics::Appendable& received() { return forwarder ? forwarder->received() : shipper->store(); }
   base::Status build_observers(const Settings& s);
   void build_gpus(const Settings& s);
   void build_judges(const Settings& s);
@@ -274,19 +242,7 @@ base::Status App::Rooms::open() {
   tokens = std::make_unique<store::state::Tokens>(*database);
   QD_ASSIGN(store, store::metrics::Store::open(files, dir / "metrics", s->store, log, registry));
   snapshots = std::make_unique<Snapshots>(files, dir);
-  if (s->prometheus_dir.empty()) return {};
-  const auto warn = [this](const store::prometheus::Warning& warning) {
-    log.warn("a part of the Prometheus directory is passed over", {{"what", warning.what}});
-  };
-  QD_ASSIGN(prometheus, store::prometheus::Directory::open(files, s->prometheus_dir, warn));
-  both = std::make_unique<store::prometheus::MergedQuerier>(std::vector<std::shared_ptr<const store::metrics::Querier>>{
-      store::prometheus::borrowed(*store), store::prometheus::borrowed(*prometheus)});
-  const auto content = prometheus->content();
-  log.info("a Prometheus directory is served beside ours",
-           {{"dir", s->prometheus_dir},
-            {"blocks", content->blocks.size()},
-            {"head_series", content->head ? content->head->counts().series : 0}});
-  return {};
+  return s->prometheus_dir.empty() ? base::Status{} : prometheus.open(s->prometheus_dir, *store);
 }
 
 base::Status App::Rooms::start() {
@@ -309,9 +265,26 @@ base::Status App::Rooms::start() {
       std::make_unique<base::ThreadPool>(kProbingThreadsMax, kProbingQueueMax, base::ThreadPool::Start::kAsNeeded);
   QD_ASSIGN(client, connect::http::Client::create(*loop, {}, registry));
   outbound = std::make_unique<connect::http::ConfiguredClient>(*client, clock);
-  QD_TRY(build_shipper(*s));
-  QD_TRY(build_forwarder(*s));
-  QD_TRY(build_block_shipper(*s));
+  QD_ASSIGN(shipping, Shipping::open({.loop = *loop,
+                                      .work_pool = *work_pool,
+                                      .client = *client,
+                                      .outbound = *outbound,
+                                      .files = files,
+                                      .store = *store,
+                                      .log = log,
+                                      .registry = registry,
+                                      .current = [this] { return current(); }},
+                                     *s));
+  QD_ASSIGN(block_uploads, BlockUploads::open({.loop = *loop,
+                                               .waiting_pool = *waiting_pool,
+                                               .client = *client,
+                                               .files = files,
+                                               .store = *store,
+                                               .clock = clock,
+                                               .log = log,
+                                               .registry = registry,
+                                               .stopping = stopping},
+                                              *s));
   add_prometheus_names(registry, *store, [this] {
     return ReloadFigures{.succeeded = reload_succeeded.load(), .succeeded_ms = reloaded_ms.load()};
   });
@@ -321,8 +294,7 @@ base::Status App::Rooms::start() {
 
   QD_TRY(observe::scrape::Manager::prepare(s->prometheus));
   QD_TRY(loop->start(cores()));
-  shipper->start();
-  if (forwarder) forwarder->start();
+  shipping->start();
   collectors->start();
   scrape(std::nullopt);
   discovery->start();
@@ -331,7 +303,7 @@ base::Status App::Rooms::start() {
   tell_alertmanagers(*s);
   rules->apply(s->groups, group_defaults(s->rules));
   maintain();
-  ship_blocks();
+  if (block_uploads) block_uploads->start();
   reloaded_ms = clock.wall_ms();
   file_watch.loaded(watched_files(*s, invocation));
   ready = true;
@@ -353,81 +325,10 @@ std::vector<std::string> App::Rooms::listening(const Settings& s) const {
   return urls;
 }
 
-base::Status App::Rooms::build_shipper(const Settings& s) {
-  shipper = std::make_unique<ship::remote_write::Shipper>(
-      ship::remote_write::Shipper::Surroundings{
-          .scheduler = *loop,
-          .submit = [this](std::function<void()> task) { return work_pool->submit(std::move(task)); },
-          .post = ship::remote_write::post_to(outbound->as_fetch()),
-          .files = files,
-          .families = [this] { return store->metadata(); },
-          .log = log,
-          .registry = registry},
-      *store, std::filesystem::path(s.data_dir) / "ship", std::random_device{}());
-  return shipper->apply(s.ship.remote_write, s.observe.external_labels, syncs_each(s));
-}
-
-base::Status App::Rooms::build_forwarder(const Settings& s) {
-  if (!s.forward.enabled()) return {};
-  const auto post = ship::remote_write::post_by(*client, [this] { return current()->forward; });
-  const auto submit = [this](std::function<void()> task) { return work_pool->submit(std::move(task)); };
-  QD_ASSIGN(forwarder,
-            ship::remote_write::Forwarder::open(
-                {*loop, submit, post, files, shipper->store(), [this] { return store->metadata(); }, log, registry},
-                std::filesystem::path(s.data_dir) / "forward",
-                {.bytes_max = s.forward.queue_bytes, .sync_each = syncs_each(s)},
-                {.host = s.forward.host.empty() ? observe::host_name() : s.forward.host,
-                 .external_labels = s.observe.external_labels},
-                std::random_device{}()));
-  log.info("forwarding", {{"url", ship::remote_write::shown_url(ship::remote_write::write_url(s.forward.url))}});
-  return {};
-}
-
-base::Status App::Rooms::build_block_shipper(const Settings& s) {
-  if (!s.objects.enabled()) return {};
-  objects_sender = std::make_unique<ship::objects::Sender>(*client, s.objects);
-  ship::objects::Surroundings surroundings{
-      .send = [this](ship::objects::Outgoing request) { return objects_sender->send(std::move(request)); },
-      .now_ms = [this] { return clock.wall_ms(); },
-      .wait_ms =
-          [this](std::int64_t ms) {
-            constexpr std::int64_t kSliceMs = 50;
-            for (std::int64_t left = ms; left > 0 && !stopping; left -= kSliceMs)
-              std::this_thread::sleep_for(std::chrono::milliseconds(std::min(left, kSliceMs)));
-            return !stopping.load();
-          },
-  };
-  std::map<std::string, std::string> labels;
-  for (const model::Label& label : s.observe.external_labels) labels.emplace(label.name, label.value);
-  const std::int64_t back_ms = s.store.retention_ms > 0 ? std::min(s.store.retention_ms, kShipBackMs) : kShipBackMs;
-  QD_ASSIGN(block_shipper, ship::objects::Shipper::open(files, *store, std::filesystem::path(s.data_dir) / "objects",
-                                                        s.objects, std::move(labels), clock.wall_ms() - back_ms,
-                                                        std::move(surroundings), log, registry));
-  log.info("uploading blocks", {{"endpoint", s.objects.endpoint}, {"bucket", s.objects.bucket}});
-  return {};
-}
-
-// Beside the work of others: the store may be slow, or away.
-void App::Rooms::ship_blocks() {
-  if (!block_shipper) return;
-  if (!stopping && !shipping_blocks.exchange(true)) {
-    const auto queued = waiting_pool->submit([this] {
-      if (const auto shipped = block_shipper->run(clock.wall_ms());
-          !shipped && shipped.error().code() != base::ErrorCode::kCancelled)
-        log.warn("a block could not be uploaded and will be tried again", {{"error", shipped.error()}});
-      shipping_blocks = false;
-    });
-    if (!queued) shipping_blocks = false;
-  }
-  loop->after_ms(kShipEveryMs, [this] {
-    if (!stopping) ship_blocks();
-  });
-}
-
 base::Status App::Rooms::build_observers(const Settings& s) {
   collectors = std::make_unique<observe::CollectorRunner>(
       *loop, observe::RunnerPools{.computing = *work_pool, .waiting = *waiting_pool, .probing = *probing_pool},
-      observed(), registry, log, s.observe);
+      shipping->observed(), registry, log, s.observe);
   if (s.host.enabled) {
     QD_TRY(observe::host::check_roots(s.host));
     collectors->add(std::make_unique<observe::host::HostCollector>(s.host, clock, log));
@@ -465,7 +366,7 @@ base::Status App::Rooms::build_observers(const Settings& s) {
   scraping.user_agent = fmt::format("Quarterdeck/{}", base::build_version());
   scrapes = std::make_unique<observe::scrape::Manager>(
       *loop, [this](std::function<void()> task) { return work_pool->submit(std::move(task)); }, outbound->as_fetch(),
-      observed(), log, registry, scraping);
+      shipping->observed(), log, registry, scraping);
   targets_found =
       std::make_unique<observe::sd::Discoveries>(observe::sd::Surroundings{.scheduler = *loop,
                                                                            .submit = submit,
@@ -567,7 +468,7 @@ void App::Rooms::build_judges(const Settings& s) {
   };
   judge::rules::Workplace workplace{
       .query = [run](std::string_view expr, model::TimestampMs time_ms) { return run(rules_asker(), expr, time_ms); },
-      .store = shipper->store(),
+      .store = shipping->recorded(),
       .clock = clock,
       .log = log,
       .registry = registry,
@@ -651,9 +552,10 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .started_ms = clock.wall_ms(),
   });
   serve::prometheus::add_routes(*router, *sources);
-  serve::prometheus::add_write_route(*router, received(), clock, log, registry);
-  serve::otlp::add_metrics_routes(*router, received(), clock, log, registry, [this] { return current()->otlp; });
-  serve::influx::add_routes(*router, received(), clock, log, registry);
+  serve::prometheus::add_write_route(*router, shipping->received(), clock, log, registry);
+  serve::otlp::add_metrics_routes(*router, shipping->received(), clock, log, registry,
+                                  [this] { return current()->otlp; });
+  serve::influx::add_routes(*router, shipping->received(), clock, log, registry);
   serve::prometheus::add_read_route(*router, querier(), *query_pool, log, registry);
   inventory = std::make_unique<serve::platform::Inventory>(serve::platform::Inventory{
       .services =
@@ -708,42 +610,12 @@ void App::Rooms::maintain() {
       });
       if (!queued) maintaining = false;
     }
-    // Beside it: sealing and merging may take minutes, and what is queued is to be on the device within seconds.
-    if (!maintaining_queues.exchange(true)) {
-      const auto queued = work_pool->submit([this] {
-        shipper->maintain();
-        if (forwarder) forwarder->maintain();
-        maintaining_queues = false;
-      });
-      if (!queued) maintaining_queues = false;
-    }
-    refresh_prometheus();
+    // Beside it: sealing and merging may take minutes, what is queued is to be on the device within seconds, and a
+    // Prometheus's log may take a while to read.
+    shipping->maintain();
+    prometheus.refresh(*work_pool);
     maintain();
   });
-}
-
-// Beside the store's maintenance: a large log takes a while to read.
-void App::Rooms::refresh_prometheus() {
-  if (!prometheus || reading_prometheus.exchange(true)) return;
-  const auto queued = work_pool->submit([this] {
-    constexpr std::int64_t kNsPerMs = 1'000'000;
-    const std::int64_t begin_ms = clock.monotonic_ns() / kNsPerMs;
-    if (begin_ms >= prometheus_due_ms) {
-      const auto changed_from_ms = prometheus->refresh();
-      prometheus_readings.all.add();
-      if (!changed_from_ms) {
-        prometheus_readings.failed.add();
-        log.warn("the Prometheus directory was not read anew, and is served as it was",
-                 {{"error", changed_from_ms.error()}});
-      } else if (*changed_from_ms != model::kMaxTimestampMs) {
-        store->change_log().note(*changed_from_ms);
-      }
-      const std::int64_t end_ms = clock.monotonic_ns() / kNsPerMs;
-      prometheus_due_ms = end_ms + std::max(kPrometheusEveryMs, kPrometheusShare * (end_ms - begin_ms));
-    }
-    reading_prometheus = false;
-  });
-  if (!queued) reading_prometheus = false;
 }
 
 base::Status App::Rooms::reload(const std::string& asked_by) {
@@ -800,9 +672,7 @@ void App::Rooms::commit(const SettingsPtr& next) {
   store->set_options(next->store);
   queries->apply(next->queries);
   gate->set_limits(gate_limits(*next));
-  const auto shipping = shipper->apply(next->ship.remote_write, next->observe.external_labels, syncs_each(*next));
-  if (!shipping) log.error("destinations stay as they were", {{"error", shipping.error()}});
-  if (forwarder) forwarder->set_sync_each(syncs_each(*next));
+  shipping->apply(*next);
   collectors->set_interval_ms(next->observe.interval_ms);
   probes->set_modules(next->observers.blackbox.modules);
   declare_services(*next);
@@ -856,12 +726,11 @@ void App::Rooms::stop() {
   if (notifier) notifier->stop();
   if (alertmanager_file) alertmanager_file->stop();
   if (alertmanagers) alertmanagers->stop();
-  if (forwarder) forwarder->stop(kForwardGraceMs);
-  if (shipper) shipper->stop(kForwardGraceMs);
+  if (shipping) shipping->stop();
   drop_in_servers.clear();
   server.reset();
   if (outbound) outbound->close();
-  if (objects_sender) objects_sender->close();
+  if (block_uploads) block_uploads->close();
   client.reset();
   waiting_pool.reset();
   probing_pool.reset();
