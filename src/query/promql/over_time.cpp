@@ -1,6 +1,7 @@
 // The *_over_time functions.
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "query/promql/kahan.h"
@@ -13,23 +14,51 @@ namespace qd::query::promql {
 
 namespace {
 
-// The largest (`sign` 1) or smallest (-1) value of each window. A queue of candidates makes the cost of a series its
-// samples and steps, not steps times window. NaN only where there is nothing else.
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+// The largest (`sign` 1) or smallest (-1) value of some. NaN only where there is nothing else.
+double extreme_of(const double* first, const double* last, double sign) {
+  double best = kNan;
+  for (; first != last; ++first) {
+    if (std::isnan(best) || *first * sign >= best * sign) best = *first;
+  }
+  return best;
+}
+
+// That of each window. A queue of candidates makes the cost of a series its samples and steps, not steps times window.
+// A long series has one candidate for several samples, so that no more than kSlidingSamplesMax are held.
 void extreme(const WindowView& view, std::span<double> out, Scratch& scratch, double sign) {
+  const std::size_t block = 1 + view.n / kSlidingSamplesMax;
+  std::vector<double> values;  // of the blocks
+  const double* of_blocks = view.values;
+  if (block > 1) {
+    values.reserve(view.n / block);
+    for (std::size_t i = 0; i + block <= view.n; i += block)
+      values.push_back(extreme_of(view.values + i, view.values + i + block, sign));
+    of_blocks = values.data();
+  }
   std::vector<std::size_t>& queue = scratch.indices;
-  queue.resize(view.n);
+  queue.resize(view.n / block);
   std::size_t head = 0;
   std::size_t tail = 0;
   std::size_t pushed = 0;
   slide(view, out, [&](std::size_t low, std::size_t high, std::size_t) {
-    for (; pushed < high; ++pushed) {
-      const double value = view.values[pushed];
+    // Dividing costs more than all the rest.
+    const std::size_t first = block == 1 ? low : (low + block - 1) / block;
+    const std::size_t last = block == 1 ? high : high / block;
+    for (; pushed < last; ++pushed) {
+      const double value = of_blocks[pushed];
       if (std::isnan(value)) continue;
-      while (tail > head && view.values[queue[tail - 1]] * sign <= value * sign) --tail;
+      while (tail > head && of_blocks[queue[tail - 1]] * sign <= value * sign) --tail;
       queue[tail++] = pushed;
     }
-    while (head < tail && queue[head] < low) ++head;
-    return head < tail ? view.values[queue[head]] : std::numeric_limits<double>::quiet_NaN();
+    while (head < tail && queue[head] < first) ++head;
+    const double whole = head < tail ? of_blocks[queue[head]] : kNan;
+    if (block == 1) return whole;
+    if (first >= last) return extreme_of(view.values + low, view.values + high, sign);
+    const double ends[] = {extreme_of(view.values + low, view.values + first * block, sign), whole,
+                           extreme_of(view.values + last * block, view.values + high, sign)};
+    return extreme_of(std::begin(ends), std::end(ends), sign);
   });
 }
 
@@ -84,7 +113,7 @@ double variance(const double* first, const double* last) {
 
 double deviation(const double* first, const double* last, std::vector<double>& sorted) {
   sorted.assign(first, last);
-  if (std::any_of(first, last, [](double v) { return std::isnan(v); })) return std::numeric_limits<double>::quiet_NaN();
+  if (std::any_of(first, last, [](double v) { return std::isnan(v); })) return kNan;
   const double median = quantile(0.5, sorted);
   for (double& value : sorted) value = std::fabs(value - median);
   return quantile(0.5, sorted);

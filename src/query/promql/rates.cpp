@@ -101,18 +101,24 @@ void instant_rate(FunctionId id, const WindowView& view, std::span<double> out) 
   });
 }
 
-// How often something happens between neighbours, by a running count: each window costs the same, however wide.
+// How often something happens between neighbours, by a count that follows the window: each pair is looked at once when
+// it comes in and once when it goes, however many windows it is in.
 template <typename Happens>
-void count_pairs(const WindowView& view, std::span<double> out, Scratch& scratch, Happens&& happens) {
-  std::vector<std::size_t>& before = scratch.indices;
-  before.resize(view.n);
+void count_pairs(const WindowView& view, std::span<double> out, Happens&& happens) {
+  // `seen` is of the pairs (i - 1, i) with `first` < i < `end`.
+  std::size_t first = 0;
+  std::size_t end = 0;
   std::size_t seen = 0;
-  for (std::size_t i = 0; i < view.n; ++i) {
-    if (i > 0 && happens(i)) ++seen;
-    before[i] = seen;
-  }
   slide(view, out, [&](std::size_t low, std::size_t high, std::size_t) {
-    return static_cast<double>(before[high - 1] - before[low]);
+    if (low >= end) {
+      seen = 0;
+      end = low + 1;
+    } else {
+      for (std::size_t i = first + 1; i <= low; ++i) seen -= happens(i) ? 1 : 0;
+    }
+    first = low;
+    for (; end < high; ++end) seen += happens(end) ? 1 : 0;
+    return static_cast<double>(seen);
   });
 }
 
@@ -220,18 +226,17 @@ double extrapolation_factor(const WindowView& view, std::size_t low, std::size_t
   return rate.per_second ? factor / seconds(view.range_ms) : factor;
 }
 
-void rate_windows(FunctionId id, const WindowView& view, std::span<double> out, Scratch& scratch,
-                  const Remarker& remarker) {
+void rate_windows(FunctionId id, const WindowView& view, std::span<double> out, const Remarker& remarker) {
   switch (id) {
     case FunctionId::kIrate:
     case FunctionId::kIdelta:
       instant_rate(id, view, out);
       return;
     case FunctionId::kChanges:
-      count_pairs(view, out, scratch, [&](std::size_t i) { return changed(view, i); });
+      count_pairs(view, out, [&](std::size_t i) { return changed(view, i); });
       return;
     case FunctionId::kResets:
-      count_pairs(view, out, scratch, [&](std::size_t i) { return was_reset(view, i); });
+      count_pairs(view, out, [&](std::size_t i) { return was_reset(view, i); });
       return;
     default:
       if (view.starts != nullptr) {

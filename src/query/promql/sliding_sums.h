@@ -10,7 +10,8 @@
 
 namespace qd::query::promql {
 
-// Sums of so many samples are held at most; a longer series is summed up window by window. A month at 15 s has fewer.
+// So many samples' sums (or, of *_over_time extremes, candidates) are held at most; a longer series is summed up window
+// by window. A month at 15 s has fewer.
 inline constexpr std::size_t kSlidingSamplesMax = 1 << 18;
 
 // `Samples` has a type Sums with join(Sums), begin(last), called before the sums of [low, last] are made anew, and

@@ -32,7 +32,7 @@ class Scratch {
   // Those of the columns' samples that are numbers, where that has to be told apart.
   store::metrics::Columns numbers;
   std::vector<double> row;
-  std::vector<std::size_t> indices;
+  std::vector<std::size_t> indices;  // kSlidingSamplesMax of them at most
   std::vector<double> sorted;
 
   // Charges the query for what the columns have grown to.

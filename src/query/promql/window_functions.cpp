@@ -104,7 +104,7 @@ void number_windows(FunctionId id, const std::optional<Extension>& extension, co
     case FunctionId::kIdelta:
     case FunctionId::kChanges:
     case FunctionId::kResets:
-      rate_windows(id, view, out, scratch, remarker);
+      rate_windows(id, view, out, remarker);
       return;
     case FunctionId::kDeriv:
     case FunctionId::kPredictLinear:

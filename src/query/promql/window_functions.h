@@ -118,8 +118,7 @@ double factor_since(const WindowView& view, std::size_t low, std::size_t high, s
 
 // The families, each in a file of its own. `parameters`: the scalar arguments, one value a step each.
 using Parameters = std::vector<RowValues>;
-void rate_windows(FunctionId id, const WindowView& view, std::span<double> out, Scratch& scratch,
-                  const Remarker& remarker);
+void rate_windows(FunctionId id, const WindowView& view, std::span<double> out, const Remarker& remarker);
 void extended_windows(FunctionId id, const Extension& extension, const WindowView& view, std::span<double> out);
 void over_time_windows(FunctionId id, const WindowView& view, const Parameters& parameters, std::span<double> out,
                        Scratch& scratch);

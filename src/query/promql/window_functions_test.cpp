@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "query/promql/engine.h"
 #include "query/promql/memory_querier.h"
+#include "query/promql/sliding_sums.h"
 
 namespace qd::query::promql {
 namespace {
@@ -379,6 +380,48 @@ TEST_F(WindowFunctions, a_subquery_is_the_window_of_its_inner_steps) {
         for (const VectorSample& sample : std::get<Vector>(inner->value)) sum += sample.value;
       }
       EXPECT_TRUE(close(s.value, sum)) << s.time_ms << ": " << s.value << " is not " << sum;
+    }
+  }
+}
+
+// More samples than candidates are held for.
+TEST_F(WindowFunctions, extremes_of_a_long_series_are_the_same_in_bounded_memory) {
+  constexpr std::size_t kSamples = 5 * kSlidingSamplesMax / 2 + 3;  // three and a bit a candidate
+  std::mt19937 random(11);
+  std::vector<model::TimestampMs> times(kSamples);
+  std::vector<double> values(kSamples);
+  double value = 0;
+  for (std::size_t i = 0; i < kSamples; ++i) {
+    times[i] = static_cast<model::TimestampMs>(i) * 10 + static_cast<model::TimestampMs>(random() % 5);
+    // Long ways down and up, as candidates pile up there, and holes without a number.
+    value += i / 3000 % 2 == 0 ? -1 : 1;
+    values[i] = i / 100 % 50 == 7 ? kNan : value + static_cast<double>(random() % 3);
+  }
+  MemoryQuerier querier;
+  const QueryOptions options;
+  const base::SystemClock clock;
+  const model::TimestampMs end_ms = times.back();
+  for (const std::int64_t range_ms : {15, 45, 700, 25'000, 110'000}) {
+    const std::int64_t step_ms = end_ms / 700 + 1;
+    const Grid grid{.start_ms = 0, .step_ms = step_ms, .count = static_cast<std::size_t>(end_ms / step_ms)};
+    Context context(querier, options, nullptr, clock, "m", 0, end_ms, step_ms);
+    const Moment moment;
+    const WindowView view{times.data(), values.data(), kSamples, grid, moment, range_ms};
+    for (const auto id : {FunctionId::kMaxOverTime, FunctionId::kMinOverTime}) {
+      Scratch scratch(context);
+      std::vector<double> out(grid.count);
+      over_time_windows(id, view, {}, out, scratch);
+      EXPECT_LE(scratch.indices.capacity(), kSlidingSamplesMax);
+      const double sign = id == FunctionId::kMaxOverTime ? 1 : -1;
+      for (std::size_t k = 0; k < grid.count; ++k) {
+        double expected = kNan;
+        const auto first = std::upper_bound(times.begin(), times.end(), view.begin(k)) - times.begin();
+        for (auto i = static_cast<std::size_t>(first); i < kSamples && times[i] <= view.end(k); ++i) {
+          if (!(expected * sign >= values[i] * sign) && !std::isnan(values[i])) expected = values[i];
+        }
+        ASSERT_TRUE(expected == out[k] || (std::isnan(expected) && std::isnan(out[k])))
+            << range_ms << " " << k << ": " << out[k] << ", not " << expected;
+      }
     }
   }
 }
