@@ -1,12 +1,9 @@
 #include "store/metrics/store.h"
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 
 #include "base/clock.h"
@@ -169,32 +166,11 @@ TEST_F(StoreTest, what_a_killed_process_had_acknowledged_is_there_unaltered) {
   options_.retention_ms = 0;
   int acknowledged = 0;
   for (int round = 0; round < 12; ++round) {
-    int pipe_ends[2];
-    ASSERT_EQ(::pipe(pipe_ends), 0);
-    const pid_t child = ::fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-      open();
-      for (int step = acknowledged; store_ != nullptr; ++step) {
-        const TimestampMs time = kStart + step * 50;
-        if (!put_all(5, time)) break;
-        if (::write(pipe_ends[1], &step, sizeof step) != sizeof step) break;
-        if (step % 7 == 0) (void)store_->maintain(time);
-      }
-      ::_exit(1);
-    }
-    ::close(pipe_ends[1]);
-    int step = 0;
-    const int stop_at = acknowledged + 40 + round * 11;
-    while (::read(pipe_ends[0], &step, sizeof step) == sizeof step) {
-      acknowledged = step + 1;
-      if (acknowledged == stop_at) ::kill(child, SIGKILL);
-    }
-    ::close(pipe_ends[0]);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    ASSERT_TRUE(WIFSIGNALED(status)) << WEXITSTATUS(status);
-    open();
+    acknowledged = steps_before_a_kill(acknowledged, acknowledged + 39 + round * 11, [&](int step) {
+      if (step % 7 == 0) (void)store_->maintain(kStart + step * 50);
+      return put_all(5, kStart + step * 50).has_value();
+    });
+    ASSERT_FALSE(HasFailure());
     Content found = content();
     ASSERT_EQ(found.size(), 5U);
     // The batch that was being written may be there as well, whole.
@@ -202,7 +178,6 @@ TEST_F(StoreTest, what_a_killed_process_had_acknowledged_is_there_unaltered) {
     ASSERT_GE(steps, acknowledged);
     ASSERT_EQ(found, expected(5, kStart, kStart + (steps - 1) * 50, 50));
     acknowledged = steps;
-    store_.reset();
   }
 }
 

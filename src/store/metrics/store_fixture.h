@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -109,6 +111,38 @@ class StoreTest : public ::testing::Test {
     std::size_t n = 0;
     for (const auto& name : names(room)) n += name.ends_with(".damaged") ? 1 : 0;
     return n;
+  }
+
+  // A child opens the store and runs step(first), step(first + 1), … until it has acknowledged `last`, and is killed
+  // somewhere behind that; returns how many steps it had acknowledged, those below `first` with them. One that step()
+  // returns false for is not acknowledged, and ends the child too early, which fails the test. The store is closed here
+  // meanwhile, and open afterwards.
+  template <typename Step>
+  int steps_before_a_kill(int first, int last, Step&& step) {
+    store_.reset();
+    int pipe_ends[2];
+    EXPECT_EQ(::pipe(pipe_ends), 0);
+    const pid_t child = ::fork();
+    EXPECT_GE(child, 0);
+    if (child == 0) {
+      open();
+      for (int n = first; store_ != nullptr && step(n); ++n) {
+        if (::write(pipe_ends[1], &n, sizeof n) != sizeof n) break;
+      }
+      ::_exit(1);
+    }
+    ::close(pipe_ends[1]);
+    int acknowledged = first;
+    for (int n = 0; ::read(pipe_ends[0], &n, sizeof n) == sizeof n;) {
+      acknowledged = n + 1;
+      if (n == last) ::kill(child, SIGKILL);
+    }
+    ::close(pipe_ends[0]);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_TRUE(WIFSIGNALED(status)) << "the child ended by itself with " << WEXITSTATUS(status);
+    open();
+    return acknowledged;
   }
 
   // Changes one bit of a file.

@@ -1,10 +1,7 @@
 // Histograms that come late, through every form that the store keeps late samples in.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <map>
 #include <random>
 #include <variant>
@@ -350,34 +347,14 @@ TEST_F(LateHistogramsTest, what_a_killed_process_had_acknowledged_is_there_unalt
   const auto time_of = [](int step) { return kStart - (step * 7919 % 10'007) * 100 - 50; };
   int acknowledged = 0;
   for (int round = 0; round < 8; ++round) {
-    int pipe_ends[2];
-    ASSERT_EQ(::pipe(pipe_ends), 0);
-    const pid_t child = ::fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-      open();
-      for (int step = acknowledged; store_ != nullptr; ++step) {
-        std::vector<Late> batch;
-        for (int i = 0; i < 5; ++i) batch.push_back({i, time_of(step), of_count(step)});
-        const auto outcomes = put_late(batch);
-        if (std::ranges::count(outcomes, AppendOutcome::kOk) != 5 || !put(9, kStart + step * 50, 1)) break;
-        if (::write(pipe_ends[1], &step, sizeof step) != sizeof step) break;
-        if (step % 7 == 0) (void)store_->maintain(kStart + step * 50);
-      }
-      ::_exit(1);
-    }
-    ::close(pipe_ends[1]);
-    int step = 0;
-    const int stop_at = acknowledged + 40 + round * 11;
-    while (::read(pipe_ends[0], &step, sizeof step) == sizeof step) {
-      acknowledged = step + 1;
-      if (acknowledged == stop_at) ::kill(child, SIGKILL);
-    }
-    ::close(pipe_ends[0]);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    ASSERT_TRUE(WIFSIGNALED(status)) << WEXITSTATUS(status);
-    open();
+    acknowledged = steps_before_a_kill(acknowledged, acknowledged + 39 + round * 11, [&](int step) {
+      if (step % 7 == 0) (void)store_->maintain(kStart + step * 50);
+      std::vector<Late> batch;
+      for (int i = 0; i < 5; ++i) batch.push_back({i, time_of(step), of_count(step)});
+      const auto outcomes = put_late(batch);
+      return std::ranges::count(outcomes, AppendOutcome::kOk) == 5 && put(9, kStart + step * 50, 1);
+    });
+    ASSERT_FALSE(HasFailure());
     auto found = content_of();
     // The batch that was being written may be there as well, whole.
     const auto steps = static_cast<int>(found[series_labels(0).to_string()].size());
@@ -390,7 +367,6 @@ TEST_F(LateHistogramsTest, what_a_killed_process_had_acknowledged_is_there_unalt
     found.erase(series_labels(9).to_string());
     expect_same(found, expected);
     acknowledged = steps;
-    store_.reset();
   }
 }
 

@@ -1,9 +1,6 @@
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <random>
 #include <thread>
 
@@ -344,37 +341,17 @@ TEST_F(StoreLateTest, what_a_killed_process_had_acknowledged_late_is_there_unalt
   const auto time_of = [](int step) { return kStart - (step * 7919 % 10'007) * 100 - 50; };
   int acknowledged = 0;
   for (int round = 0; round < 12; ++round) {
-    int pipe_ends[2];
-    ASSERT_EQ(::pipe(pipe_ends), 0);
-    const pid_t child = ::fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-      open();
-      for (int step = acknowledged; store_ != nullptr; ++step) {
-        auto appender = store_->appender();
-        appender->take_late();
-        bool taken = true;
-        for (int i = 0; i < 5; ++i)
-          taken =
-              taken && appender->append(*appender->series(series_labels(i)), time_of(step), step) == AppendOutcome::kOk;
-        if (!taken || !appender->commit() || !put(9, kStart + step * 50, 1)) break;
-        if (::write(pipe_ends[1], &step, sizeof step) != sizeof step) break;
-        if (step % 7 == 0) (void)store_->maintain(kStart + step * 50);
-      }
-      ::_exit(1);
-    }
-    ::close(pipe_ends[1]);
-    int step = 0;
-    const int stop_at = acknowledged + 40 + round * 11;
-    while (::read(pipe_ends[0], &step, sizeof step) == sizeof step) {
-      acknowledged = step + 1;
-      if (acknowledged == stop_at) ::kill(child, SIGKILL);
-    }
-    ::close(pipe_ends[0]);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    ASSERT_TRUE(WIFSIGNALED(status)) << WEXITSTATUS(status);
-    open();
+    acknowledged = steps_before_a_kill(acknowledged, acknowledged + 39 + round * 11, [&](int step) {
+      if (step % 7 == 0) (void)store_->maintain(kStart + step * 50);
+      auto appender = store_->appender();
+      appender->take_late();
+      bool taken = true;
+      for (int i = 0; i < 5; ++i)
+        taken =
+            taken && appender->append(*appender->series(series_labels(i)), time_of(step), step) == AppendOutcome::kOk;
+      return taken && appender->commit() && put(9, kStart + step * 50, 1);
+    });
+    ASSERT_FALSE(HasFailure());
     Content found = content();
     // The batch that was being written may be there as well, whole.
     const auto steps = static_cast<int>(found[series_labels(0).to_string()].size());
@@ -387,7 +364,6 @@ TEST_F(StoreLateTest, what_a_killed_process_had_acknowledged_late_is_there_unalt
     // The child's next step is the first that is not there; the live series goes on behind what it has.
     acknowledged = std::max(steps, static_cast<int>(found[series_labels(9).to_string()].size()));
     for (int i = steps; i < acknowledged; ++i) FAIL() << "a live sample outlived its late one";
-    store_.reset();
   }
 }
 
