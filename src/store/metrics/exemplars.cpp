@@ -72,10 +72,10 @@ AppendOutcome ExemplarRing::judge_locked(SeriesRef ref, const Exemplar& exemplar
   return AppendOutcome::kOutOfOrder;
 }
 
-std::size_t ExemplarRing::add(SeriesRef ref, const Exemplar& exemplar) {
+std::optional<std::size_t> ExemplarRing::add(SeriesRef ref, const Exemplar& exemplar) {
   MutexLock lock(mutex_);
   bool repeated = false;
-  if (judge_locked(ref, exemplar, repeated) != AppendOutcome::kOk || repeated) return 0;
+  if (judge_locked(ref, exemplar, repeated) != AppendOutcome::kOk || repeated) return std::nullopt;
   std::size_t dropped = 0;
   for (; ring_.size() >= limit_; ++dropped) drop_front();
   ring_.push_back({ref, exemplar});
@@ -99,9 +99,13 @@ ExemplarRing::BySeries ExemplarRing::select(TimestampMs from_ms, TimestampMs to_
   return found;
 }
 
-void ExemplarRing::remove_before(TimestampMs until_ms) {
+void ExemplarRing::remove(const BySeries& sealed) {
   MutexLock lock(mutex_);
-  std::erase_if(ring_, [&](const RefExemplar& held) { return held.exemplar.time_ms < until_ms; });
+  // The times of a series rise as they come.
+  std::erase_if(ring_, [&](const RefExemplar& held) {
+    const auto its = sealed.find(held.ref);
+    return its != sealed.end() && held.exemplar.time_ms <= its->second.back().time_ms;
+  });
   newest_.clear();
   for (std::size_t i = 0; i < ring_.size(); ++i) newest_[ring_[i].ref] = first_ + i;
 }

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -36,14 +37,14 @@ class ExemplarRing {
   // Against the newest one of its series: kOk, with `repeated` for the very same, kOutOfOrder, or kInvalid for labels
   // that are too long.
   AppendOutcome judge(SeriesRef ref, const model::Exemplar& exemplar, bool& repeated) const;
-  // Passes over what judge() does not take now. Returns how many older ones gave way.
-  std::size_t add(SeriesRef ref, const model::Exemplar& exemplar);
+  // Nothing where judge() does not take it now; else how many older ones gave way.
+  std::optional<std::size_t> add(SeriesRef ref, const model::Exemplar& exemplar);
 
   using BySeries = std::unordered_map<SeriesRef, std::vector<model::Exemplar>>;
   // Those in [from_ms, to_ms], each series' in order of time.
   BySeries select(model::TimestampMs from_ms, model::TimestampMs to_ms) const;
-  // They are in a segment now.
-  void remove_before(model::TimestampMs until_ms);
+  // What select() gave of these series is in a segment now. What came since stays, however old it is.
+  void remove(const BySeries& sealed);
   // In the order in which they came.
   std::vector<RefExemplar> all() const;
   std::size_t size() const;

@@ -138,10 +138,10 @@ class StoreImpl::Replay final : public WalSink {
     if (file_ >= late_first_) add(batch, true);
   }
   void exemplars(std::span<const RefExemplar> exemplars) override {
+    // Some may be sealed already, and are told once all the same. Counted they were when they came.
     for (const auto& [ref, exemplar] : exemplars) {
-      if (exemplar.time_ms < head_.accepted_from()) continue;
       const auto renamed = renamed_.find(ref);
-      store_.add_exemplar(renamed == renamed_.end() ? ref : renamed->second, exemplar);
+      (void)store_.exemplars_.add(renamed == renamed_.end() ? ref : renamed->second, exemplar);
     }
   }
 

@@ -32,12 +32,16 @@ AppendOutcome StoreImpl::judge_exemplar(SeriesRef ref, const Exemplar& exemplar,
 }
 
 void StoreImpl::add_exemplar(SeriesRef ref, const Exemplar& exemplar) {
+  const auto dropped = exemplars_.add(ref, exemplar);
+  if (!dropped) return;
   exemplars_appended_.add();
-  exemplars_dropped_.add(exemplars_.add(ref, exemplar));
+  exemplars_dropped_.add(*dropped);
 }
 
 base::Status StoreImpl::log_exemplars() {
-  const std::vector<RefExemplar> held = exemplars_.all();
+  std::vector<RefExemplar> held = exemplars_.all();
+  // Of a series that was dropped nobody finds one.
+  std::erase_if(held, [&](const RefExemplar& one) { return !head_->knows(one.ref); });
   if (held.empty()) return {};
   std::string records;
   for (std::span<const RefExemplar> left = held; !left.empty();) {

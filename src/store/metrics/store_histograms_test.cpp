@@ -5,6 +5,7 @@
 #include <fstream>
 #include <random>
 
+#include "store/metrics/exemplars.h"
 #include "store/metrics/histogram_test_data.h"
 #include "store/metrics/segment.h"
 #include "store/metrics/store_fixture.h"
@@ -374,6 +375,81 @@ TEST_F(ExemplarStoreTest, live_in_segments_as_long_as_their_samples) {
   store_->set_options(options_);
   ASSERT_TRUE(store_->maintain(kStart + 400'000));
   EXPECT_LT(shown()[0].size(), all[0].size());
+}
+
+// One may be older than all samples of its series; the window in which it falls has none of them then.
+TEST_F(ExemplarStoreTest, wait_for_a_sample_of_their_series_to_be_sealed) {
+  open();
+  for (TimestampMs t = 0; t <= 50'000; t += 10'000) ASSERT_TRUE(put(1, kStart + t, 1));
+  EXPECT_EQ(put_exemplar(2, exemplar_at(kStart + 55'000, 2), false), AppendOutcome::kOk);
+  ASSERT_TRUE(put(2, kStart + 65'000, 2));
+  for (TimestampMs t = 60'000; t <= 100'000; t += 10'000) ASSERT_TRUE(put(1, kStart + t, 1));
+  ASSERT_TRUE(store_->maintain(kStart + 100'000));
+  ASSERT_EQ(store_->stats().segments, 1U);
+  const Lines expected = {"00002: 2@55"};
+  EXPECT_EQ(shown(), expected);
+  open();
+  EXPECT_EQ(shown(), expected);
+  for (TimestampMs t = 110'000; t <= 200'000; t += 10'000) ASSERT_TRUE(put(1, kStart + t, 1));
+  ASSERT_TRUE(store_->maintain(kStart + 200'000));
+  EXPECT_EQ(store_->stats().head_exemplars, 0U);
+  EXPECT_EQ(shown(), expected);
+  open();
+  EXPECT_EQ(shown(), expected);
+}
+
+TEST_F(ExemplarStoreTest, what_comes_while_a_window_is_sealed_stays) {
+  ExemplarRing ring(10);
+  ring.add(1, exemplar_at(kStart, 1));
+  ring.add(2, exemplar_at(kStart, 2));
+  const auto sealed = ring.select(-kAll, kStart + 60'000);
+  ring.add(1, exemplar_at(kStart + 1000, 3));
+  ring.add(3, exemplar_at(kStart + 2000, 4));
+  ring.remove(sealed);
+  const auto left = ring.all();
+  ASSERT_EQ(left.size(), 2U);
+  EXPECT_EQ(left[0].exemplar.value, 3);
+  EXPECT_EQ(left[1].exemplar.value, 4);
+  bool repeated = false;
+  EXPECT_EQ(ring.judge(1, exemplar_at(kStart + 500, 5), repeated), AppendOutcome::kOutOfOrder);
+}
+
+TEST_F(ExemplarStoreTest, are_counted_once) {
+  open();
+  {
+    auto appender = store_->appender();
+    const SeriesRef ref = *appender->series(series_labels(1));
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(appender->exemplar(ref, exemplar_at(kStart + 1000, 1)), AppendOutcome::kOk);
+    ASSERT_TRUE(appender->commit());
+  }
+  const auto& counted = registry_.counter("quarterdeck_store_exemplars_appended_total", "");
+  EXPECT_EQ(counted.value(), 1U);
+  open();
+  EXPECT_EQ(shown(), (Lines{"00001: 1@1"}));
+  EXPECT_EQ(counted.value(), 1U);
+}
+
+TEST_F(ExemplarStoreTest, do_not_fill_the_log_where_it_cannot_be_cut) {
+  open();
+  const auto log_bytes = [&] {
+    std::uintmax_t bytes = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(dir_.path() / "wal")) bytes += entry.file_size();
+    return bytes;
+  };
+  for (TimestampMs t = 0; t <= 200'000; t += 10'000) ASSERT_TRUE(put(1, kStart + t, 1));
+  for (int i = 0; i < 1000; ++i)
+    ASSERT_EQ(put_exemplar(i % 100, exemplar_at(kStart + 200'001 + i, i)), AppendOutcome::kOk);
+  // Segments of the two windows that are due are read back, chunks are not.
+  files_.fail_call(FaultyFiles::Call::kMap, 3, EIO);
+  EXPECT_FALSE(store_->maintain(kStart + 202'000));
+  ASSERT_EQ(store_->stats().segments, 2U);
+  const auto before = log_bytes();
+  for (int i = 0; i < 20; ++i) EXPECT_FALSE(store_->maintain(kStart + 202'000));
+  EXPECT_LT(log_bytes(), before + before / 2);
+  files_.heal();
+  ASSERT_TRUE(store_->maintain(kStart + 202'000));
+  EXPECT_EQ(store_->stats().head_exemplars, 1000U);
+  EXPECT_LT(log_bytes(), before);
 }
 
 TEST_F(ExemplarStoreTest, of_a_batch_that_fails_nothing_is_kept) {

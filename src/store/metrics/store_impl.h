@@ -162,7 +162,8 @@ class StoreImpl final : public Store {
   base::Status seal(model::TimestampMs until_ms);
   base::Result<std::shared_ptr<const Segment>> write_sealed(const HeadSelection& selection, model::TimestampMs until_ms,
                                                             const std::filesystem::path& path,
-                                                            model::TimestampMs& next_first_ms, std::uint64_t& sealed);
+                                                            model::TimestampMs& next_first_ms, std::uint64_t& sealed,
+                                                            ExemplarRing::BySeries& sealed_exemplars);
   bool checkpoint_due();
   base::Status checkpoint();
   base::Status cut_log();

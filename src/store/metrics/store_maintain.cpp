@@ -77,14 +77,15 @@ Status StoreImpl::maintain(TimestampMs now_ms) {
     return false;
   };
   note("syncing the log", sync(now, now_ms));
-  note("writing chunks of the head", head_->write_blocks(files_, head_dir_));
+  const bool chunks_written = note("writing chunks of the head", head_->write_blocks(files_, head_dir_));
   for (int i = 0; i < kSealsAtOnce; ++i) {
     const auto until = seal_due(now, now_ms);
     if (!until || !note("sealing", seal(*until))) break;
   }
   raise_floor(now, latest(now, now_ms));
   if (late_due()) note("sealing late samples", seal_late());
-  if (checkpoint_due()) note("cutting the log", checkpoint());
+  // It begins with a new log segment and all exemplars: tried each second where it cannot succeed, that fills the disk.
+  if (chunks_written && checkpoint_due()) note("cutting the log", checkpoint());
   note("applying the retention", apply_retention(now, now_ms));
   note("merging segments", merge(now));
   note("dropping tombstones", drop_spent_tombstones());
@@ -147,15 +148,16 @@ Status StoreImpl::seal(TimestampMs until_ms) {
     const auto path = numbered(segment_dir_, number, ".seg");
     TimestampMs next_first_ms = model::kMaxTimestampMs;
     std::uint64_t samples = 0;
+    ExemplarRing::BySeries exemplars;
     QD_ASSIGN(const std::shared_ptr<const Segment> sealed,
-              write_sealed(selection, until_ms, path, next_first_ms, samples));
+              write_sealed(selection, until_ms, path, next_first_ms, samples, exemplars));
     SegmentList list = *segments();
     if (sealed != nullptr) list.push_back({number, sealed});
     if (Status published = replace_segments(std::move(list), until_ms); !published) {
       doubtful_.push_back(path);
       return published;
     }
-    exemplars_.remove_before(until_ms);
+    exemplars_.remove(exemplars);
     head_->merge_first(next_first_ms);
     head_->subtract_samples(samples);
     return {};
@@ -173,13 +175,13 @@ Status StoreImpl::seal(TimestampMs until_ms) {
 base::Result<std::shared_ptr<const Segment>> StoreImpl::write_sealed(const HeadSelection& selection,
                                                                      TimestampMs until_ms,
                                                                      const std::filesystem::path& path,
-                                                                     TimestampMs& next_first_ms,
-                                                                     std::uint64_t& samples) {
+                                                                     TimestampMs& next_first_ms, std::uint64_t& samples,
+                                                                     ExemplarRing::BySeries& sealed_exemplars) {
   const auto deleted = tombstones();
   std::unique_ptr<SegmentWriter> writer;
   Columns columns;
   std::vector<base::Error> skipped;
-  const ExemplarRing::BySeries exemplars = exemplars_.select(model::kMinTimestampMs, until_ms - 1);
+  ExemplarRing::BySeries exemplars = exemplars_.select(model::kMinTimestampMs, until_ms - 1);
   for (std::size_t i = 0; i < selection.slots.size(); ++i) {
     columns.clear();
     QD_TRY(head_->read(selection, i, model::kMinTimestampMs, model::kMaxTimestampMs, columns, &skipped));
@@ -193,13 +195,16 @@ base::Result<std::shared_ptr<const Segment>> StoreImpl::write_sealed(const HeadS
     if (writer == nullptr) {
       QD_ASSIGN(writer, SegmentWriter::create(files_, path, {}));
     }
-    const auto its_exemplars = exemplars.find(head_->ref(selection.slots[i]));
-    QD_TRY(writer->add(head_->labels(selection.slots[i]),
-                       {.times = std::span(columns.times).first(n),
-                        .values = std::span(columns.values).first(n),
-                        .histograms = std::span(columns.histograms).first(columns.histograms.empty() ? 0 : n),
-                        .exemplars = its_exemplars == exemplars.end() ? std::span<const model::Exemplar>()
-                                                                      : std::span(its_exemplars->second)}));
+    // Those of a series that has no samples here wait in the ring for some.
+    auto its_exemplars = exemplars.extract(head_->ref(selection.slots[i]));
+    QD_TRY(
+        writer->add(head_->labels(selection.slots[i]),
+                    {.times = std::span(columns.times).first(n),
+                     .values = std::span(columns.values).first(n),
+                     .histograms = std::span(columns.histograms).first(columns.histograms.empty() ? 0 : n),
+                     .exemplars = its_exemplars.empty() ? std::span<const model::Exemplar>()
+                                                        : std::span<const model::Exemplar>(its_exemplars.mapped())}));
+    if (!its_exemplars.empty()) sealed_exemplars.insert(std::move(its_exemplars));
   }
   for (const base::Error& error : skipped) {
     damaged_parts_.add();
