@@ -1,10 +1,12 @@
 #include "connect/http/encoding.h"
 
+#include <fmt/format.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <array>
 #include <new>
+#include <optional>
 
 #include "base/assert.h"
 #include "base/strings.h"
@@ -95,9 +97,10 @@ std::string gzip(std::string_view in) {
   return out;
 }
 
-std::optional<std::string> gunzip(std::string_view in, std::size_t bytes_max) {
+base::Result<std::string> gunzip(std::string_view in, std::size_t bytes_max) {
+  const auto none = [] { return base::fail(base::ErrorCode::kInvalid, "the body is not one whole gzip"); };
   z_stream stream{};
-  if (in.size() > kInputBytesMax || inflateInit2(&stream, kGzipWindowBits) != Z_OK) return std::nullopt;
+  if (in.size() > kInputBytesMax || inflateInit2(&stream, kGzipWindowBits) != Z_OK) return none();
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(in.data()));
   stream.avail_in = static_cast<uInt>(in.size());
   std::string out;
@@ -112,7 +115,9 @@ std::optional<std::string> gunzip(std::string_view in, std::size_t bytes_max) {
   }
   const bool whole = result == Z_STREAM_END && stream.avail_in == 0;
   inflateEnd(&stream);
-  if (!whole || out.size() > bytes_max) return std::nullopt;
+  if (out.size() > bytes_max)
+    return base::fail(base::ErrorCode::kLimit, fmt::format("the body unpacks to more than {} bytes", bytes_max));
+  if (!whole) return none();
   return out;
 }
 

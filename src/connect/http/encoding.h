@@ -3,9 +3,10 @@
 
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
+
+#include "base/result.h"
 
 namespace qd::connect::http {
 
@@ -37,7 +38,7 @@ class GzipStream {
 };
 
 std::string gzip(std::string_view in);
-// Nothing when `in` is not one whole gzip member or would unpack to more than `bytes_max`.
-std::optional<std::string> gunzip(std::string_view in, std::size_t bytes_max);
+// kInvalid when `in` is not one whole gzip member, kLimit when it would unpack to more than `bytes_max`.
+base::Result<std::string> gunzip(std::string_view in, std::size_t bytes_max);
 
 }  // namespace qd::connect::http

@@ -160,15 +160,19 @@ std::optional<std::int64_t> to_ms(std::int64_t time, std::int64_t unit_ns) {
 
 std::string_view next_line(std::string_view& text) {
   bool quoted = false;
-  std::size_t at = 0;
-  const bool comment = !text.empty() && text.front() == '#';
+  std::size_t at = std::min(text.size(), text.find_first_not_of(' '));
+  const bool comment = at < text.size() && text[at] == '#';
+  // Before them, in a tag, a quote is a letter as others are.
+  bool fields = false;
   for (; at < text.size(); ++at) {
     const char c = text[at];
     if (c == '\n' && !quoted) break;
     if (comment) continue;
     if (c == '\\' && at + 1 < text.size()) {
       ++at;
-    } else if (c == '"' && (quoted || (at > 0 && text[at - 1] == '='))) {
+    } else if (c == ' ') {
+      fields = true;
+    } else if (c == '"' && (quoted || (fields && text[at - 1] == '='))) {
       quoted = !quoted;
     }
   }

@@ -73,6 +73,10 @@ TEST(LineProtocol, lines_end_where_no_text_is_open) {
   text = "a v=\"open\nb v=1\n";
   EXPECT_EQ(next_line(text), "a v=\"open") << "what has no end costs its own line";
   EXPECT_EQ(next_line(text), "b v=1");
+  text = "a,t=\"x v=1\n  b,t=\"y\\ z v=\"1\n2\" 3\nc v=4";
+  EXPECT_EQ(next_line(text), "a,t=\"x v=1") << "a quote in a tag opens nothing";
+  EXPECT_EQ(next_line(text), "  b,t=\"y\\ z v=\"1\n2\" 3");
+  EXPECT_EQ(next_line(text), "c v=4");
 }
 
 TEST(LineProtocol, times_are_brought_to_milliseconds) {

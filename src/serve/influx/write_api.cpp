@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -168,13 +167,18 @@ class Writing {
       return failed(
           error(415, "invalid",
                 fmt::format("a body is taken plain or packed by gzip, not by {}", encoding.substr(0, kShownBytes))));
-    std::optional<std::string> unpacked;
-    if (packed) unpacked = connect::http::gunzip(request.body, kBodyBytesMax);
-    if ((packed && !unpacked) || request.body.size() > kBodyBytesMax)
-      return failed(error(413, "request too large",
-                          fmt::format("the body is not one whole gzip, or larger than {} bytes", kBodyBytesMax)));
+    if (request.body.size() > kBodyBytesMax)
+      return failed(error(413, "request too large", fmt::format("the body is larger than {} bytes", kBodyBytesMax)));
+    std::string unpacked;
+    if (packed) {
+      auto whole = connect::http::gunzip(request.body, kBodyBytesMax);
+      if (!whole && whole.error().code() == ErrorCode::kLimit)
+        return failed(error(413, "request too large", whole.error().message()));
+      if (!whole) return failed(error(400, "invalid", whole.error().message()));
+      unpacked = std::move(*whole);
+    }
     const Reading reading =
-        read(unpacked ? *unpacked : request.body, request.param("db").value_or(""), *unit_ns, clock_.wall_ms());
+        read(packed ? unpacked : request.body, request.param("db").value_or(""), *unit_ns, clock_.wall_ms());
     const auto outcome = take(reading.batch, store_);
     if (!outcome) return failed(error(503, "unavailable", outcome.error().message()));
     door_->counters.count(*outcome);

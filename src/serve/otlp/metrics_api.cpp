@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <memory>
-#include <optional>
 #include <utility>
 
 #include "base/json_text.h"
@@ -107,14 +106,14 @@ void add_metrics_routes(Router& router, store::metrics::Appendable& store, const
       return error(status, json, message);
     };
     if (!form) return failed(415, form.error().message());
-    std::optional<std::string> unpacked;
+    std::string unpacked;
     const std::size_t bytes_max = json ? kJsonBytesMax : kBodyBytesMax;
     if (form->packed) {
-      unpacked = connect::http::gunzip(call.request.body, bytes_max);
-      if (!unpacked)
-        return failed(413, fmt::format("the body is not one whole gzip, or unpacks to more than {} bytes", bytes_max));
+      auto whole = connect::http::gunzip(call.request.body, bytes_max);
+      if (!whole) return failed(whole.error().code() == ErrorCode::kLimit ? 413 : 400, whole.error().message());
+      unpacked = std::move(*whole);
     }
-    const std::string_view body = unpacked ? std::string_view(*unpacked) : std::string_view(call.request.body);
+    const std::string_view body = form->packed ? std::string_view(unpacked) : std::string_view(call.request.body);
     if (body.size() > bytes_max) return failed(413, fmt::format("the body is larger than {} bytes", bytes_max));
     const OtlpSettings now = settings();
     const ConvertOptions options{.translation = model::otlp::parse_translation(now.translation_strategy)
