@@ -58,14 +58,16 @@ base::Result<Matcher> matcher_of(std::string_view text) {
   std::size_t end = 0;
   // An operator within quotes is part of the name.
   bool quoted = false;
+  bool escaped = false;
   for (; end < rest.size(); ++end) {
-    if (rest[end] == '"' && (end == 0 || rest[end - 1] != '\\')) quoted = !quoted;
     if (!quoted && (rest[end] == '=' || rest[end] == '!')) break;
+    if (rest[end] == '"' && !escaped) quoted = !quoted;
+    escaped = rest[end] == '\\' && !escaped;
   }
   if (end == rest.size()) return wrong("write NAME=\"VALUE\", or with !=, =~ or !~");
   const std::string_view name_text = base::trim(rest.substr(0, end));
   std::optional<std::string> name = unquoted(name_text);
-  if (!name || name->empty() || (!name_text.starts_with('"') && !is_name(name_text)))
+  if (!name || name->empty() || !base::valid_utf8(*name) || (!name_text.starts_with('"') && !is_name(name_text)))
     return wrong(fmt::format("{} is no label name", base::quote(name_text)));
   rest.remove_prefix(end);
   static constexpr std::pair<std::string_view, Matcher::Kind> kOperators[] = {{"=~", Matcher::Kind::kRegex},

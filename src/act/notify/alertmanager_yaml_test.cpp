@@ -186,8 +186,12 @@ TEST(AlertmanagerYaml, matchers_are_read_in_both_spellings) {
   EXPECT_EQ(shown("a=\"quote \\\" and \\\\\""), "a=\"quote \\\" and \\\\\";");
   EXPECT_EQ(shown("a!~b,"), "a!~\"b\";");
   EXPECT_EQ(shown("a="), "a=\"\";");
+  const auto backslash = matchers_of(R"("a\\"="b")");
+  ASSERT_TRUE(backslash) << backslash.error().message();
+  EXPECT_EQ(backslash->front().name(), "a\\");
   EXPECT_EQ(shown("{}"), "");
-  for (const std::string_view wrong : {"a", "=b", "a-b=c", "a=\"b", "a=b\"c", "a=~\"(\"", "a!b", "{a=b", "a=b,,c=d"})
+  for (const std::string_view wrong :
+       {"a", "=b", "a-b=c", "a=\"b", "a=b\"c", "a=~\"(\"", "a!b", "{a=b", "a=b,,c=d", "\"\xff\"=b"})
     EXPECT_FALSE(matchers_of(wrong)) << wrong;
 }
 

@@ -398,6 +398,18 @@ TEST_F(ExemplarStoreTest, wait_for_a_sample_of_their_series_to_be_sealed) {
   EXPECT_EQ(shown(), expected);
 }
 
+TEST_F(ExemplarStoreTest, go_with_their_samples_where_those_are_deleted) {
+  open();
+  for (TimestampMs t = 0; t <= 50'000; t += 10'000)
+    ASSERT_EQ(put_exemplar(1, exemplar_at(kStart + t, 1, fmt::format("at {}", t))), AppendOutcome::kOk);
+  const std::vector<std::vector<Matcher>> selectors = {{Matcher::equal("instance", "00001")}};
+  ASSERT_TRUE(store_->delete_series(selectors, kStart, kStart + 55'000));
+  for (TimestampMs t = 60'000; t <= 100'000; t += 10'000) ASSERT_TRUE(put(1, kStart + t, 1));
+  ASSERT_TRUE(store_->maintain(kStart + 100'000));
+  EXPECT_EQ(store_->stats().head_exemplars, 0U);
+  EXPECT_EQ(shown(), Lines{});
+}
+
 TEST_F(ExemplarStoreTest, what_comes_while_a_window_is_sealed_stays) {
   ExemplarRing ring(10);
   ring.add(1, exemplar_at(kStart, 1));

@@ -186,17 +186,22 @@ base::Result<std::shared_ptr<const Segment>> StoreImpl::write_sealed(const HeadS
     columns.clear();
     QD_TRY(head_->read(selection, i, model::kMinTimestampMs, model::kMaxTimestampMs, columns, &skipped));
     const auto passed = std::lower_bound(columns.times.begin(), columns.times.end(), until_ms);
-    samples += static_cast<std::uint64_t>(passed - columns.times.begin());
+    const auto with_deleted = static_cast<std::uint64_t>(passed - columns.times.begin());
+    samples += with_deleted;
     deleted->cut_head(head_->ref(selection.slots[i]), columns, 0);
     const auto end = std::lower_bound(columns.times.begin(), columns.times.end(), until_ms);
     if (end != columns.times.end()) next_first_ms = std::min(next_first_ms, *end);
     const auto n = static_cast<std::size_t>(end - columns.times.begin());
-    if (n == 0) continue;
+    // Those of a series that has no samples here wait in the ring for some, but they go with samples that are deleted.
+    if (with_deleted == 0) continue;
+    auto its_exemplars = exemplars.extract(head_->ref(selection.slots[i]));
+    if (n == 0) {
+      if (!its_exemplars.empty()) sealed_exemplars.insert(std::move(its_exemplars));
+      continue;
+    }
     if (writer == nullptr) {
       QD_ASSIGN(writer, SegmentWriter::create(files_, path, {}));
     }
-    // Those of a series that has no samples here wait in the ring for some.
-    auto its_exemplars = exemplars.extract(head_->ref(selection.slots[i]));
     QD_TRY(
         writer->add(head_->labels(selection.slots[i]),
                     {.times = std::span(columns.times).first(n),
