@@ -28,6 +28,8 @@ constexpr std::size_t kGroupBytesMax = 16 << 20;
 constexpr std::size_t kLateWeightMax = 4'000'000;
 // Families that are remembered; further ones have no metadata.
 constexpr std::size_t kMetadataFamiliesMax = 200'000;
+// Of their names, helps and units together; what does not fit is not remembered.
+constexpr std::size_t kMetadataBytesMax = 64 << 20;
 // Of one batch; further ones are dropped, and counted.
 constexpr std::size_t kExemplarsPendingMax = 100'000;
 
@@ -211,11 +213,18 @@ base::Result<SeriesRef> StoreImpl::series(const model::LabelSet& labels) {
 void StoreImpl::set_metadata(std::string_view family, const model::Metadata& metadata) {
   if (metadata.help.size() > model::kHelpBytesMax || metadata.unit.size() > model::kHelpBytesMax)
     return set_metadata(family, {.type = metadata.type, .help = "", .unit = ""});
+  const auto bytes_of = [](const model::Metadata& one) { return one.help.size() + one.unit.size(); };
   MutexLock lock(metadata_mutex_);
   const auto it = metadata_.find(family);
-  if (it != metadata_.end()) {
-    if (it->second != metadata) it->second = metadata;
-  } else if (metadata_.size() < kMetadataFamiliesMax) {
+  const bool known = it != metadata_.end();
+  if (known && it->second == metadata) return;
+  const std::size_t others = metadata_bytes_ - (known ? bytes_of(it->second) : 0);
+  const std::size_t all = others + bytes_of(metadata) + (known ? 0 : family.size());
+  if (all > kMetadataBytesMax || (!known && metadata_.size() >= kMetadataFamiliesMax)) return;
+  metadata_bytes_ = all;
+  if (known) {
+    it->second = metadata;
+  } else {
     metadata_.emplace(family, metadata);
   }
 }

@@ -221,6 +221,7 @@ class StoreImpl final : public Store {
 
   mutable base::Mutex metadata_mutex_;
   std::map<std::string, model::Metadata, std::less<>> metadata_ QD_GUARDED_BY(metadata_mutex_);
+  std::size_t metadata_bytes_ QD_GUARDED_BY(metadata_mutex_) = 0;
 
   // Of whoever holds maintain_mutex_.
   Manifest manifest_;

@@ -368,6 +368,25 @@ TEST_F(StoreTest, it_tells_what_it_holds) {
   EXPECT_EQ(store_->metadata().at("m").help, "An m.");
 }
 
+TEST_F(StoreTest, what_senders_say_of_families_is_bounded) {
+  open();
+  auto appender = store_->appender();
+  // A gigabyte in all, if all of it were kept; each in every length that it may have.
+  const std::string name(1 << 20, 'n');
+  for (int i = 0; i < 1000; ++i) {
+    const std::string family = name + fmt::to_string(i);
+    appender->metadata(family, {model::MetricType::kGauge, "short", ""});
+    appender->metadata(family, {model::MetricType::kGauge, std::string(model::kHelpBytesMax, 'h'), ""});
+  }
+  const auto kept = store_->metadata();
+  ASSERT_FALSE(kept.empty());
+  std::size_t bytes = 0;
+  for (const auto& [family, metadata] : kept) bytes += family.size() + metadata.help.size() + metadata.unit.size();
+  EXPECT_LE(bytes, std::size_t{64} << 20);
+  EXPECT_GE(bytes, std::size_t{60} << 20);
+  EXPECT_EQ(kept.begin()->second.help.size(), model::kHelpBytesMax) << "what is said anew counts once";
+}
+
 TEST_F(StoreTest, cardinality_is_counted_over_many_pieces) {
   open();
   auto appender = store_->appender();
