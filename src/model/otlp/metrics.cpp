@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 #include <protozero/pbf_reader.hpp>
 #include <protozero/pbf_writer.hpp>
@@ -396,6 +397,21 @@ void read_resource(const pbf_reader& message, MetricsSink& sink) {
   sink.resource_ends();
 }
 
+// With U+FFFD for each byte that is part of none. A string of proto3 is UTF-8, or its reader refuses the whole message.
+std::string utf8_of(std::string_view text) {
+  constexpr std::size_t kCharacterBytesMax = 4;
+  constexpr std::string_view kReplacement = "\xef\xbf\xbd";
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t most = std::min(kCharacterBytesMax, text.size());
+    std::size_t n = 1;
+    while (n <= most && !base::valid_utf8(text.substr(0, n))) ++n;
+    out += n <= most ? text.substr(0, n) : kReplacement;
+    text.remove_prefix(n <= most ? n : 1);
+  }
+  return out;
+}
+
 }  // namespace
 
 base::Status read_metrics(std::string_view message, MetricsSink& sink) {
@@ -421,13 +437,13 @@ std::string write_response(std::uint64_t rejected_points, std::string_view reaso
   pbf_writer writer(message);
   pbf_writer partial(writer, 1);
   partial.add_int64(1, static_cast<std::int64_t>(rejected_points));
-  partial.add_string(2, reason.data(), reason.size());
+  partial.add_string(2, utf8_of(reason));
   return message;
 }
 
 std::string write_status(std::string_view message) {
   std::string out;
-  pbf_writer(out).add_string(2, message.data(), message.size());
+  pbf_writer(out).add_string(2, utf8_of(message));
   return out;
 }
 

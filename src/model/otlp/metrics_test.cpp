@@ -270,6 +270,9 @@ TEST(OtlpMetrics, what_is_no_message_is_refused) {
 TEST(OtlpMetrics, answers_say_what_was_not_taken) {
   EXPECT_EQ(write_response(0, ""), "");
   EXPECT_EQ(write_response(3, "no"), std::string("\x0a\x06\x08\x03\x12\x02no", 8));
+  // What is shown of a long name may end in the middle of a character, and a name be none.
+  EXPECT_EQ(write_response(3, "a\xc3"), std::string("\x0a\x08\x08\x03\x12\x04") + "a\xef\xbf\xbd");
+  EXPECT_EQ(write_status("\xff\xe2\x82\xac\xf0\x9f"), "\x12\x0c\xef\xbf\xbd\xe2\x82\xac\xef\xbf\xbd\xef\xbf\xbd");
   EXPECT_EQ(write_response_json(0, ""), "{}");
   EXPECT_EQ(write_response_json(3, "a \"b\""),
             R"({"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"a \"b\""}})");
