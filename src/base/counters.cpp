@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <span>
 #include <tuple>
 
 #include "base/assert.h"
@@ -58,10 +60,13 @@ void Registry::counter_function(std::string_view name, std::string_view help, st
   entry(name, help, Kind::kCounter, std::move(labels)).read = std::move(read);
 }
 
-void Registry::summary_function(std::string_view name, std::string_view help, std::function<Summary()> read,
-                                CounterLabels labels) {
+DurationSummary& Registry::summary(std::string_view name, std::string_view help, const Clock& clock,
+                                   Quantiles quantiles, CounterLabels labels) {
   MutexLock lock(mutex_);
-  entry(name, help, Kind::kSummary, std::move(labels)).read_summary = std::move(read);
+  Entry& its = entry(name, help, Kind::kSummary, std::move(labels));
+  if (its.summary == nullptr) its.summary = std::make_unique<DurationSummary>(clock);
+  its.quantiles = quantiles;
+  return *its.summary;
 }
 
 namespace {
@@ -87,12 +92,13 @@ void show(const Histogram& histogram, const std::string& name, const CounterLabe
   out.push_back({name + "_count", labels, static_cast<double>(count)});
 }
 
-void show(const Registry::Summary& summary, const std::string& name, const CounterLabels& labels,
-          std::vector<Registry::Sample>& out) {
-  for (const auto& [quantile, value] : summary.quantiles)
-    out.push_back({name, with(labels, "quantile", format_float(quantile)), value});
-  out.push_back({name + "_sum", labels, summary.sum});
-  out.push_back({name + "_count", labels, summary.count});
+void show(const DurationSummary& summary, Registry::Quantiles quantiles, const std::string& name,
+          const CounterLabels& labels, std::vector<Registry::Sample>& out) {
+  constexpr std::array kBothEnds = {0.01, 0.05, 0.5, 0.9, 0.99};
+  for (const double q : std::span(kBothEnds).subspan(quantiles == Registry::Quantiles::kBothEnds ? 0 : 2))
+    out.push_back({name, with(labels, "quantile", format_float(q)), summary.quantile(q)});
+  out.push_back({name + "_sum", labels, summary.sum()});
+  out.push_back({name + "_count", labels, static_cast<double>(summary.count())});
 }
 
 }  // namespace
@@ -101,7 +107,6 @@ std::vector<Registry::Family> Registry::collect() const {
   struct Shown {
     const Entry* entry;
     std::function<double()> read;
-    std::function<Summary()> read_summary;
   };
   std::vector<Shown> shown;
   {
@@ -109,7 +114,7 @@ std::vector<Registry::Family> Registry::collect() const {
     // lock, so that they may register.
     MutexLock lock(mutex_);
     shown.reserve(entries_.size());
-    for (const Entry& known : entries_) shown.push_back({&known, known.read, known.read_summary});
+    for (const Entry& known : entries_) shown.push_back({&known, known.read});
   }
   std::sort(shown.begin(), shown.end(), [](const Shown& a, const Shown& b) {
     return std::tie(a.entry->name, a.entry->labels) < std::tie(b.entry->name, b.entry->labels);
@@ -122,8 +127,8 @@ std::vector<Registry::Family> Registry::collect() const {
     auto& samples = families.back().samples;
     if (known.kind == Kind::kHistogram) {
       show(known.histogram, known.name, known.labels, samples);
-    } else if (item.read_summary) {
-      show(item.read_summary(), known.name, known.labels, samples);
+    } else if (known.kind == Kind::kSummary) {
+      show(*known.summary, known.quantiles, known.name, known.labels, samples);
     } else if (item.read) {
       samples.push_back({known.name, known.labels, item.read()});
     } else if (known.kind == Kind::kCounter) {

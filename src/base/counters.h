@@ -13,11 +13,13 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/duration_summary.h"
 #include "base/mutex.h"
 
 namespace qd::base {
@@ -70,15 +72,12 @@ class Registry {
   void counter_function(std::string_view name, std::string_view help, std::function<double()> read,
                         CounterLabels labels = {});
 
-  // Quantiles as pairs of quantile and value.
-  struct Summary {
-    std::vector<std::pair<double, double>> quantiles;
-    double sum = 0;
-    double count = 0;
-  };
-  // Read when it is shown, as the functions above.
-  void summary_function(std::string_view name, std::string_view help, std::function<Summary()> read,
-                        CounterLabels labels = {});
+  // Which quantiles a summary shows: of what takes long where something is wrong, and of what should take the same
+  // always.
+  enum class Quantiles : std::uint8_t { kUpper, kBothEnds };
+  // `clock` outlives the registry.
+  DurationSummary& summary(std::string_view name, std::string_view help, const Clock& clock, Quantiles quantiles,
+                           CounterLabels labels = {});
 
   // One sample as exposition shows it: histogram buckets are cumulative, with `le`, and come with _sum and _count,
   // as do a summary's quantiles.
@@ -106,7 +105,8 @@ class Registry {
     Gauge gauge;
     Histogram histogram;
     std::function<double()> read;
-    std::function<Summary()> read_summary;
+    std::unique_ptr<DurationSummary> summary;
+    Quantiles quantiles{};
   };
   Entry& entry(std::string_view name, std::string_view help, Kind kind, CounterLabels labels) QD_REQUIRES(mutex_);
 

@@ -49,16 +49,16 @@ struct Alertmanagers::State : std::enable_shared_from_this<Alertmanagers::State>
 
   // One Alertmanager.
   struct Channel {
-    Channel(base::Registry& r, const std::string& url)
+    Channel(base::Registry& r, const base::Clock& clock, const std::string& url)
         : sent(r.counter("prometheus_notifications_sent_total", "Total number of alerts sent.",
                          {{"alertmanager", url}})),
           errors(r.counter("prometheus_notifications_errors_total", "Total number of sent alerts affected by errors.",
                            {{"alertmanager", url}})),
-          latency(r.histogram("prometheus_notifications_latency_seconds", "Latency of sending alert notifications.",
-                              {{"alertmanager", url}})) {}
+          latency(r.summary("prometheus_notifications_latency_seconds", "Latency of sending alert notifications.",
+                            clock, base::Registry::Quantiles::kUpper, {{"alertmanager", url}})) {}
     base::Counter& sent;
     base::Counter& errors;
-    base::Histogram& latency;
+    base::DurationSummary& latency;
     std::size_t set = 0;
     std::deque<Text> queue;
     bool posting = false;
@@ -108,7 +108,7 @@ struct Alertmanagers::State : std::enable_shared_from_this<Alertmanagers::State>
 
   void told(const std::string& url, const ChannelPtr& channel, std::size_t count, std::int64_t start_ns,
             const base::Status& done) QD_EXCLUDES(mutex) {
-    channel->latency.observe(static_cast<double>(scheduler.clock().monotonic_ns() - start_ns) / 1e9);
+    channel->latency.observe(scheduler.clock().monotonic_ns() - start_ns);
     channel->sent.add(count);
     bool was_failing = false;
     {
@@ -184,7 +184,8 @@ struct Alertmanagers::State : std::enable_shared_from_this<Alertmanagers::State>
       for (const auto& url : next[i].urls) {
         if (kept.contains(url)) continue;
         const auto known = channels.find(url);
-        const auto channel = known != channels.end() ? known->second : std::make_shared<Channel>(registry, url);
+        const auto channel =
+            known != channels.end() ? known->second : std::make_shared<Channel>(registry, scheduler.clock(), url);
         channel->set = i;
         kept.emplace(url, channel);
       }

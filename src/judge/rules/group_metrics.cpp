@@ -10,7 +10,8 @@ base::CounterLabels of(const std::string& file, const std::string& name) {
 
 }  // namespace
 
-GroupMetrics::GroupMetrics(base::Registry& registry, const std::string& file, const std::string& name)
+GroupMetrics::GroupMetrics(base::Registry& registry, const base::Clock& clock, const std::string& file,
+                           const std::string& name)
     : evaluations(registry.counter("prometheus_rule_evaluations_total", "The total number of rule evaluations.",
                                    of(file, name))),
       failures(registry.counter("prometheus_rule_evaluation_failures_total",
@@ -40,10 +41,11 @@ GroupMetrics::GroupMetrics(base::Registry& registry, const std::string& file, co
                                   "The number of samples returned during the last rule group evaluation.",
                                   of(file, name))),
       rules(registry.gauge("prometheus_rule_group_rules", "The number of rules.", of(file, name))),
-      rule_durations(
-          registry.histogram("prometheus_rule_evaluation_duration_seconds", "The duration for a rule to execute.")),
-      group_durations(
-          registry.histogram("prometheus_rule_group_duration_seconds", "The duration of rule group evaluations.")),
+      rule_durations(registry.summary("prometheus_rule_evaluation_duration_seconds",
+                                      "The duration for a rule to execute.", clock, base::Registry::Quantiles::kUpper)),
+      group_durations(registry.summary("prometheus_rule_group_duration_seconds",
+                                       "The duration of rule group evaluations.", clock,
+                                       base::Registry::Quantiles::kBothEnds)),
       refused_samples(registry.counter("quarterdeck_rule_samples_refused_total",
                                        "Samples of rules that the store refused as out of order.")) {}
 

@@ -10,7 +10,7 @@
 namespace qd::judge::rules {
 
 struct GroupMetrics {
-  GroupMetrics(base::Registry& registry, const std::string& file, const std::string& name);
+  GroupMetrics(base::Registry& registry, const base::Clock& clock, const std::string& file, const std::string& name);
   // The group is no more: what is a state is 0 from now on, what counts stays.
   void retire();
 
@@ -26,8 +26,8 @@ struct GroupMetrics {
   base::Gauge& last_samples;
   base::Gauge& rules;
   // Of all groups together.
-  base::Histogram& rule_durations;
-  base::Histogram& group_durations;
+  base::DurationSummary& rule_durations;
+  base::DurationSummary& group_durations;
   base::Counter& refused_samples;
 };
 

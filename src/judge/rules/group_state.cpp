@@ -43,7 +43,7 @@ GroupState::GroupState(Group group, const Workplace& workplace, bool restores)
     : group_(std::move(group)),
       workplace_(workplace),
       steps_(evaluation_steps(group_.rules)),
-      metrics_(workplace.registry, group_.file, group_.name),
+      metrics_(workplace.registry, workplace.clock, group_.file, group_.name),
       working_(group_.rules.size()) {
   status_.file = group_.file;
   status_.name = group_.name;
@@ -80,11 +80,12 @@ std::vector<Alert> GroupState::evaluate(TimestampMs now_ms) {
     samples += working.samples;
     sum_seconds += working.seconds;
   }
-  const auto took = seconds(workplace_.clock.monotonic_ns() - start_ns);
+  const std::int64_t took_ns = workplace_.clock.monotonic_ns() - start_ns;
+  const double took = seconds(took_ns);
   metrics_.last_samples.set(static_cast<double>(samples));
   metrics_.last_rule_duration_sum_seconds.set(sum_seconds);
   metrics_.last_duration_seconds.set(took);
-  metrics_.group_durations.observe(took);
+  metrics_.group_durations.observe(took_ns);
   metrics_.last_evaluation_time_seconds.set(static_cast<double>(now_ms) / 1000);
   base::MutexLock lock(mutex_);
   status_.last_evaluation_ms = now_ms;
@@ -131,9 +132,10 @@ void GroupState::evaluate_rule(std::size_t i, TimestampMs now_ms) {
   tell(i, done);
   status.alerts = working.alerts.list(false);
   status.last_evaluation_ms = now_ms;
-  working.seconds = seconds(workplace_.clock.monotonic_ns() - start_ns);
+  const std::int64_t took_ns = workplace_.clock.monotonic_ns() - start_ns;
+  working.seconds = seconds(took_ns);
   status.evaluation_seconds = working.seconds;
-  metrics_.rule_durations.observe(working.seconds);
+  metrics_.rule_durations.observe(took_ns);
   base::MutexLock lock(mutex_);
   status_.rules[i] = std::move(status);
 }

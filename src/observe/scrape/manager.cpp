@@ -87,7 +87,7 @@ void Manager::take_targets(Pool& pool, Loops& old, Loops& now, std::vector<std::
     if (!(known.mapped()->target() == target)) known.mapped()->update(std::move(target));
     now.insert(std::move(known));
   }
-  counters.sync_length->observe(environment_->scheduler.clock().monotonic_ns() - begun_ns);
+  counters.sync_length.observe(environment_->scheduler.clock().monotonic_ns() - begun_ns);
 }
 
 PoolCounters& Manager::counters_of(const std::string& job_name) {

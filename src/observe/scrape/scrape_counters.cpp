@@ -10,12 +10,6 @@ namespace qd::observe::scrape {
 
 namespace {
 
-base::Registry::Summary read(const base::DurationSummary& summary) {
-  base::Registry::Summary shown{.sum = summary.sum(), .count = static_cast<double>(summary.count())};
-  for (const double q : {0.01, 0.05, 0.5, 0.9, 0.99}) shown.quantiles.emplace_back(q, summary.quantile(q));
-  return shown;
-}
-
 // Another name for a counter that is there.
 void also(base::Registry& registry, const base::Counter& counter, std::string_view name, std::string_view help) {
   registry.counter_function(name, help, [&counter] { return static_cast<double>(counter.value()); });
@@ -34,7 +28,7 @@ std::string go_duration(std::int64_t ms) {
 }
 
 void IntervalLengths::observe(std::int64_t interval_ms, std::int64_t ns) {
-  std::shared_ptr<base::DurationSummary> summary;
+  base::DurationSummary* summary = nullptr;
   {
     base::MutexLock lock(mutex_);
     auto& known = by_interval_ms_[interval_ms];
@@ -43,9 +37,9 @@ void IntervalLengths::observe(std::int64_t interval_ms, std::int64_t ns) {
       return;
     }
     if (known == nullptr) {
-      known = std::make_shared<base::DurationSummary>(clock_);
-      registry_.summary_function("prometheus_target_interval_length_seconds", "Actual intervals between scrapes.",
-                                 [shown = known] { return read(*shown); }, {{"interval", go_duration(interval_ms)}});
+      known =
+          &registry_.summary("prometheus_target_interval_length_seconds", "Actual intervals between scrapes.", clock_,
+                             base::Registry::Quantiles::kBothEnds, {{"interval", go_duration(interval_ms)}});
     }
     summary = known;
   }
@@ -98,9 +92,7 @@ PoolCounters::PoolCounters(base::Registry& registry, const base::Clock& clock, c
                              {{"scrape_job", job}})),
       target_limit(registry.gauge("prometheus_target_scrape_pool_target_limit",
                                   "Maximum number of targets allowed in this scrape pool.", {{"scrape_job", job}})),
-      sync_length(std::make_shared<base::DurationSummary>(clock)) {
-  registry.summary_function("prometheus_target_sync_length_seconds", "Actual interval to sync the scrape pool.",
-                            [shown = sync_length] { return read(*shown); }, {{"scrape_job", job}});
-}
+      sync_length(registry.summary("prometheus_target_sync_length_seconds", "Actual interval to sync the scrape pool.",
+                                   clock, base::Registry::Quantiles::kBothEnds, {{"scrape_job", job}})) {}
 
 }  // namespace qd::observe::scrape

@@ -11,7 +11,6 @@
 
 #include "base/clock.h"
 #include "base/counters.h"
-#include "base/duration_summary.h"
 #include "base/mutex.h"
 
 namespace qd::observe::scrape {
@@ -28,7 +27,7 @@ class IntervalLengths {
   base::Registry& registry_;
   const base::Clock& clock_;
   base::Mutex mutex_;
-  std::map<std::int64_t, std::shared_ptr<base::DurationSummary>> by_interval_ms_ QD_GUARDED_BY(mutex_);
+  std::map<std::int64_t, base::DurationSummary*> by_interval_ms_ QD_GUARDED_BY(mutex_);
 };
 
 // `15000`: "15s", `90000`: "1m30s"; as Go prints a duration.
@@ -63,7 +62,7 @@ struct PoolCounters {
   base::Counter& failures;  // targets that could not be made
   base::Gauge& targets;
   base::Gauge& target_limit;
-  std::shared_ptr<base::DurationSummary> sync_length;
+  base::DurationSummary& sync_length;
 };
 
 }  // namespace qd::observe::scrape

@@ -16,9 +16,10 @@ RefreshingDiscoverer::RefreshingDiscoverer(const Surroundings& surroundings, std
       failures_(surroundings.registry.counter("prometheus_sd_refresh_failures_total",
                                               "Number of refresh failures for the given SD mechanism.",
                                               {{"mechanism", std::string(mechanism)}})),
-      duration_(surroundings.registry.histogram("prometheus_sd_refresh_duration_seconds",
-                                                "The duration of a refresh in seconds for the given SD mechanism.",
-                                                {{"mechanism", std::string(mechanism)}})) {}
+      duration_(surroundings.registry.summary(
+          "prometheus_sd_refresh_duration_seconds", "The duration of a refresh in seconds for the given SD mechanism.",
+          surroundings.scheduler.clock(), base::Registry::Quantiles::kUpper, {{"mechanism", std::string(mechanism)}})) {
+}
 
 void RefreshingDiscoverer::start() {
   begin();
@@ -54,7 +55,7 @@ void RefreshingDiscoverer::look() {
   const base::Clock& clock = surroundings_.scheduler.clock();
   const std::int64_t started_ns = clock.monotonic_ns();
   auto found = look_();
-  duration_.observe(static_cast<double>(clock.monotonic_ns() - started_ns) / 1e9);
+  duration_.observe(clock.monotonic_ns() - started_ns);
   // Said once, until it works again.
   const bool failed_before = std::exchange(failed_, !found);
   if (!found) {

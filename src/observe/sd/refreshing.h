@@ -36,7 +36,7 @@ class RefreshingDiscoverer final : public Discoverer, public std::enable_shared_
   const Tell tell_;
   const std::function<bool()> changed_;
   base::Counter& failures_;
-  base::Histogram& duration_;
+  base::DurationSummary& duration_;
 
   base::Mutex mutex_;
   bool stopped_ QD_GUARDED_BY(mutex_) = false;

@@ -3,7 +3,6 @@
 #include <string>
 #include <utility>
 
-#include "base/duration_summary.h"
 #include "base/strings.h"
 
 namespace qd::query::running {
@@ -18,37 +17,31 @@ constexpr std::int64_t kNsPerMs = 1'000'000;
 // Of a slow query's text, in the log.
 constexpr std::size_t kToldBytesMax = 4096;
 
-void show(base::Registry& registry, const std::shared_ptr<base::DurationSummary>& summary, const std::string& slice) {
-  const auto read = [summary] {
-    base::Registry::Summary shown{.sum = summary->sum(), .count = static_cast<double>(summary->count())};
-    for (const double q : {0.5, 0.9, 0.99}) shown.quantiles.emplace_back(q, summary->quantile(q));
-    return shown;
-  };
-  registry.summary_function("prometheus_engine_query_duration_seconds", "Query timings", read, {{"slice", slice}});
-}
-
 }  // namespace
 
 struct Runner::Metrics {
   Metrics(const base::Clock& clock, base::Registry& registry)
       : samples(registry.counter("prometheus_engine_query_samples_total",
                                  "The total number of samples loaded by all queries.")),
-        slow(registry.counter("quarterdeck_query_slow_total", "Queries that took longer than query.slow_threshold.")) {
-    for (const auto& [slice, summary] : {std::pair{"inner_eval", &inner_eval},
-                                         {"prepare_time", &prepare_time},
-                                         {"queue_time", &queue_time},
-                                         {"result_sort", &result_sort}}) {
-      *summary = std::make_shared<base::DurationSummary>(clock);
-      show(registry, *summary, slice);
-    }
+        slow(registry.counter("quarterdeck_query_slow_total", "Queries that took longer than query.slow_threshold.")),
+        inner_eval(slice(clock, registry, "inner_eval")),
+        prepare_time(slice(clock, registry, "prepare_time")),
+        queue_time(slice(clock, registry, "queue_time")) {
+    // What Prometheus sorts here is sorted as it is found.
+    slice(clock, registry, "result_sort");
   }
 
   base::Counter& samples;
   base::Counter& slow;
-  std::shared_ptr<base::DurationSummary> inner_eval;
-  std::shared_ptr<base::DurationSummary> prepare_time;
-  std::shared_ptr<base::DurationSummary> queue_time;
-  std::shared_ptr<base::DurationSummary> result_sort;
+  base::DurationSummary& inner_eval;
+  base::DurationSummary& prepare_time;
+  base::DurationSummary& queue_time;
+
+ private:
+  static base::DurationSummary& slice(const base::Clock& clock, base::Registry& registry, const char* name) {
+    return registry.summary("prometheus_engine_query_duration_seconds", "Query timings", clock,
+                            base::Registry::Quantiles::kUpper, {{"slice", name}});
+  }
 };
 
 Runner::Runner(const Parts& parts, const RunnerSettings& settings)
@@ -88,9 +81,9 @@ Result<QueryResult> Runner::run(const Asker& asker, std::string_view text, const
   stats.evaluate_ns = took;
   if (result) result->stats = stats;
   metrics_->samples.add(stats.samples_read);
-  metrics_->queue_time->observe(waits.queue_ns);
-  metrics_->prepare_time->observe(waits.parse_ns);
-  metrics_->inner_eval->observe(took);
+  metrics_->queue_time.observe(waits.queue_ns);
+  metrics_->prepare_time.observe(waits.parse_ns);
+  metrics_->inner_eval.observe(took);
   if (query_log_.enabled()) {
     query_log_.write({.asker = asker,
                       .text = text,
