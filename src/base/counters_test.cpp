@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <thread>
 #include <vector>
 
@@ -60,6 +61,29 @@ TEST(Registry, histograms_show_cumulative_buckets_and_a_count_that_agrees) {
   EXPECT_DOUBLE_EQ(samples[13].value, 9.3011);
   EXPECT_EQ(samples[14].name, "h_seconds_count");
   EXPECT_EQ(samples[14].value, 4);
+}
+
+TEST(Registry, summaries_show_their_quantiles_a_sum_and_a_count) {
+  const ManualClock clock;
+  Registry registry;
+  DurationSummary& upper = registry.summary("s_seconds", "S.", clock, Registry::Quantiles::kUpper, {{"z", "1"}});
+  EXPECT_EQ(&registry.summary("s_seconds", "S.", clock, Registry::Quantiles::kUpper, {{"z", "1"}}), &upper);
+  registry.summary("s_seconds", "S.", clock, Registry::Quantiles::kBothEnds, {{"z", "2"}});
+  for (int i = 0; i < 10; ++i) upper.observe(2'000'000);
+  const auto families = registry.collect();
+  ASSERT_EQ(families.size(), 1U);
+  EXPECT_EQ(families[0].kind, Registry::Kind::kSummary);
+  const auto& samples = families[0].samples;
+  ASSERT_EQ(samples.size(), 3U + 2 + 5 + 2);
+  EXPECT_THAT(samples[0].labels, ElementsAre(std::pair<std::string, std::string>("quantile", "0.5"),
+                                             std::pair<std::string, std::string>("z", "1")));
+  EXPECT_NEAR(samples[2].value, 0.002, 0.0001);
+  EXPECT_EQ(samples[3].name, "s_seconds_sum");
+  EXPECT_DOUBLE_EQ(samples[3].value, 0.02);
+  EXPECT_EQ(samples[4].name, "s_seconds_count");
+  EXPECT_EQ(samples[4].value, 10);
+  EXPECT_EQ(samples[5].labels[0].second, "0.01");
+  EXPECT_TRUE(std::isnan(samples[5].value)) << "nothing was observed";
 }
 
 TEST(Registry, a_function_may_register_while_it_is_read) {
