@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "store/metrics/head.h"
@@ -144,12 +145,13 @@ struct Link {
   const ChunkEntry& entry() const { return block->entry(index); }
 };
 
-// Notes the chunk at `at` of the block where a read of [from_ms, to_ms] needs it. The chunk before that it may need as
-// well, or 0.
-ChunkRef note(const ChunkBlock& block, ChunkRef at, TimestampMs from_ms, TimestampMs to_ms, std::vector<Link>& links) {
+// Calls `take` with the chunk at `at` of the block where a read of [from_ms, to_ms] needs it. The chunk before that it
+// may need as well, or 0.
+template <typename Take>
+ChunkRef follow(const ChunkBlock& block, ChunkRef at, TimestampMs from_ms, TimestampMs to_ms, const Take& take) {
   const ChunkEntry& entry = block.entry(index_of(at));
   if (entry.max_ms < from_ms) return 0;
-  if (entry.min_ms <= to_ms) links.push_back({&block, index_of(at)});
+  if (entry.min_ms <= to_ms) take(Link{&block, index_of(at)});
   return entry.min_ms <= from_ms || entry.previous >= at ? 0 : entry.previous;
 }
 
@@ -196,13 +198,18 @@ void cut_before(Columns& out, std::size_t begin, TimestampMs from_ms) {
 // Where the chunks of the series are that a thread is about to read. Each link of a chain waits for memory: chains of a
 // few series, followed side by side, wait together. Holds pointers into the blocks of one selection, which it knows by
 // its number, and never looks at them for another.
+//
+// A thread has one for good, so it needs no destructor: to note one for a thread, the C library waits for whoever loads
+// a library, which may be a driver that hangs.
 struct Head::Ahead {
   static constexpr std::size_t kSeries = 8;
+  static constexpr std::size_t kLinksMax = 96;  // a longer chain is followed when its series is read
   struct Chain {
     std::size_t i = 0;
     ChunkRef newest = 0;
     bool followed = false;
-    std::vector<Link> links;  // newest first
+    std::size_t count = 0;
+    std::array<Link, kLinksMax> links{};  // newest first
   };
 
   std::uint64_t selection = 0;
@@ -235,13 +242,14 @@ struct Head::Ahead {
 };
 
 void Head::follow_chains(const HeadSelection& selection, Ahead& ahead) const {
+  static_assert(std::is_trivially_destructible_v<Ahead>);
   std::array<ChunkRef, Ahead::kSeries> at;
   for (std::size_t c = 0; c < ahead.count; ++c)
     __builtin_prefetch(&record(selection.slots[ahead.last + c * ahead.stride]));
   for (std::size_t c = 0; c < ahead.count; ++c) {
     Ahead::Chain& chain = ahead.chains[c];
     chain.i = ahead.last + c * ahead.stride;
-    chain.links.clear();
+    chain.count = 0;
     chain.followed = true;
     const Slot slot = selection.slots[chain.i];
     MutexLock lock(stripe(slot).mutex);
@@ -256,14 +264,15 @@ void Head::follow_chains(const HeadSelection& selection, Ahead& ahead) const {
       if (at[c] == 0) continue;
       Ahead::Chain& chain = ahead.chains[c];
       const ChunkBlock* const block = selection.blocks->find(block_of(at[c]));
-      if (block == nullptr) {
-        // Newer than the selection.
+      if (block == nullptr || chain.count == Ahead::kLinksMax) {
+        // Newer than the selection, or too long.
         chain.followed = false;
         at[c] = 0;
         continue;
       }
       const TimestampMs to_ms = std::min(ahead.to_ms, selection.last_ms[chain.i]);
-      at[c] = note(*block, at[c], ahead.from_ms, to_ms, chain.links);
+      at[c] = follow(*block, at[c], ahead.from_ms, to_ms,
+                     [&chain](const Link& link) { chain.links[chain.count++] = link; });
       if (const ChunkBlock* const next = selection.blocks->find(block_of(at[c])); next != nullptr) {
         next->expect_entry(index_of(at[c]));
         ++left;
@@ -275,7 +284,7 @@ void Head::follow_chains(const HeadSelection& selection, Ahead& ahead) const {
 base::Status Head::read(const HeadSelection& selection, std::size_t i, TimestampMs from_ms, TimestampMs to_ms,
                         Columns& out, std::vector<base::Error>* skipped) const {
   from_ms = std::max(from_ms, selection.min_ms);
-  thread_local Ahead ahead;
+  constinit thread_local Ahead ahead;
   if (const std::size_t expected = ahead.expected(selection, i, from_ms, to_ms);
       expected > 1 && ahead.find(i) == nullptr) {
     ahead.count = expected;
@@ -311,7 +320,7 @@ base::Status Head::read(const HeadSelection& selection, std::size_t i, Timestamp
   std::vector<Link> links;
   std::shared_ptr<const BlockTable> now;
   if (const Ahead::Chain* const chain = ahead.find(i); chain != nullptr && chain->followed && chain->newest == newest) {
-    links.assign(chain->links.rbegin(), chain->links.rend());
+    links.assign(chain->links.begin(), chain->links.begin() + static_cast<std::ptrdiff_t>(chain->count));
   } else {
     for (ChunkRef at = newest; at != 0 && !(open_bytes > 0 && open_first_ms <= from_ms);) {
       const ChunkBlock* block = selection.blocks->find(block_of(at));
@@ -321,10 +330,10 @@ base::Status Head::read(const HeadSelection& selection, std::size_t i, Timestamp
       }
       // A block that is gone held nothing that this selection may see.
       if (block == nullptr) break;
-      at = note(*block, at, from_ms, to_ms, links);
+      at = follow(*block, at, from_ms, to_ms, [&links](const Link& link) { links.push_back(link); });
     }
-    std::ranges::reverse(links);
   }
+  std::ranges::reverse(links);
 
   const std::size_t before = out.size();
   for (std::size_t k = 0; k < std::min<std::size_t>(links.size(), 2); ++k) links[k].block->expect(links[k].index);
