@@ -19,7 +19,6 @@ namespace {
 
 using base::ErrorCode;
 
-constexpr std::size_t kFileBytesMax = 16 << 20;
 // As promtool has it.
 constexpr int kExitLint = 3;
 

@@ -9,8 +9,6 @@ namespace qd::cli {
 
 namespace {
 
-constexpr std::size_t kFileBytesMax = 16 << 20;
-
 int test(const std::vector<std::string>& names, const Output& output) {
   base::PosixFiles files;
   std::size_t passed = 0;

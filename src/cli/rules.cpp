@@ -16,7 +16,6 @@ namespace {
 using judge::rules::RuleTestFailure;
 using judge::rules::RuleTestResult;
 
-constexpr std::size_t kFileBytesMax = 16 << 20;
 constexpr std::size_t kRuleFilesMax = 10'000;  // of one pattern
 
 struct TestOptions {

@@ -19,7 +19,6 @@ namespace {
 using base::ErrorCode;
 using model::config::Schema;
 
-constexpr std::size_t kFileBytesMax = 16 << 20;
 constexpr std::size_t kMatchingFilesMax = 10'000;  // of one pattern
 constexpr std::string_view kDefaultRulesName = "built-in";
 

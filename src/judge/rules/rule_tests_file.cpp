@@ -18,7 +18,7 @@ using Test = RuleTestFile::Test;
 
 constexpr std::int64_t kIntervalMsDefault = 60'000;
 
-base::Status invalid(std::string what) {
+base::Status invalid_test(std::string what) {
   return base::fail(ErrorCode::kInvalid, std::move(what));
 }
 
@@ -33,7 +33,7 @@ void declare_alert_case(Schema& item, RuleTestFile::AlertCase& alert) {
   item.check("", [&item, &alert]() -> base::Status {
     alert.where = item.where("alertname");
     if (!alert.alertname.empty()) return {};
-    return invalid("a case of alert_rule_test needs the `alertname` that it is about");
+    return invalid_test("a case of alert_rule_test needs the `alertname` that it is about");
   });
 }
 
@@ -90,7 +90,7 @@ base::Result<RuleTestFile> parse_rule_tests(std::string_view text, const std::st
     std::set<std::string> seen;
     for (const auto& name : out.group_eval_order)
       if (!seen.insert(name).second)
-        return invalid(fmt::format("the group \"{}\" is repeated in the order of evaluation", name));
+        return invalid_test(fmt::format("the group \"{}\" is repeated in the order of evaluation", name));
     return {};
   });
   QD_TRY(model::config::bind(node, schema));

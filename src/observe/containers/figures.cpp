@@ -10,7 +10,7 @@ namespace qd::observe::containers {
 namespace {
 
 constexpr double kTicksPerSecond = 100;  // USER_HZ
-constexpr double kNanoseconds = 1e9;
+constexpr double kNanosecondsPerSecond = 1e9;
 constexpr double kMicroseconds = 1e6;
 // What the kernel rounds "no limit" to with version 1 is a little below 2^63.
 constexpr double kUnlimited = 4611686018427387904.0;  // 2^62
@@ -63,11 +63,12 @@ constexpr std::array<Key, 12> kMemory2 = {{{"file", Family::kMemoryCache},
                                            {"workingset_refault_anon", Family::kMemoryRefaultAnon},
                                            {"pgscan", Family::kMemoryPgscan},
                                            {"pgsteal", Family::kMemoryPgsteal}}};
-constexpr std::array<Key, 5> kThrottling1 = {{{"nr_periods", Family::kCfsPeriods},
-                                              {"nr_throttled", Family::kCfsThrottledPeriods},
-                                              {"throttled_time", Family::kCfsThrottledSeconds, 1 / kNanoseconds},
-                                              {"nr_bursts", Family::kCfsBurstPeriods},
-                                              {"burst_time", Family::kCfsBurstSeconds, 1 / kNanoseconds}}};
+constexpr std::array<Key, 5> kThrottling1 = {
+    {{"nr_periods", Family::kCfsPeriods},
+     {"nr_throttled", Family::kCfsThrottledPeriods},
+     {"throttled_time", Family::kCfsThrottledSeconds, 1 / kNanosecondsPerSecond},
+     {"nr_bursts", Family::kCfsBurstPeriods},
+     {"burst_time", Family::kCfsBurstSeconds, 1 / kNanosecondsPerSecond}}};
 constexpr std::array<Key, 5> kThrottling2 = {{{"nr_periods", Family::kCfsPeriods},
                                               {"nr_throttled", Family::kCfsThrottledPeriods},
                                               {"throttled_usec", Family::kCfsThrottledSeconds, 1 / kMicroseconds},

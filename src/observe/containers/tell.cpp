@@ -220,16 +220,16 @@ void Teller::tell_filesystem_family(Family family) {
 
 void Teller::tell_network() {
   // In the order of the counters in a line of /proc/net/dev.
-  constexpr std::array<Family, InterfaceFigures::kCounters> kFamilies = {
+  constexpr std::array<Family, InterfaceFigures::kCounters> kOfCounters = {
       Family::kNetworkReceiveBytes,   Family::kNetworkReceivePackets, Family::kNetworkReceiveErrors,
       Family::kNetworkReceiveDropped, Family::kNetworkTransmitBytes,  Family::kNetworkTransmitPackets,
       Family::kNetworkTransmitErrors, Family::kNetworkTransmitDropped};
-  for (std::size_t i = 0; i < kFamilies.size(); ++i) {
+  for (std::size_t i = 0; i < kOfCounters.size(); ++i) {
     begun_ = false;
     for (const Cgroup* cgroup : cgroups_) {
       const Figures& figures = cgroup->figures();
       for (std::size_t row = 0; row < figures.interfaces_used; ++row)
-        sample(kFamilies[i], *cgroup, {{"interface", figures.interfaces[row].name}},
+        sample(kOfCounters[i], *cgroup, {{"interface", figures.interfaces[row].name}},
                figures.interfaces[row].counters[i]);
     }
   }

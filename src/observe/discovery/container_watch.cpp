@@ -20,7 +20,7 @@ namespace {
 namespace docker = connect::docker;
 using base::ErrorCode;
 
-constexpr std::int64_t kNsPerMs = 1'000'000;
+constexpr std::int64_t kNanosecondsPerMs = 1'000'000;
 constexpr std::int64_t kPublishEveryMs = 50;
 constexpr std::int64_t kInspectRetryMs = 500;
 constexpr int kInspectTriesMax = 3;
@@ -190,7 +190,7 @@ class ContainerWatch::Core : public std::enable_shared_from_this<Core> {
       const bool is_absent = error.code() == ErrorCode::kNotFound && ::access(state_.socket.c_str(), F_OK) != 0;
       if (state_.connected) {
         counters_.disconnects.add();
-        if (now_ns() - connected_ns_ >= kSteadyMs * kNsPerMs) retry_ms_ = kRetryMsMin;
+        if (now_ns() - connected_ns_ >= kSteadyMs * kNanosecondsPerMs) retry_ms_ = kRetryMsMin;
       }
       if (state_.connected || !state_.error) state_.since_ms = around_.scheduler.clock().wall_ms();
       // An engine that was there and has gone is told like any other fault.

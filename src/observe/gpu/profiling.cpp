@@ -8,7 +8,7 @@ namespace qd::observe::gpu {
 namespace {
 
 constexpr double kPercent = 0.01;
-constexpr double kBytesPerMib = 1024.0 * 1024.0;
+constexpr double kMib = 1024.0 * 1024.0;
 
 struct Metric {
   nvml::GpmMetricId id;
@@ -23,8 +23,8 @@ constexpr std::array<Metric, 10> kMetrics = {{{nvml::kGpmGraphics, Figure::kGrap
                                               {nvml::kGpmFp64, Figure::kFp64Active, kPercent},
                                               {nvml::kGpmFp32, Figure::kFp32Active, kPercent},
                                               {nvml::kGpmFp16, Figure::kFp16Active, kPercent},
-                                              {nvml::kGpmPcieTx, Figure::kPcieTxBytes, kBytesPerMib},
-                                              {nvml::kGpmPcieRx, Figure::kPcieRxBytes, kBytesPerMib}}};
+                                              {nvml::kGpmPcieTx, Figure::kPcieTxBytes, kMib},
+                                              {nvml::kGpmPcieRx, Figure::kPcieRxBytes, kMib}}};
 
 }  // namespace
 

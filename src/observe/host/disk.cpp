@@ -14,14 +14,14 @@ using enum model::MetricType;
 constexpr double kSectorBytes = 512;
 constexpr double kSecondsPerMs = 0.001;
 
-struct Column {
+struct DiskColumn {
   std::string_view metric;
   model::MetricType type;
   double scale;
   std::string_view help;
 };
 // In the order of the file, behind major, minor and name. Linux 4.18 added discards, 5.5 flushes.
-constexpr std::array<Column, 17> kColumns = {{
+constexpr std::array<DiskColumn, 17> kDiskColumns = {{
     {"node_disk_reads_completed_total", kCounter, 1, "The total number of reads completed successfully."},
     {"node_disk_reads_merged_total", kCounter, 1, "The total number of reads merged."},
     {"node_disk_read_bytes_total", kCounter, kSectorBytes, "The total number of bytes read successfully."},
@@ -84,13 +84,14 @@ class DiskstatsPart final : public Part {
     for (Disk& disk : disks_) disk.properties = udev ? &udev_.device(disk.major, disk.minor) : &kNothing;
 
     tell_info(pass.sink);
-    for (std::size_t column = 0; column < kColumns.size(); ++column) {
+    for (std::size_t column = 0; column < kDiskColumns.size(); ++column) {
       bool begun = false;
       for (const Disk& disk : disks_) {
         if (column >= disk.columns) continue;
-        if (!begun) pass.sink.family(kColumns[column].metric, kColumns[column].type, kColumns[column].help);
+        if (!begun) pass.sink.family(kDiskColumns[column].metric, kDiskColumns[column].type, kDiskColumns[column].help);
         begun = true;
-        pass.sink.sample({{"device", disk.name}}, static_cast<double>(disk.values[column]) * kColumns[column].scale);
+        pass.sink.sample({{"device", disk.name}},
+                         static_cast<double>(disk.values[column]) * kDiskColumns[column].scale);
       }
     }
     if (udev) tell_udev(pass.sink);
@@ -102,7 +103,7 @@ class DiskstatsPart final : public Part {
     std::string name, major_text, minor_text;
     std::uint64_t major = 0, minor = 0;
     std::size_t columns = 0;
-    std::array<std::uint64_t, kColumns.size()> values{};
+    std::array<std::uint64_t, kDiskColumns.size()> values{};
     const UdevProperties* properties = nullptr;
   };
 
@@ -122,7 +123,7 @@ class DiskstatsPart final : public Part {
       disk.major = *major_number;
       disk.minor = *minor_number;
       disk.columns = 0;
-      while (disk.columns < kColumns.size() && words.number(disk.values[disk.columns])) ++disk.columns;
+      while (disk.columns < kDiskColumns.size() && words.number(disk.values[disk.columns])) ++disk.columns;
       // Partitions of Linux 2.6 before 2.6.25 have four columns of another meaning.
       if (disk.columns < 11) disks_.drop_last();
     }

@@ -33,7 +33,7 @@ namespace {
 
 using enum model::MetricType;
 
-enum Family {
+enum EthtoolFamily {
   kSupportedPort,
   kSupportedSpeed,
   kSupportedAutonegotiate,
@@ -46,7 +46,7 @@ enum Family {
   kAutonegotiate,
   kDriverInfo
 };
-constexpr auto kFamilies = std::to_array<FamilyInfo>({
+constexpr auto kEthtoolFamilies = std::to_array<FamilyInfo>({
     {"node_network_supported_port_info", kGauge, "Type of ports or PHYs supported by network device", "device,type"},
     {"node_network_supported_speed_bytes", kGauge, "Combination of speeds and features supported by network device",
      "device,duplex,mode"},
@@ -119,7 +119,7 @@ class KernelCalls final : public EthtoolCalls {
 
 // Fields of a structure are padded with zeros, or full.
 template <std::size_t N>
-std::string_view text_of(const char (&field)[N]) {
+std::string_view field_text(const char (&field)[N]) {
   return {field, ::strnlen(field, N)};
 }
 
@@ -231,11 +231,11 @@ class EthtoolPart final : public Part {
       field = text;
       make_utf8(field);
     };
-    keep(device.driver, text_of(info.driver));
-    keep(device.version, text_of(info.version));
-    keep(device.firmware, text_of(info.fw_version));
-    keep(device.bus, text_of(info.bus_info));
-    keep(device.rom, text_of(info.erom_version));
+    keep(device.driver, field_text(info.driver));
+    keep(device.version, field_text(info.version));
+    keep(device.firmware, field_text(info.fw_version));
+    keep(device.bus, field_text(info.bus_info));
+    keep(device.rom, field_text(info.erom_version));
   }
 
   // The kernel says first how many words its sets of link modes have, as a negative number.
@@ -299,11 +299,11 @@ class EthtoolPart final : public Part {
             std::find_if(kCommon.begin(), kCommon.end(), [&](const Common& one) { return one.name == clean; });
         const std::size_t place = at / ETH_GSTRING_LEN;
         if (common != kCommon.end()) {
-          const auto family = std::find_if(kFamilies.begin(), kFamilies.end(),
+          const auto family = std::find_if(kEthtoolFamilies.begin(), kEthtoolFamilies.end(),
                                            [&](const FamilyInfo& info) { return info.name == common->metric; });
           counts_.push_back({std::string(common->metric), std::string(family->help), d, place});
         } else if (std::string metric = ethtool_metric_name(clean);
-                   !metric.empty() && metric != kFamilies[kDriverInfo].name) {
+                   !metric.empty() && metric != kEthtoolFamilies[kDriverInfo].name) {
           counts_.push_back({std::move(metric), "Network interface " + clean, d, place});
         }
       }
@@ -324,14 +324,14 @@ class EthtoolPart final : public Part {
 
   // Calls `tell` with a family and each device whose link is known.
   template <typename Tell>
-  void of_links(Sink& sink, Family which, Tell tell) const {
-    LazyFamily family(sink, kFamilies[which]);
+  void of_links(Sink& sink, EthtoolFamily which, Tell tell) const {
+    LazyFamily family(sink, kEthtoolFamilies[which]);
     for (const Device& device : devices_) {
       if (device.has_link) tell(family, device);
     }
   }
 
-  void tell_speeds(Sink& sink, Family which, LinkModes Device::* modes) const {
+  void tell_speeds(Sink& sink, EthtoolFamily which, LinkModes Device::* modes) const {
     of_links(sink, which, [&](LazyFamily& family, const Device& device) {
       for (const LinkSpeed& speed : link_speeds()) {
         if (!(device.*modes).has(speed.bit)) continue;
@@ -340,7 +340,7 @@ class EthtoolPart final : public Part {
     });
   }
 
-  void tell_bit(Sink& sink, Family which, LinkModes Device::* modes, std::size_t bit) const {
+  void tell_bit(Sink& sink, EthtoolFamily which, LinkModes Device::* modes, std::size_t bit) const {
     of_links(sink, which, [&](LazyFamily& family, const Device& device) {
       family.sample({{"device", device.name}}, (device.*modes).has(bit) ? 1 : 0);
     });
@@ -366,7 +366,7 @@ class EthtoolPart final : public Part {
   }
 
   void tell_info(Sink& sink) const {
-    LazyFamily family(sink, kFamilies[kDriverInfo]);
+    LazyFamily family(sink, kEthtoolFamilies[kDriverInfo]);
     for (const Device& device : devices_) {
       if (!device.has_info || device.driver == "veth") continue;
       family.sample({{"bus_info", device.bus},
@@ -443,7 +443,7 @@ std::string ethtool_metric_name(std::string_view clean_name) {
 }
 
 std::span<const FamilyInfo> ethtool_families() {
-  return kFamilies;
+  return kEthtoolFamilies;
 }
 
 std::unique_ptr<Part> ethtool_part(const Roots& roots, std::unique_ptr<EthtoolCalls> calls) {

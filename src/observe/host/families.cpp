@@ -11,7 +11,7 @@ namespace {
 using enum model::MetricType;
 
 // In the order of their names. Names and texts are node_exporter's.
-constexpr auto kFamilies = std::to_array<FamilyInfo>({
+constexpr auto kUsualFamilies = std::to_array<FamilyInfo>({
     {"node_arp_entries", kGauge, "ARP entries by device", "device"},
     {"node_bcache_active_journal_entries", kGauge, "Number of journal entries that are newer than the index.", "uuid"},
     {"node_bcache_average_key_size_sectors", kGauge, "Average data per key in the btree (sectors).", "uuid"},
@@ -728,7 +728,7 @@ constexpr auto kLeftOut = std::to_array<LeftOut>({
 
 std::span<const FamilyInfo> families() {
   static const std::vector<FamilyInfo> all = [] {
-    std::vector<FamilyInfo> found(kFamilies.begin(), kFamilies.end());
+    std::vector<FamilyInfo> found(kUsualFamilies.begin(), kUsualFamilies.end());
     for (const auto& part :
          {ethtool_families(), perf_families(), processes_families(), systemd_families(), tcpstat_families()}) {
       found.insert(found.end(), part.begin(), part.end());

@@ -10,12 +10,12 @@ namespace {
 
 using enum model::MetricType;
 
-struct Column {
+struct NetdevColumn {
   std::string_view metric;
   std::string_view help;
 };
 // In the order of the file.
-constexpr std::array<Column, 16> kColumns = {{
+constexpr std::array<NetdevColumn, 16> kNetdevColumns = {{
     {"node_network_receive_bytes_total", "Network device statistic receive_bytes."},
     {"node_network_receive_packets_total", "Network device statistic receive_packets."},
     {"node_network_receive_errs_total", "Network device statistic receive_errs."},
@@ -47,8 +47,8 @@ class NetdevPart final : public Part {
     const auto text = file_.read();
     if (!text) return Outcome::failed(text.error(), file_.path());
     read_rows(*text);
-    for (std::size_t column = 0; column < kColumns.size() && devices_.size() > 0; ++column) {
-      pass.sink.family(kColumns[column].metric, kCounter, kColumns[column].help);
+    for (std::size_t column = 0; column < kNetdevColumns.size() && devices_.size() > 0; ++column) {
+      pass.sink.family(kNetdevColumns[column].metric, kCounter, kNetdevColumns[column].help);
       for (const Device& device : devices_) {
         pass.sink.sample({{"device", device.name}}, static_cast<double>(device.values[column]));
       }
@@ -71,7 +71,7 @@ class NetdevPart final : public Part {
  private:
   struct Device {
     std::string name;
-    std::array<std::uint64_t, kColumns.size()> values{};
+    std::array<std::uint64_t, kNetdevColumns.size()> values{};
     std::optional<KeptFile> nohandler;
   };
 

@@ -6,7 +6,7 @@ namespace qd::observe::host {
 namespace {
 
 // Most parts need files alone.
-template <auto Make>
+template <std::unique_ptr<Part> (*Make)(FileReader&, const Roots&)>
 std::unique_ptr<Part> of_files(const PartContext& context) {
   return Make(context.reader, context.roots);
 }

@@ -17,7 +17,7 @@
 namespace qd::observe::host {
 namespace {
 
-constexpr auto kFamilies = std::to_array<FamilyInfo>({
+constexpr auto kPerfFamilies = std::to_array<FamilyInfo>({
 #define QD_FAMILY(name, help) {"node_perf_" name "_total", model::MetricType::kCounter, help, "cpu"}
     QD_FAMILY("cpucycles", "Number of CPU cycles (frequency scaled)"),
     QD_FAMILY("instructions", "Number of CPU instructions"),
@@ -52,12 +52,12 @@ constexpr auto kFamilies = std::to_array<FamilyInfo>({
 #undef QD_FAMILY
 });
 
-struct Event {
+struct PerfEvent {
   std::uint32_t type;
   std::uint64_t config;
 };
 
-constexpr Event cache(std::uint64_t which, std::uint64_t operation, std::uint64_t result) {
+constexpr PerfEvent cache(std::uint64_t which, std::uint64_t operation, std::uint64_t result) {
   return {PERF_TYPE_HW_CACHE, which | operation << 8 | result << 16};
 }
 
@@ -68,7 +68,7 @@ constexpr std::uint64_t kHit = PERF_COUNT_HW_CACHE_RESULT_ACCESS;
 constexpr std::uint64_t kMiss = PERF_COUNT_HW_CACHE_RESULT_MISS;
 
 // What is counted for each family, in their order.
-constexpr std::array<Event, kFamilies.size()> kEvents = {{
+constexpr std::array<PerfEvent, kPerfFamilies.size()> kEvents = {{
     {PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES},
     {PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS},
     {PERF_TYPE_HARDWARE, PERF_COUNT_HW_BRANCH_INSTRUCTIONS},
@@ -147,8 +147,8 @@ class PerfPart final : public Part {
       }
       pace_.took(from_ns, pass.clock.monotonic_ns());
     }
-    for (std::size_t i = 0; i < kFamilies.size(); ++i) {
-      LazyFamily family(pass.sink, kFamilies[i]);
+    for (std::size_t i = 0; i < kPerfFamilies.size(); ++i) {
+      LazyFamily family(pass.sink, kPerfFamilies[i]);
       for (const Cpu& cpu : cpus_) {
         if (cpu.counters[i].descriptor >= 0) family.sample({{"cpu", cpu.label}}, cpu.counters[i].sum);
       }
@@ -255,7 +255,7 @@ class PerfPart final : public Part {
 }  // namespace
 
 std::span<const FamilyInfo> perf_families() {
-  return kFamilies;
+  return kPerfFamilies;
 }
 
 std::unique_ptr<Part> perf_part(FileReader& reader, const Roots& roots, std::unique_ptr<PerfEvents> events) {

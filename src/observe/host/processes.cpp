@@ -21,8 +21,8 @@ namespace {
 
 using enum model::MetricType;
 
-enum Family { kThreads, kMaxThreads, kState, kThreadsState, kPids, kMaxProcesses };
-constexpr auto kFamilies = std::to_array<FamilyInfo>({
+enum ProcessFamily { kThreads, kMaxThreads, kState, kThreadsState, kPids, kMaxProcesses };
+constexpr auto kProcessFamilies = std::to_array<FamilyInfo>({
     {"node_processes_threads", kGauge, "Allocated threads in system", ""},
     {"node_processes_max_threads", kGauge, "Limit of threads in the system", ""},
     {"node_processes_state", kGauge, "Number of processes in each state.", "state"},
@@ -138,7 +138,7 @@ class ProcessesPart final : public Part {
     if (!outcome_.ok) return outcome_;
     tell(pass.sink, kThreads, threads_);
     tell(pass.sink, kMaxThreads, threads_max);
-    begin_family(pass.sink, kFamilies[kState]);
+    begin_family(pass.sink, kProcessFamilies[kState]);
     processes_.tell(pass.sink, "state");
     tell(pass.sink, kPids, pids_);
     tell(pass.sink, kMaxProcesses, pid_max);
@@ -146,7 +146,7 @@ class ProcessesPart final : public Part {
     all_threads_.clear();
     all_threads_.add(processes_);
     all_threads_.add(other_threads_);
-    begin_family(pass.sink, kFamilies[kThreadsState]);
+    begin_family(pass.sink, kProcessFamilies[kThreadsState]);
     all_threads_.tell(pass.sink, "thread_state");
     return {};
   }
@@ -161,8 +161,8 @@ class ProcessesPart final : public Part {
     return {};
   }
 
-  static void tell(Sink& sink, Family family, std::uint64_t value) {
-    begin_family(sink, kFamilies[family]);
+  static void tell(Sink& sink, ProcessFamily family, std::uint64_t value) {
+    begin_family(sink, kProcessFamilies[family]);
     sink.sample(static_cast<double>(value));
   }
 
@@ -238,7 +238,7 @@ class ProcessesPart final : public Part {
 }  // namespace
 
 std::span<const FamilyInfo> processes_families() {
-  return kFamilies;
+  return kProcessFamilies;
 }
 
 std::unique_ptr<Part> processes_part(FileReader& reader, const Roots& roots) {

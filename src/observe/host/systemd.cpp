@@ -19,7 +19,7 @@ namespace {
 
 using enum model::MetricType;
 
-enum Family {
+enum SystemdFamily {
   kVersion,
   kVirtualization,
   kUnits,
@@ -32,7 +32,7 @@ enum Family {
   kRefused,
   kRunning
 };
-constexpr auto kFamilies = std::to_array<FamilyInfo>({
+constexpr auto kSystemdFamilies = std::to_array<FamilyInfo>({
     {"node_systemd_version", kGauge, "Detected systemd version", "version"},
     {"node_systemd_virtualization_info", kGauge, "Detected virtualization technology", "virtualization_type"},
     {"node_systemd_units", kGauge, "Summary of systemd unit states", "state"},
@@ -128,19 +128,19 @@ class SystemdPart final : public Part {
 
   void tell(Sink& sink) const {
     const SystemdState& state = bus_.state();
-    const auto lone = [&](Family which, std::initializer_list<model::Label> labels, double value) {
-      begin_family(sink, kFamilies[which]);
+    const auto lone = [&](SystemdFamily which, std::initializer_list<model::Label> labels, double value) {
+      begin_family(sink, kSystemdFamilies[which]);
       sink.sample(labels, value);
     };
     const auto version = number_in(state.version);
     lone(kVersion, {{"version", version ? std::string_view(state.version) : ""}}, version.value_or(0));
     lone(kVirtualization,
          {{"virtualization_type", state.virtualization.empty() ? "none" : std::string_view(state.virtualization)}}, 1);
-    LazyFamily units(sink, kFamilies[kUnits]);
+    LazyFamily units(sink, kSystemdFamilies[kUnits]);
     for (std::size_t i = 0; i < state.in_state.size(); ++i) {
       units.sample({{"state", SystemdState::kUnitStates[i]}}, static_cast<double>(state.in_state[i]));
     }
-    LazyFamily unit_state(sink, kFamilies[kUnitState]);
+    LazyFamily unit_state(sink, kSystemdFamilies[kUnitState]);
     for (const SystemdUnit& unit : state.units) {
       for (const std::string_view one : SystemdState::kUnitStates) {
         unit_state.sample({{"name", unit.name}, {"state", one}, {"type", unit.type}}, unit.active_state == one ? 1 : 0);
@@ -156,8 +156,8 @@ class SystemdPart final : public Part {
   }
 
   template <typename Value>
-  void tell(Sink& sink, Family which, std::optional<Value> SystemdUnit::* value) const {
-    LazyFamily family(sink, kFamilies[which]);
+  void tell(Sink& sink, SystemdFamily which, std::optional<Value> SystemdUnit::* value) const {
+    LazyFamily family(sink, kSystemdFamilies[which]);
     for (const SystemdUnit& unit : bus_.state().units) {
       if (unit.*value) family.sample({{"name", unit.name}}, static_cast<double>(*(unit.*value)));
     }
@@ -170,7 +170,7 @@ class SystemdPart final : public Part {
   Outcome outcome_;
 };
 
-constexpr auto kLeftOut = std::to_array<LeftOut>({
+constexpr auto kSystemdLeftOut = std::to_array<LeftOut>({
     {"node_systemd_unit_tasks_current", "what cgroups count of a service is told by the collector of containers"},
     {"node_systemd_unit_tasks_max", "what cgroups count of a service is told by the collector of containers"},
     {"node_ethtool_* of veth", "the ends of containers' virtual cables come and go, and count what netdev tells"},
@@ -179,11 +179,11 @@ constexpr auto kLeftOut = std::to_array<LeftOut>({
 }  // namespace
 
 std::span<const FamilyInfo> systemd_families() {
-  return kFamilies;
+  return kSystemdFamilies;
 }
 
 std::span<const LeftOut> opt_in_left_out() {
-  return kLeftOut;
+  return kSystemdLeftOut;
 }
 
 std::unique_ptr<Part> systemd_part(FileReader&, const Roots& roots) {

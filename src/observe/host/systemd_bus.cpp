@@ -84,7 +84,7 @@ struct Question {
   std::size_t unit;  // where it is about one
 };
 
-std::optional<std::string> text_of(sd_bus_message* answer) {
+std::optional<std::string> answered_text(sd_bus_message* answer) {
   const char* text = nullptr;
   if (sd_bus_message_read(answer, "v", "s", &text) <= 0) return std::nullopt;
   return text;
@@ -220,19 +220,19 @@ struct SystemdBus::Connection {
       case Ask::kUnits:
         return take_units(answer);
       case Ask::kVersion:
-        next.version = text_of(answer).value_or("");
+        next.version = answered_text(answer).value_or("");
         break;
       case Ask::kVirtualization:
-        next.virtualization = text_of(answer).value_or("");
+        next.virtualization = answered_text(answer).value_or("");
         break;
       case Ask::kSystemState:
-        next.system_state = text_of(answer).value_or("");
+        next.system_state = answered_text(answer).value_or("");
         break;
       case Ask::kStarted:
         unit().started_s = seconds_of(answer);
         break;
       case Ask::kType:
-        unit().type = text_of(answer).value_or("");
+        unit().type = answered_text(answer).value_or("");
         types[unit().name] = unit().type;
         break;
       case Ask::kRestarts:

@@ -16,7 +16,7 @@
 namespace qd::observe::host {
 namespace {
 
-constexpr auto kFamilies = std::to_array<FamilyInfo>({
+constexpr auto kTcpstatFamilies = std::to_array<FamilyInfo>({
     {"node_tcp_connection_states", model::MetricType::kGauge, "Number of connection states.", "state"},
 });
 
@@ -88,7 +88,7 @@ class TcpstatPart final : public Part {
 
   // A state that was once seen stays, as 0.
   void tell(Sink& sink) const {
-    begin_family(sink, kFamilies[0]);
+    begin_family(sink, kTcpstatFamilies[0]);
     const auto sample = [&](std::string_view state, std::uint64_t value) {
       sink.sample({{"state", state}}, static_cast<double>(value));
     };
@@ -113,7 +113,7 @@ class TcpstatPart final : public Part {
 }  // namespace
 
 std::span<const FamilyInfo> tcpstat_families() {
-  return kFamilies;
+  return kTcpstatFamilies;
 }
 
 std::unique_ptr<Part> tcpstat_part(FileReader& reader, const Roots& roots) {

@@ -11,13 +11,13 @@ namespace {
 
 using enum model::MetricType;
 
-struct Column {
+struct XfsColumn {
   std::string_view line;
   std::size_t place;
   std::string_view metric;
   std::string_view help;
 };
-constexpr auto kColumns = std::to_array<Column>({
+constexpr auto kXfsColumns = std::to_array<XfsColumn>({
     {"extent_alloc", 0, "node_xfs_extent_allocation_extents_allocated_total",
      "Number of extents allocated for a filesystem."},
     {"extent_alloc", 1, "node_xfs_extent_allocation_blocks_allocated_total",
@@ -96,11 +96,11 @@ class XfsPart final : public Part {
       file_system.values.fill(std::nullopt);
       if (text) read(*text, file_system.values);
     }
-    for (std::size_t i = 0; i < kColumns.size(); ++i) {
+    for (std::size_t i = 0; i < kXfsColumns.size(); ++i) {
       bool begun = false;
       for (const FileSystem& file_system : file_systems_) {
         if (!file_system.values[i]) continue;
-        if (!begun) pass.sink.family(kColumns[i].metric, kCounter, kColumns[i].help);
+        if (!begun) pass.sink.family(kXfsColumns[i].metric, kCounter, kXfsColumns[i].help);
         begun = true;
         pass.sink.sample({{"device", file_system.device}}, static_cast<double>(*file_system.values[i]));
       }
@@ -110,7 +110,7 @@ class XfsPart final : public Part {
 
  private:
   static constexpr std::size_t kFileSystemsMax = 4096;
-  using Values = std::array<std::optional<std::uint64_t>, kColumns.size()>;
+  using Values = std::array<std::optional<std::uint64_t>, kXfsColumns.size()>;
   struct FileSystem {
     std::string device;
     KeptFile file;
@@ -136,11 +136,11 @@ class XfsPart final : public Part {
       const std::string_view key = words.word();
       // Columns of a line stand together, in their order.
       std::size_t place = 0;
-      for (std::size_t i = 0; i < kColumns.size(); ++i) {
-        if (kColumns[i].line != key) continue;
+      for (std::size_t i = 0; i < kXfsColumns.size(); ++i) {
+        if (kXfsColumns[i].line != key) continue;
         std::uint64_t value = 0;
         bool good = true;
-        for (; good && place <= kColumns[i].place; ++place) good = words.number(value);
+        for (; good && place <= kXfsColumns[i].place; ++place) good = words.number(value);
         if (!good) break;
         values[i] = value;
       }

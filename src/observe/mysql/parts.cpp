@@ -105,7 +105,7 @@ std::string rocksdb_sql() {
   return sql + " FROM information_schema.rocksdb_perf_context GROUP BY table_schema, table_name, part";
 }
 
-constexpr std::string_view kLatency = "mysql_perf_schema_events_statements_latency";
+constexpr std::string_view kStatementLatency = "mysql_perf_schema_events_statements_latency";
 constexpr Measure kDigests[] = {
     {"mysql_perf_schema_events_statements_total", "count_star"},
     {"mysql_perf_schema_events_statements_seconds_total", "sum_timer_wait", {}, kPicoseconds},
@@ -161,7 +161,7 @@ class DigestsPart final : public TablePart {
     const auto count = table.find("count_star");
     const auto sum = table.find("sum_timer_wait");
     if (!count || !sum || !table.find("quantile_95") || table.rows() == 0) return;
-    static const FamilyInfo& kFamily = family(kLatency);
+    static const FamilyInfo& kFamily = family(kStatementLatency);
     static const std::vector<std::string_view> kNames = label_names(kFamily);
     // mysqld_exporter calls the quantiles so.
     static constexpr std::pair<std::string_view, std::string_view> kQuantiles[] = {

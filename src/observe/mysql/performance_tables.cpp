@@ -137,7 +137,7 @@ constexpr Measure kAppliers[] = {
     {"mysql_perf_schema_applying_transaction_start_apply_timestamp_seconds", "start"},
 };
 
-constexpr TableSpec kSpecs[] = {
+constexpr TableSpec kPerformanceTables[] = {
     {"perf_schema.tableiowaits", false, Needs::kPerformanceSchema,
      "SELECT object_schema, object_name, count_fetch, count_insert, count_update, count_delete, sum_timer_fetch,"
      " sum_timer_insert, sum_timer_update, sum_timer_delete FROM performance_schema.table_io_waits_summary_by_table"
@@ -212,7 +212,7 @@ constexpr TableSpec kSpecs[] = {
 }  // namespace
 
 std::span<const TableSpec> performance_tables() {
-  return kSpecs;
+  return kPerformanceTables;
 }
 
 }  // namespace qd::observe::mysql

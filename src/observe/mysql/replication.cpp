@@ -134,14 +134,14 @@ class BinlogSizePart final : public Part {
       const std::string_view name = table->text(row, 0);
       number = base::parse_float(name.substr(name.rfind('.') + 1)).value_or(0);
     }
-    static const FamilyInfo& kSize = family("mysql_binlog_size_bytes");
-    static const FamilyInfo& kFiles = family("mysql_binlog_files");
-    static const FamilyInfo& kNumber = family("mysql_binlog_file_number");
-    tell(pass.sink, kSize);
+    static const FamilyInfo& kBinlogBytes = family("mysql_binlog_size_bytes");
+    static const FamilyInfo& kBinlogFiles = family("mysql_binlog_files");
+    static const FamilyInfo& kBinlogNumber = family("mysql_binlog_file_number");
+    tell(pass.sink, kBinlogBytes);
     pass.sink.sample(bytes);
-    tell(pass.sink, kFiles);
+    tell(pass.sink, kBinlogFiles);
     pass.sink.sample(static_cast<double>(table->rows()));
-    tell(pass.sink, kNumber);
+    tell(pass.sink, kBinlogNumber);
     pass.sink.sample(number);
     return {};
   }

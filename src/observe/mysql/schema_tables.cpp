@@ -73,7 +73,7 @@ constexpr Measure kUserSummary[] = {
     {"mysql_sys_memory_allocated_bytes_total", "total_memory_allocated"},
 };
 
-constexpr TableSpec kSpecs[] = {
+constexpr TableSpec kSchemaTables[] = {
     {"info_schema.innodb_cmp", true, Needs::kNothing,
      "SELECT page_size, compress_ops, compress_ops_ok, compress_time, uncompress_ops, uncompress_time"
      " FROM information_schema.innodb_cmp",
@@ -123,7 +123,7 @@ constexpr TableSpec kSpecs[] = {
 }  // namespace
 
 std::span<const TableSpec> schema_tables() {
-  return kSpecs;
+  return kSchemaTables;
 }
 
 }  // namespace qd::observe::mysql

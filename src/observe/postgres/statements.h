@@ -14,6 +14,8 @@
 
 namespace qd::observe::postgres {
 
+inline constexpr int kVersion17 = 170000;  // as server_version_num
+
 // What the statements depend on, learned from the server when a connection is made.
 struct ServerFacts {
   int version = 0;                 // as server_version_num: 150020

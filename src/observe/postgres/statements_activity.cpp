@@ -9,7 +9,6 @@ namespace qd::observe::postgres {
 namespace {
 
 constexpr int kVersion14 = 140000;
-constexpr int kVersion17 = 170000;
 
 std::string databases(const ServerFacts& /*facts*/) {
   // A database that lost its directory in the middle of DROP DATABASE has the limit -2, and no size.

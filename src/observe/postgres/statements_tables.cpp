@@ -8,8 +8,6 @@
 namespace qd::observe::postgres {
 namespace {
 
-constexpr int kVersion17 = 170000;
-
 std::string tables(const ServerFacts& /*facts*/) {
   return "SELECT current_database(), schemaname, relname, seq_scan, seq_tup_read, idx_scan, idx_tup_fetch, n_tup_ins, "
          "n_tup_upd, n_tup_del, n_tup_hot_upd, n_live_tup, n_dead_tup, n_mod_since_analyze, "

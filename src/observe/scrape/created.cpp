@@ -25,15 +25,16 @@ bool counts(MetricType type) {
   return type == MetricType::kCounter || type == MetricType::kSummary || type == MetricType::kHistogram;
 }
 
-std::uint64_t hash_of(std::string_view text, std::uint64_t seed) {
+std::uint64_t seeded_hash(std::string_view text, std::uint64_t seed) {
   return XXH3_64bits_withSeed(text.data(), text.size(), seed);
 }
 
 // Of a family and the labels of a sample, whatever their order; `le` is of the bucket alone.
 std::uint64_t key_of(std::string_view family, std::span<const Label> labels) {
-  std::uint64_t key = hash_of(family, 0);
+  std::uint64_t key = seeded_hash(family, 0);
   for (const Label& label : labels) {
-    if (label.name != model::kMetricName && label.name != "le") key += hash_of(label.value, hash_of(label.name, 1));
+    if (label.name != model::kMetricName && label.name != "le")
+      key += seeded_hash(label.value, seeded_hash(label.name, 1));
   }
   return key;
 }
@@ -63,7 +64,7 @@ void CreatedTimes::read(std::string_view page) {
     const auto created_ms = static_cast<TimestampMs>(std::llround(parser.value() * 1000));
     const std::uint64_t key = key_of(name.substr(0, name.size() - kCreated.size()), labels);
     if (times_.try_emplace(key, created_ms).second)
-      digest_ += hash_of({reinterpret_cast<const char*>(&created_ms), sizeof created_ms}, key);
+      digest_ += seeded_hash({reinterpret_cast<const char*>(&created_ms), sizeof created_ms}, key);
   }
 }
 

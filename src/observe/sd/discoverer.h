@@ -23,6 +23,8 @@ namespace qd::observe::sd {
 
 // What a discovery takes of one source at most; more is kLimit.
 inline constexpr std::size_t kTargetsMax = 1'000'000;
+// How long a source may take to answer, where it is not asked again sooner.
+inline constexpr std::int64_t kDeadlineMsMax = 60'000;
 
 // Runs what waits for others somewhere else than on the loop; a refusal is an error.
 using Submit = std::function<base::Status(std::function<void()>)>;

@@ -13,7 +13,6 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::int64_t kDeadlineMsMax = 60'000;
 // Containers that share each other's network, one after the other.
 constexpr int kSharedMax = 16;
 

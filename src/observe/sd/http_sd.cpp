@@ -14,8 +14,6 @@ using base::ErrorCode;
 
 namespace {
 
-constexpr std::int64_t kDeadlineMsMax = 60'000;
-
 base::Result<TargetGroups> ask(const HttpSdConfig& config, const Surroundings& surroundings) {
   connect::http::ClientRequest request{.url = config.url};
   request.deadline_ms = std::min(config.refresh_interval_ms, kDeadlineMsMax);

@@ -19,11 +19,11 @@ using model::config::Node;
 namespace {
 
 constexpr const char* kAccountDir = "/var/run/secrets/kubernetes.io/serviceaccount";
-constexpr std::size_t kFileBytesMax = 1 << 20;
+constexpr std::size_t kSecretBytesMax = 1 << 20;
 
 base::Result<std::string> read_small(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
-  std::string text(kFileBytesMax, '\0');
+  std::string text(kSecretBytesMax, '\0');
   if (in) in.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (!in.is_open() || in.bad())
     return base::fail(ErrorCode::kNotFound, "reading " + file + " failed; is it there and readable?");

@@ -13,8 +13,6 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::int64_t kDeadlineMsMax = 60'000;
-
 // "10.0.0.3/24" is 10.0.0.3.
 std::string address_of(const std::string& network) {
   return network.substr(0, network.find('/'));

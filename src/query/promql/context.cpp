@@ -11,7 +11,6 @@ namespace qd::query::promql {
 
 namespace {
 
-constexpr std::uint64_t kBytesPerSample = sizeof(double) + sizeof(model::TimestampMs);
 constexpr std::size_t kBlocksMax = 64;
 constexpr std::size_t kBlockItemsMin = 8;
 // Waking another thread costs about this much.

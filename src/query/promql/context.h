@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/thread_pool.h"
+#include "model/sample.h"
 #include "query/promql/annotations.h"
 #include "query/promql/options.h"
 #include "store/metrics/querier.h"
@@ -20,6 +21,8 @@
 namespace qd::query::promql {
 
 class Context;
+
+inline constexpr std::uint64_t kBytesPerSample = sizeof(double) + sizeof(model::TimestampMs);
 
 // Samples and label bytes held in memory, given back when this goes.
 class Charge {

@@ -2,9 +2,9 @@
 
 #include <chrono>
 #include <cmath>
-#include <limits>
 #include <numbers>
 
+#include "query/promql/grid.h"
 #include "query/promql/histogram_operators.h"
 #include "query/promql/map_source.h"
 
@@ -12,7 +12,6 @@ namespace qd::query::promql {
 
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 // Years that the calendar of std::chrono holds, in seconds around the epoch.
 constexpr double kCalendarSecondsMax = 9.0e11;
 

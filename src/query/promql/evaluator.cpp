@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numbers>
 #include <optional>
 
 #include "query/promql/aggregate.h"
 #include "query/promql/elementwise.h"
 #include "query/promql/functions.h"
+#include "query/promql/grid.h"
 #include "query/promql/histogram_functions.h"
 #include "query/promql/histogram_operators.h"
 #include "query/promql/info.h"
@@ -25,8 +25,6 @@ namespace {
 
 using base::Result;
 using model::TimestampMs;
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 // Their value depends on the time of evaluation, not only on that of the samples.
 bool looks_at_the_step(const Call& expr) {

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "model/histogram.h"
@@ -38,6 +39,8 @@ inline std::size_t first_after(const model::TimestampMs* times, std::size_t from
 
 // A row has no value at a step: the stale marker, which no sample that a query sees can be.
 inline constexpr double kAbsent = std::bit_cast<double>(model::kStaleNanBits);
+inline constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 inline bool is_absent(double value) {
   return std::bit_cast<std::uint64_t>(value) == model::kStaleNanBits;
 }

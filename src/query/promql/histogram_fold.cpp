@@ -7,12 +7,6 @@
 
 namespace qd::query::promql {
 
-namespace {
-
-constexpr std::size_t kBytesPerSample = 16;
-
-}  // namespace
-
 base::Status HistogramFold::charge(Context& context, Step& step, const model::Histogram& added) {
   // A sum and its compensation, each at least as large as the largest of what was added.
   const std::uint64_t samples = 2 * model::memory_bytes(added) / kBytesPerSample;

@@ -16,8 +16,6 @@ namespace qd::query::promql {
 
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // Rates of buckets that were scraped together differ by rounding in about the last four bits.
 constexpr double kRounding = 1e-12;
 
@@ -58,7 +56,7 @@ bool prepare(std::vector<Bucket>& buckets, bool& repaired) {
 }
 
 // One histogram: the rows of its buckets, which have the same labels but for `le`, or a row of native ones.
-struct Histogram {
+struct BucketRows {
   model::LabelSet labels;  // without le
   bool drop_name = false;
   std::string_view name;
@@ -66,10 +64,10 @@ struct Histogram {
   const HistogramColumn* native = nullptr;
 };
 
-std::vector<Histogram> group_buckets(Context& context, const Rows& rows, Span span) {
-  std::vector<Histogram> out;
+std::vector<BucketRows> group_buckets(Context& context, const Rows& rows, Span span) {
+  std::vector<BucketRows> out;
   std::unordered_map<model::LabelSet, std::size_t> index;
-  const auto group = [&](model::LabelSet labels, const Row& row) -> Histogram& {
+  const auto group = [&](model::LabelSet labels, const Row& row) -> BucketRows& {
     const auto [found, fresh] = index.try_emplace(labels, out.size());
     if (fresh) out.push_back({std::move(labels), row.drop_name, row.labels.name(), {}});
     out[found->second].drop_name = out[found->second].drop_name || row.drop_name;
@@ -103,7 +101,7 @@ base::Result<Rows> each_histogram(Context& context, const Rows& rows, Span span,
                                   Native&& native) {
   Rows out;
   std::vector<Bucket> buckets;
-  for (const Histogram& histogram : group_buckets(context, rows, span)) {
+  for (const BucketRows& histogram : group_buckets(context, rows, span)) {
     QD_TRY(context.check());
     QD_ASSIGN(Charge charge, context.charge(grid.count));
     out.charge.absorb(std::move(charge));

@@ -17,9 +17,9 @@ std::unexpected<base::Error> bad(std::string_view what, std::string_view text) {
   return base::fail(base::ErrorCode::kInvalid, fmt::format("{} in histogram \"{}\"", what, text));
 }
 
-class Reader {
+class NotationReader {
  public:
-  explicit Reader(std::string_view text) : text_(text), rest_(base::trim(text)) {}
+  explicit NotationReader(std::string_view text) : text_(text), rest_(base::trim(text)) {}
 
   base::Result<NotatedHistogram> run() {
     while (!rest_.empty()) {
@@ -115,7 +115,7 @@ class Reader {
 }  // namespace
 
 base::Result<NotatedHistogram> parse_histogram(std::string_view text) {
-  return Reader(text).run();
+  return NotationReader(text).run();
 }
 
 }  // namespace qd::query::promql

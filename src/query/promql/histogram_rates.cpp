@@ -20,16 +20,12 @@ bool is_gauge(const Histogram& histogram) {
   return histogram.reset == CounterReset::kGauge;
 }
 
-HistogramPtr shared(Histogram histogram) {
-  return std::make_shared<const Histogram>(std::move(histogram));
-}
-
 // Rates are gauges.
 HistogramPtr finished(Histogram histogram) {
   histogram.reset = CounterReset::kGauge;
   histogram.is_integer = false;
   model::compact(histogram);
-  return shared(std::move(histogram));
+  return std::make_shared<const Histogram>(std::move(histogram));
 }
 
 // Histograms of a window, added up and told about. False where they do not go together. What they say of each other's
@@ -215,12 +211,12 @@ HistogramPtr interpolate_histograms(const Remarker& remarker, const HistogramPai
   Histogram out = *pair.right;
   if (counter && model::was_reset(*pair.left, *pair.right)) {
     model::multiply(out, part);
-    return shared(std::move(out));
+    return std::make_shared<const Histogram>(std::move(out));
   }
   if (!subtract(out, *pair.left, remarker)) return nullptr;
   model::multiply(out, part);
   if (!add(out, *pair.left, remarker)) return nullptr;
-  return shared(std::move(out));
+  return std::make_shared<const Histogram>(std::move(out));
 }
 
 HistogramTraits::HistogramTraits(const WindowView& view) : resets(view.n) {

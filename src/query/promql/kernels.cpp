@@ -4,7 +4,6 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 
 #include "query/promql/grid.h"
 #include "query/promql/rate_block.h"
@@ -17,7 +16,6 @@
 namespace qd::query::promql {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kMsPerSecond = 1000;
 
 QD_KERNEL_BODY base::KahanSum sum_body(const double* values, std::size_t n) {

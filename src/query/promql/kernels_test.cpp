@@ -4,7 +4,6 @@
 
 #include <bit>
 #include <cmath>
-#include <limits>
 #include <random>
 #include <vector>
 
@@ -12,8 +11,6 @@
 
 namespace qd::query::promql {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 std::vector<std::uint64_t> bits(std::span<const double> values) {
   std::vector<std::uint64_t> out;

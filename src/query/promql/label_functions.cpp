@@ -13,11 +13,11 @@ namespace qd::query::promql {
 
 namespace {
 
-bool is_digit(char c) {
+bool is_decimal(char c) {
   return c >= '0' && c <= '9';
 }
 bool is_word(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+  return is_decimal(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
 base::Status check_target(const std::string& target, std::string_view function) {
@@ -83,7 +83,7 @@ std::optional<std::string> expand(std::string_view replacement, const re2::RE2& 
     const std::string name(replacement.substr(begin, end - begin));
     at = braces ? end : end - 1;
     std::size_t group = groups.size();
-    if (std::all_of(name.begin(), name.end(), is_digit)) {
+    if (std::all_of(name.begin(), name.end(), is_decimal)) {
       if (name.size() < 9) group = static_cast<std::size_t>(std::stoul(name));
     } else if (const auto named = pattern.NamedCapturingGroups().find(name);
                named != pattern.NamedCapturingGroups().end()) {
@@ -101,10 +101,10 @@ int natural_compare(std::string_view a, std::string_view b) {
   while (i < a.size() && j < b.size()) {
     const std::size_t a_begin = i;
     const std::size_t b_begin = j;
-    const bool a_digits = is_digit(a[i]);
-    const bool b_digits = is_digit(b[j]);
-    while (i < a.size() && is_digit(a[i]) == a_digits) ++i;
-    while (j < b.size() && is_digit(b[j]) == b_digits) ++j;
+    const bool a_digits = is_decimal(a[i]);
+    const bool b_digits = is_decimal(b[j]);
+    while (i < a.size() && is_decimal(a[i]) == a_digits) ++i;
+    while (j < b.size() && is_decimal(b[j]) == b_digits) ++j;
     std::string_view x = a.substr(a_begin, i - a_begin);
     std::string_view y = b.substr(b_begin, j - b_begin);
     if (a_digits && b_digits) {

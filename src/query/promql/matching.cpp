@@ -71,9 +71,9 @@ struct Group {
   std::vector<const Row*> one;
 };
 
-class Matcher {
+class RowMatcher {
  public:
-  Matcher(Context& context, const BinaryExpr& expr, const Rows& left, const Rows& right, const Grid& grid)
+  RowMatcher(Context& context, const BinaryExpr& expr, const Rows& left, const Rows& right, const Grid& grid)
       : context_(context),
         expr_(expr),
         operator_(context, expr.op, expr.return_bool, expr.span),
@@ -266,7 +266,7 @@ base::Result<Rows> set_operation(Context& context, const BinaryExpr& expr, Rows 
 }
 
 base::Result<Rows> match_vectors(Context& context, const BinaryExpr& expr, Rows left, Rows right, const Grid& grid) {
-  return Matcher(context, expr, left, right, grid).run();
+  return RowMatcher(context, expr, left, right, grid).run();
 }
 
 }  // namespace qd::query::promql

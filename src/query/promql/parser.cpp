@@ -129,16 +129,15 @@ class Parser : public DurationParser {
 
   // on(a), group_left(b), bool and fill(0) after an operator.
   Status modifiers(BinaryExpr& node) {
-    using Cardinality = VectorMatching::Cardinality;
+    using enum VectorMatching::Cardinality;
     VectorMatching& matching = node.matching;
-    if (is_set_operator(node.op)) matching.cardinality = Cardinality::kManyToMany;
+    if (is_set_operator(node.op)) matching.cardinality = kManyToMany;
     if (accept(Keyword::kBool)) node.return_bool = true;
     if (peek().keyword == Keyword::kOn || peek().keyword == Keyword::kIgnoring) {
       matching.on = take().keyword == Keyword::kOn;
       QD_ASSIGN(matching.labels, label_list());
       if (peek().keyword == Keyword::kGroupLeft || peek().keyword == Keyword::kGroupRight) {
-        matching.cardinality =
-            take().keyword == Keyword::kGroupLeft ? Cardinality::kManyToOne : Cardinality::kOneToMany;
+        matching.cardinality = take().keyword == Keyword::kGroupLeft ? kManyToOne : kOneToMany;
         if (peek().kind == TokenKind::kLeftParen) {
           QD_ASSIGN(matching.include, label_list());
         }

@@ -52,9 +52,9 @@ Status keyword_and_time(std::string_view& text, std::string_view keyword, std::i
   return {};
 }
 
-class Reader {
+class CommandReader {
  public:
-  explicit Reader(std::string_view text) {
+  explicit CommandReader(std::string_view text) {
     for (std::string_view line : base::split(text, '\n')) {
       line = base::trim(line);
       lines_.push_back(line.starts_with('#') ? std::string_view() : line);
@@ -205,7 +205,7 @@ class Reader {
 }  // namespace
 
 std::vector<ScriptLine> read_script(std::string_view text) {
-  return Reader(text).run();
+  return CommandReader(text).run();
 }
 
 }  // namespace qd::query::promql

@@ -20,7 +20,7 @@ using store::metrics::Columns;
 using store::metrics::SeriesSet;
 
 // Times near the ends of the int64 range come from @ and offset alone; no sample is there.
-constexpr TimestampMs kTimeMax = std::numeric_limits<TimestampMs>::max() / 4;
+constexpr TimestampMs kFixedTimeMax = std::numeric_limits<TimestampMs>::max() / 4;
 
 bool names_one_metric(const VectorSelector& selector) {
   return std::any_of(selector.matchers.begin(), selector.matchers.end(), [](const model::Matcher& m) {
@@ -298,7 +298,7 @@ base::Result<Moment> resolve(const Context& context, const AtModifier& at, const
     case AtModifier::Kind::kNone:
       break;
     case AtModifier::Kind::kTime:
-      moment.fixed_ms = std::clamp(at.time_ms, -kTimeMax, kTimeMax);
+      moment.fixed_ms = std::clamp(at.time_ms, -kFixedTimeMax, kFixedTimeMax);
       break;
     case AtModifier::Kind::kStart:
       moment.fixed_ms = context.start_ms();

@@ -20,7 +20,7 @@ namespace {
 
 using base::ErrorCode;
 
-std::unexpected<base::Error> bad(std::string_view what, std::string_view text) {
+std::unexpected<base::Error> bad_series(std::string_view what, std::string_view text) {
   return base::fail(ErrorCode::kInvalid, fmt::format("{} in \"{}\"", what, text));
 }
 
@@ -91,11 +91,11 @@ class Values {
     // 0x10 is a number repeated, not one in hexadecimal.
     if (times == std::string_view::npos) {
       const auto value = number(word);
-      if (!value) return bad(fmt::format("bad value \"{}\"", word), line_);
+      if (!value) return bad_series(fmt::format("bad value \"{}\"", word), line_);
       return push(*value, false, 1);
     }
     const auto count = count_of(word.substr(times + 1));
-    if (!count) return bad(fmt::format("bad repetition \"{}\"", word), line_);
+    if (!count) return bad_series(fmt::format("bad repetition \"{}\"", word), line_);
     return repeated(word.substr(0, times), *count);
   }
 
@@ -143,7 +143,7 @@ class Values {
     const std::size_t split = step_begin(value);
     const auto first = number(value.substr(0, split));
     const auto step = split == value.size() ? std::optional<double>(0) : number(value.substr(split));
-    if (!first || !step) return bad(fmt::format("bad value \"{}\"", value), line_);
+    if (!first || !step) return bad_series(fmt::format("bad value \"{}\"", value), line_);
     double at = *first;
     for (std::size_t i = 0; i <= count; ++i) {
       QD_TRY(push(at, false, 1));
@@ -165,10 +165,10 @@ class Values {
     std::size_t count = 0;
     if (word.starts_with('x')) {
       const auto given = count_of(word.substr(1));
-      if (!given) return bad(fmt::format("bad repetition \"{}\"", whole), line_);
+      if (!given) return bad_series(fmt::format("bad repetition \"{}\"", whole), line_);
       count = *given;
     } else if (!word.empty() || step) {
-      return bad(fmt::format("bad histogram \"{}\"", whole), line_);
+      return bad_series(fmt::format("bad histogram \"{}\"", whole), line_);
     }
     QD_TRY(make_room(count));
     for (std::size_t i = 0; i <= count; ++i) {
@@ -177,7 +177,7 @@ class Values {
       const model::CounterReset hint = at.histogram.reset;
       const model::Joined joined =
           adds ? model::add(at.histogram, step->histogram) : model::subtract(at.histogram, step->histogram);
-      if (!joined.compatible) return bad("exponential and custom buckets do not add up", line_);
+      if (!joined.compatible) return bad_series("exponential and custom buckets do not add up", line_);
       at.histogram.reset = hint;
     }
     return {};
@@ -186,7 +186,7 @@ class Values {
   base::Result<NotatedHistogram> take_histogram(std::string_view& word) const {
     const std::size_t end = word.find("}}");
     if (!word.starts_with("{{") || end == std::string_view::npos) {
-      return bad(fmt::format("expected {{{{...}}}} instead of \"{}\"", word), line_);
+      return bad_series(fmt::format("expected {{{{...}}}} instead of \"{}\"", word), line_);
     }
     const std::string_view inside = word.substr(2, end - 2);
     word.remove_prefix(end + 2);
@@ -201,7 +201,7 @@ class Values {
 
 base::Result<model::LabelSet> parse_metric(std::string_view text) {
   auto tokens = tokenize(text);
-  if (!tokens) return bad(tokens.error().message(), text);
+  if (!tokens) return bad_series(tokens.error().message(), text);
   const auto text_of = [&](const Token& token) {
     return text.substr(token.span.begin, token.span.end - token.span.begin);
   };
@@ -214,7 +214,7 @@ base::Result<model::LabelSet> parse_metric(std::string_view text) {
   if (is(TokenKind::kLeftBrace)) {
     ++at;
     while (!is(TokenKind::kRightBrace)) {
-      if (!is(TokenKind::kIdentifier) && !is(TokenKind::kString)) return bad("expected a label", text);
+      if (!is(TokenKind::kIdentifier) && !is(TokenKind::kString)) return bad_series("expected a label", text);
       std::string name(text_of((*tokens)[at]));
       const bool quoted = is(TokenKind::kString);
       if (quoted) {
@@ -223,23 +223,23 @@ base::Result<model::LabelSet> parse_metric(std::string_view text) {
       ++at;
       if (is(TokenKind::kAssign)) {
         ++at;
-        if (!is(TokenKind::kString)) return bad("expected a quoted label value", text);
+        if (!is(TokenKind::kString)) return bad_series("expected a quoted label value", text);
         QD_ASSIGN(const std::string value, unquote(text_of((*tokens)[at++])));
         builder.set(name, value);
       } else if (quoted) {
         builder.set(model::kMetricName, name);
       } else {
-        return bad("expected '=' after a label name", text);
+        return bad_series("expected '=' after a label name", text);
       }
       if (is(TokenKind::kComma)) {
         ++at;
       } else if (!is(TokenKind::kRightBrace)) {
-        return bad("expected ',' or '}'", text);
+        return bad_series("expected ',' or '}'", text);
       }
     }
     ++at;
   }
-  if (!is(TokenKind::kEnd)) return bad("unexpected text after the metric", text);
+  if (!is(TokenKind::kEnd)) return bad_series("unexpected text after the metric", text);
   return builder.build();
 }
 

@@ -13,8 +13,8 @@ namespace qd::query::promql {
 namespace {
 
 // What computing one step, and one series beside its steps, costs, more or less.
-constexpr std::uint64_t kStepNs = 5;
-constexpr std::uint64_t kSeriesNs = 500;
+constexpr std::uint64_t kReadStepNs = 5;
+constexpr std::uint64_t kReadSeriesNs = 500;
 constexpr std::uint64_t kHashNs = 100;
 
 // A hash of what labels_after gives, without building it.
@@ -72,7 +72,6 @@ class BroadcastSource final : public Source {
 }  // namespace
 
 std::uint64_t samples_of(const HistogramColumn& column) {
-  constexpr std::size_t kBytesPerSample = 16;
   std::uint64_t out = 0;
   for (const model::HistogramPtr& histogram : column) {
     if (histogram != nullptr) out += model::memory_bytes(*histogram) / kBytesPerSample;
@@ -121,7 +120,7 @@ base::Result<Rows> materialize(Context& context, const Source& source, const Gri
     }
     return {};
   };
-  QD_TRY(context.for_blocks(n, kSeriesNs + kStepNs * grid.count, compute));
+  QD_TRY(context.for_blocks(n, kReadSeriesNs + kReadStepNs * grid.count, compute));
   Rows rows;
   std::erase_if(slots, [](const Row& row) { return row.values.empty(); });
   rows.rows = std::move(slots);

@@ -1,7 +1,7 @@
 // deriv, predict_linear and double_exponential_smoothing.
 #include <cmath>
-#include <limits>
 
+#include "query/promql/grid.h"
 #include "query/promql/kahan.h"
 #include "query/promql/sliding_sums.h"
 #include "query/promql/window_functions.h"
@@ -71,7 +71,6 @@ struct LineSamples {
 void line_windows(const WindowView& view, const RowValues* ahead_s, std::span<double> out) {
   // With fewer windows a sample each is summed up by itself.
   constexpr std::int64_t kOverlapMin = 4;
-  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
   const bool overlap = view.range_ms / kOverlapMin >= view.grid.step_ms && view.n <= kSlidingSamplesMax;
   LineSamples samples{view};
   SlidingSums sliding(samples);

@@ -24,8 +24,6 @@
 namespace qd::query::promql {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
 using Samples = std::vector<model::Sample>;
 // From the samples of one window, its begin and end and the time of evaluation, all in milliseconds.
 struct Window {

@@ -75,7 +75,7 @@ base::Result<IntakeOutcome> read_and_take(std::string_view message, WriteForm fo
   });
 }
 
-Response plain(int status, std::string text) {
+Response line_of_text(int status, std::string text) {
   return Response::text(status, std::move(text) + "\n");
 }
 
@@ -103,15 +103,15 @@ void add_write_route(Router& router, store::metrics::Appendable& store, const ba
       return response;
     };
     const auto form = write_form(call.request);
-    if (!form) return failed(plain(415, form.error().message()));
+    if (!form) return failed(line_of_text(415, form.error().message()));
     const auto message = model::remote_write::unpack(call.request.body, kUnpackedBytesMax);
     if (!message)
-      return failed(plain(message.error().code() == ErrorCode::kLimit ? 413 : 400, message.error().message()));
+      return failed(line_of_text(message.error().code() == ErrorCode::kLimit ? 413 : 400, message.error().message()));
     const auto outcome = read_and_take(*message, *form, store);
     if (!outcome) {
       const auto code = outcome.error().code();
       const int status = code == ErrorCode::kInvalid ? 400 : code == ErrorCode::kLimit ? 413 : 503;
-      return failed(plain(status, outcome.error().message()));
+      return failed(line_of_text(status, outcome.error().message()));
     }
     door->counters.count(*outcome);
     door->exemplars.count(*outcome);
@@ -131,7 +131,7 @@ void add_write_route(Router& router, store::metrics::Appendable& store, const ba
     if (now_ns - logged_ns >= kLogEveryNs && door->logged_ns.compare_exchange_strong(logged_ns, now_ns))
       log.warn("samples of a remote write are refused",
                {{"principal", call.principal.to_string()}, {"peer", call.request.peer_address}, {"error", text}});
-    return tell_written(plain(400, std::move(text)));
+    return tell_written(line_of_text(400, std::move(text)));
   };
   router.add({.methods = {"POST"},
               .path = "/api/v1/write",

@@ -17,7 +17,6 @@ namespace {
 
 using base::ErrorCode;
 
-constexpr std::uint64_t kQueueBytesMin = 16 << 20;
 constexpr std::int64_t kDayMs = 24LL * 60 * 60 * 1000;
 constexpr std::int64_t kShardsMax = 1'000;
 constexpr std::int64_t kSamplesPerSendMax = 100'000;

@@ -9,7 +9,7 @@ using base::ErrorCode;
 namespace {
 
 // How long labels of series without samples are remembered, once to twice.
-constexpr std::int64_t kForgetEveryNs = 60LL * 60 * 1'000'000'000;
+constexpr std::int64_t kSeriesForgottenNs = 60LL * 60 * 1'000'000'000;
 
 base::Counter& dropped(base::Registry& registry, std::string reason) {
   return registry.counter("quarterdeck_forward_samples_dropped_total",
@@ -75,7 +75,7 @@ base::Status Forwarder::queue_and_store(std::span<const LabelledSample> samples,
 void Forwarder::maintain() {
   writer_.sync();
   base::MutexLock lock(maintain_mutex_);
-  if (clock_.monotonic_ns() - forgotten_ns_ < kForgetEveryNs) return;
+  if (clock_.monotonic_ns() - forgotten_ns_ < kSeriesForgottenNs) return;
   forgotten_ns_ = clock_.monotonic_ns();
   observed_.forget_unused();
   received_.forget_unused();

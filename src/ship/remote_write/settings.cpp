@@ -14,7 +14,6 @@ namespace {
 
 using base::ErrorCode;
 
-constexpr std::uint64_t kQueueBytesMin = 16 << 20;
 constexpr std::size_t kPemBytesMax = 4 << 20;
 constexpr std::int64_t kTimeoutMsMin = 1'000;
 constexpr std::int64_t kTimeoutMsMax = 10LL * 60 * 1000;

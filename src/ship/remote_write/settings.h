@@ -11,6 +11,9 @@
 
 namespace qd::ship::remote_write {
 
+// The least that a queue on disk may hold.
+inline constexpr std::uint64_t kQueueBytesMin = 16 << 20;
+
 struct ForwardSettings {
   std::string url;  // nothing is forwarded when empty
   std::string token;

@@ -23,7 +23,7 @@ using base::MutexLock;
 
 namespace {
 
-constexpr std::int64_t kPoolFullMs = 1'000;
+constexpr std::int64_t kPoolBusyMs = 1'000;
 // What is read from the queue at once: so many requests for each shard, but no more than this.
 constexpr std::size_t kRequestsAShard = 8;
 constexpr std::size_t kReadSamplesMax = 200'000;
@@ -103,7 +103,7 @@ struct ShardedSender::State : std::enable_shared_from_this<State> {
     });
     leave();
     if (queued) return;
-    later(kPoolFullMs, std::move(step));
+    later(kPoolBusyMs, std::move(step));
   }
   void later(std::int64_t ms, std::function<void(State&)> step) {
     scheduler.after_ms(ms, [weak = weak_from_this(), step = std::move(step)] {

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "base/bytes.h"
+#include "store/metrics/bits.h"
 #include "store/metrics/codec_kernels.h"
 
 namespace qd::store::metrics {
@@ -84,10 +85,6 @@ std::uint64_t get_low_bytes(const std::byte* at, unsigned n) {
   std::uint64_t value = 0;
   std::memcpy(&value, at, sizeof value);
   return n == 8 ? value : value & ((1ULL << (8 * n)) - 1);
-}
-
-unsigned byte_count(std::uint64_t value) {
-  return (static_cast<unsigned>(std::bit_width(value)) + 7) / 8;
 }
 
 std::uint64_t get_varint(const std::byte*& at) {

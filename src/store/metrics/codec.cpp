@@ -21,6 +21,7 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "store/metrics/bits.h"
 #include "store/metrics/codec_decimal.h"
 #include "store/metrics/codec_ints.h"
 #include "store/metrics/codec_kernels.h"
@@ -55,10 +56,6 @@ struct Exception {
 std::uint8_t block_head(ValueCoding coding, unsigned places, bool exceptions) {
   return static_cast<std::uint8_t>(static_cast<unsigned>(coding) | places << kPlacesShift |
                                    (exceptions ? kHasExceptions : 0U));
-}
-
-std::uint64_t bits_of(double value) {
-  return std::bit_cast<std::uint64_t>(value);
 }
 
 // Of a signed step, either way.

@@ -23,6 +23,7 @@
 #include <numeric>
 
 #include "store/metrics/bitpack.h"
+#include "store/metrics/bits.h"
 #include "store/metrics/codec.h"
 #include "store/metrics/codec_kernels.h"
 
@@ -38,10 +39,6 @@ constexpr unsigned kSignedOutliers = 16;
 constexpr unsigned kFlagsAll = 31;
 // A frame this small holds nothing but its reference: no other order can beat it by much.
 constexpr std::size_t kFrameBytesLeast = 4;
-
-std::size_t varint_bytes(std::uint64_t value) {
-  return (static_cast<std::size_t>(std::bit_width(value | 1)) + 6) / 7;
-}
 
 std::int64_t as_signed(std::uint64_t value) {
   return static_cast<std::int64_t>(value);

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "store/metrics/bits.h"
 
 namespace qd::store::metrics {
 
@@ -23,10 +24,6 @@ namespace {
 
 // Far beyond any calendar, and far enough from the ends that windows can be computed.
 constexpr TimestampMs kTimeLimitMs = 1LL << 61;
-
-bool same_bits(double a, double b) {
-  return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
-}
 
 void lower(std::atomic<TimestampMs>& bound, TimestampMs to) {
   TimestampMs now = bound.load(std::memory_order_relaxed);

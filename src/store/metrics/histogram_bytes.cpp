@@ -26,8 +26,8 @@ using model::BucketSpan;
 using model::Histogram;
 
 constexpr unsigned kIsInteger = 1;
-constexpr unsigned kResetShift = 1;
-constexpr unsigned kResetMask = 3;
+constexpr unsigned kHintShift = 1;
+constexpr unsigned kHintMask = 3;
 constexpr unsigned kIntegerCounts = 8;
 constexpr unsigned kCustomBoundsFollow = 16;
 constexpr unsigned kThresholdShift = 5;
@@ -143,7 +143,7 @@ void encode_histogram(const Histogram& histogram, std::string& out) {
                                                                                          : 2;
   base::ByteWriter writer(out);
   writer.fixed(static_cast<std::uint8_t>(
-      (histogram.is_integer ? kIsInteger : 0U) | static_cast<unsigned>(histogram.reset) << kResetShift |
+      (histogram.is_integer ? kIsInteger : 0U) | static_cast<unsigned>(histogram.reset) << kHintShift |
       (integers ? kIntegerCounts : 0U) | (histogram.custom_bounds.empty() ? 0U : kCustomBoundsFollow) |
       threshold << kThresholdShift));
   writer.signed_varint(histogram.schema);
@@ -177,7 +177,7 @@ bool decode_histogram(base::ByteReader& in, Histogram& out) {
   if (custom && schema != model::kCustomBounds) return false;
   out.schema = static_cast<std::int32_t>(schema);
   out.is_integer = (flags & kIsInteger) != 0;
-  out.reset = static_cast<model::CounterReset>(flags >> kResetShift & kResetMask);
+  out.reset = static_cast<model::CounterReset>(flags >> kHintShift & kHintMask);
   out.zero_threshold = threshold == 2 ? in.fixed<double>() : threshold == 1 ? kUsualThreshold : 0;
   // Each bucket takes a byte at least, which bounds what is allocated.
   const std::size_t buckets_max = std::min(model::kHistogramBucketsMax, in.remaining());
@@ -213,7 +213,7 @@ double histogram_mark(const Histogram& histogram) {
   std::string bytes;
   encode_histogram(histogram, bytes);
   // The reset is what the sender knows of the one before: it does not make another histogram.
-  bytes[0] = static_cast<char>(static_cast<unsigned char>(bytes[0]) & ~(kResetMask << kResetShift));
+  bytes[0] = static_cast<char>(static_cast<unsigned char>(bytes[0]) & ~(kHintMask << kHintShift));
   return std::bit_cast<double>(kMarkBits | XXH3_64bits(bytes.data(), bytes.size()) >> 14);
 }
 

@@ -25,6 +25,7 @@
 #include <memory>
 
 #include "base/bytes.h"
+#include "store/metrics/bits.h"
 
 namespace qd::store::metrics {
 namespace {
@@ -32,7 +33,7 @@ namespace {
 using model::Histogram;
 using model::TimestampMs;
 
-constexpr unsigned kSameDelta = 1;
+constexpr unsigned kSameSpacing = 1;
 constexpr unsigned kWhole = 2;
 constexpr unsigned kResetShift = 2;
 constexpr unsigned kResetMask = 3;
@@ -47,14 +48,6 @@ constexpr std::size_t kLargeHistograms = 4;
 constexpr std::size_t kLargeChunkBytesMax = 256 << 10;
 // A sum beyond it is told by its bits.
 constexpr double kIntegerSumMax = 0x1p51;
-
-std::uint64_t bits_of(double value) {
-  return std::bit_cast<std::uint64_t>(value);
-}
-
-unsigned byte_count(std::uint64_t value) {
-  return (static_cast<unsigned>(std::bit_width(value)) + 7) / 8;
-}
 
 void put_low_bytes(std::string& out, std::uint64_t value, unsigned n) {
   char bytes[8];
@@ -133,10 +126,6 @@ struct Moves {
   }
 };
 
-std::size_t varint_bytes(std::uint64_t value) {
-  return (static_cast<std::size_t>(std::bit_width(value | 1)) + 6) / 7;
-}
-
 }  // namespace
 
 double no_number() {
@@ -172,7 +161,7 @@ void HistogramChunk::add(TimestampMs time_ms, const Histogram& histogram) {
   const auto delta =
       static_cast<std::int64_t>(static_cast<std::uint64_t>(time_ms) - static_cast<std::uint64_t>(time_ms_));
   if (delta == delta_ms_) {
-    tag |= kSameDelta;
+    tag |= kSameSpacing;
   } else {
     writer.signed_varint(
         static_cast<std::int64_t>(static_cast<std::uint64_t>(delta) - static_cast<std::uint64_t>(delta_ms_)));
@@ -329,7 +318,7 @@ bool decode_histogram_chunk(std::span<const std::byte> bytes, TimestampMs first_
     out.histograms.push_back(std::make_shared<const Histogram>(now));
     if (i + 1 == count) break;
     const unsigned tag = in.fixed<std::uint8_t>();
-    if ((tag & kSameDelta) == 0) delta += static_cast<std::uint64_t>(in.signed_varint());
+    if ((tag & kSameSpacing) == 0) delta += static_cast<std::uint64_t>(in.signed_varint());
     time += delta;
     good = in.ok() && tag <= kTagMask;
     if (!good) break;

@@ -4,6 +4,7 @@
 #include <bit>
 #include <memory>
 
+#include "store/metrics/bits.h"
 #include "store/metrics/histogram_bytes.h"
 
 namespace qd::store::metrics {
@@ -18,10 +19,6 @@ constexpr std::int64_t kSpanMaxMs = 24 * 60 * 60 * 1000;
 model::HistogramPtr of_any_order(model::Histogram histogram) {
   if (histogram.reset != model::CounterReset::kGauge) histogram.reset = model::CounterReset::kUnknown;
   return std::make_shared<const model::Histogram>(std::move(histogram));
-}
-
-bool same_bits(double a, double b) {
-  return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ namespace {
 
 using base::ErrorCode;
 
-constexpr std::uint64_t kVersion = 2;
+constexpr std::uint64_t kManifestVersion = 2;
 constexpr std::string_view kTitle = "quarterdeck-metrics-manifest";
 constexpr std::size_t kFileBytesMax = 64 << 20;
 
@@ -26,7 +26,7 @@ bool parse_number(std::string_view text, T& value, int base = 10) {
 }  // namespace
 
 std::string Manifest::print() const {
-  std::string out = fmt::format("{} {}\ngeneration {}\nsealed_until_ms {}\nlog {}\nlate {}\n", kTitle, kVersion,
+  std::string out = fmt::format("{} {}\ngeneration {}\nsealed_until_ms {}\nlog {}\nlate {}\n", kTitle, kManifestVersion,
                                 generation, sealed_until_ms, log_first, late_first);
   for (const auto n : series_files) out += fmt::format("series {}\n", n);
   for (const auto n : chunk_files) out += fmt::format("chunks {}\n", n);
@@ -63,11 +63,11 @@ base::Result<Manifest> Manifest::parse(const std::string& text, const std::files
     if (i == 0) {
       version = number;
       if (name != kTitle) return corrupt("it is not a manifest");
-      if (version > kVersion) {
+      if (version > kManifestVersion) {
         return base::fail(ErrorCode::kInvalid,
                           fmt::format("{} has format {}, and this Quarterdeck reads up to {}: run the newer one that "
                                       "wrote it",
-                                      path.native(), version, kVersion));
+                                      path.native(), version, kManifestVersion));
       }
     } else if (name == "generation") {
       manifest.generation = number;

@@ -12,8 +12,8 @@ using base::ErrorCode;
 
 namespace {
 
-constexpr std::string_view kMagic = "QDTS";
-constexpr std::uint32_t kVersion = 1;
+constexpr std::string_view kTombstonesMagic = "QDTS";
+constexpr std::uint32_t kTombstonesVersion = 1;
 
 }  // namespace
 
@@ -84,9 +84,9 @@ bool Tombstones::covers_head(SeriesRef ref, TimestampMs from_ms, TimestampMs to_
 }
 
 std::string encode_tombstone(const Tombstone& tombstone) {
-  std::string out(kMagic);
+  std::string out(kTombstonesMagic);
   base::ByteWriter writer(out);
-  writer.fixed(kVersion);
+  writer.fixed(kTombstonesVersion);
   writer.fixed(tombstone.from_ms);
   writer.fixed(tombstone.to_ms);
   writer.fixed(tombstone.segments_before);
@@ -113,14 +113,14 @@ base::Result<Tombstone> decode_tombstone(std::span<const std::byte> bytes, std::
     return base::fail(ErrorCode::kCorrupt, fmt::format("{}: {}", path.native(), what));
   };
   base::ByteReader reader(bytes);
-  const std::string_view magic = base::as_text(reader.raw(kMagic.size()));
+  const std::string_view magic = base::as_text(reader.raw(kTombstonesMagic.size()));
   const auto version = reader.fixed<std::uint32_t>();
-  if (!reader.ok() || magic != kMagic) return corrupt("it is no tombstone");
-  if (version > kVersion) {
+  if (!reader.ok() || magic != kTombstonesMagic) return corrupt("it is no tombstone");
+  if (version > kTombstonesVersion) {
     return base::fail(ErrorCode::kInvalid,
                       fmt::format("{} has format {}, and this Quarterdeck reads up to {}: run the newer one that wrote "
                                   "it",
-                                  path.native(), version, kVersion));
+                                  path.native(), version, kTombstonesVersion));
   }
   const std::size_t end = bytes.size() < sizeof(std::uint32_t) ? 0 : bytes.size() - sizeof(std::uint32_t);
   if (checksums == Checksums::kVerify &&

@@ -20,7 +20,7 @@ using metrics::Matcher;
 using model::TimestampMs;
 
 constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
-constexpr std::size_t kWriteBytes = 1 << 20;
+constexpr std::size_t kTextWriteBytes = 1 << 20;
 // So often how far it is may be told.
 constexpr std::size_t kSeriesPerTick = 256;
 
@@ -131,7 +131,7 @@ base::Result<ExportReport> export_openmetrics(base::Files& files, const metrics:
             ++report.samples;
             writer.sample(names[n], labels, columns.values[k], columns.times[k]);
           }
-          if (text.size() >= kWriteBytes) QD_TRY(flush());
+          if (text.size() >= kTextWriteBytes) QD_TRY(flush());
         }
       }
     }

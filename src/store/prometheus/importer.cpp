@@ -24,8 +24,8 @@ using metrics::SeriesSet;
 using model::LabelSet;
 using model::TimestampMs;
 
-constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
-constexpr std::size_t kSeriesPerTick = 256;
+constexpr std::size_t kAllSeries = std::numeric_limits<std::size_t>::max();
+constexpr std::size_t kSeriesPerLook = 256;
 constexpr std::size_t kLinesPerTick = 16 << 10;
 constexpr std::string_view kSegmentSuffix = ".seg";
 // Of a text, packed; what is more becomes segments of its own.
@@ -152,7 +152,7 @@ base::Status Importer::add_windows(const Interval& reach, const Select& select, 
     QD_ASSIGN(const auto set, select(window));
     std::unique_ptr<metrics::SegmentWriter> writer;
     for (std::size_t i = 0; i < set->size(); ++i) {
-      if (i % kSeriesPerTick == 0) {
+      if (i % kSeriesPerLook == 0) {
         const double within = static_cast<double>(i) / static_cast<double>(set->size());
         const double at = static_cast<double>(window.min_ms) - static_cast<double>(reach.min_ms) +
                           within * (static_cast<double>(window.max_ms) - static_cast<double>(window.min_ms));
@@ -184,7 +184,7 @@ base::Status Importer::add_windows(const Interval& reach, const Select& select, 
 
 base::Status Importer::add(const metrics::Querier& querier, const Interval& reach, const Tick& tick) {
   const auto select = [&](const Interval& window) -> base::Result<std::shared_ptr<const SeriesSet>> {
-    QD_ASSIGN(auto set, querier.select({}, window.min_ms, window.max_ms, kNoLimit));
+    QD_ASSIGN(auto set, querier.select({}, window.min_ms, window.max_ms, kAllSeries));
     return std::shared_ptr<const SeriesSet>(std::move(set));
   };
   return add_windows(reach, select, tick);

@@ -14,7 +14,7 @@ namespace {
 
 using base::ErrorCode;
 
-constexpr std::size_t kWriteBytes = 1 << 20;
+constexpr std::size_t kIndexWriteBytes = 1 << 20;
 constexpr std::size_t kListAlignment = 4;
 
 }  // namespace
@@ -41,7 +41,7 @@ class IndexWriter::Out {
     return at;
   }
   void flush_if_large() {
-    if (buffer_.size() >= kWriteBytes) flush();
+    if (buffer_.size() >= kIndexWriteBytes) flush();
   }
   void flush() {
     if (status_) status_ = file_.append(base::as_bytes(buffer_));
