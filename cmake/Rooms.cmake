@@ -1,12 +1,16 @@
 # A room is a folder of src/: one library with only the links that it is allowed.
 #
-#   qd_room(<folder> LINKS <rooms and libraries>)
+#   qd_room(<folder> [BATCHED [ALONE <sources>]] LINKS <rooms and libraries>)
 #
 # Every .cpp in the folder goes into the library qd_<folder, / as _>, every *_test.cpp into the test program
 # <folder>_test, every *_bench.cpp into <folder>_bench.
+#
+# With QD_UNITY=N the compiler reads N sources of a BATCHED room at once, for what they include and instantiate in common.
+# So a name in an anonymous namespace stands once in such a room; -DQD_UNITY=1000 reads whole rooms, to see that. ALONE
+# are sources that take long by themselves, or need flags or macros of their own.
 
 function(qd_room folder)
-  cmake_parse_arguments(ROOM "" "" "LINKS;TEST_LINKS" ${ARGN})
+  cmake_parse_arguments(ROOM "BATCHED" "" "LINKS;TEST_LINKS;ALONE" ${ARGN})
   string(REPLACE "/" "_" name ${folder})
   set(dir ${PROJECT_SOURCE_DIR}/src/${folder})
   file(GLOB sources CONFIGURE_DEPENDS ${dir}/*.cpp)
@@ -20,6 +24,11 @@ function(qd_room folder)
     add_library(qd_${name} STATIC ${sources})
     target_link_libraries(qd_${name} PUBLIC ${ROOM_LINKS})
     qd_use_headers(qd_${name})
+    if(QD_UNITY AND ROOM_BATCHED)
+      set_target_properties(qd_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${QD_UNITY})
+      list(TRANSFORM ROOM_ALONE PREPEND ${dir}/)
+      set_source_files_properties(${ROOM_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    endif()
   else()
     add_library(qd_${name} INTERFACE)
     target_link_libraries(qd_${name} INTERFACE ${ROOM_LINKS})
