@@ -19,6 +19,7 @@ struct FaultyFiles::State {
   std::optional<std::uint64_t> bytes_left QD_GUARDED_BY(mutex);
   int bytes_error_number QD_GUARDED_BY(mutex) = 0;
   std::map<Call, Fault> faults QD_GUARDED_BY(mutex);
+  std::map<Call, std::function<void(const std::filesystem::path&)>> watchers;
 
   bool is_crashed() QD_EXCLUDES(mutex) {
     MutexLock lock(mutex);
@@ -36,6 +37,7 @@ struct FaultyFiles::State {
   }
 
   Status check(Call call, std::string_view doing, const std::filesystem::path& path) {
+    if (const auto watcher = watchers.find(call); watcher != watchers.end()) watcher->second(path);
     if (const int error_number = next(call); error_number != 0)
       return fail(errno_error(error_number, fmt::format("{} {}", doing, path.native())));
     return {};
@@ -137,6 +139,10 @@ void FaultyFiles::fail_after_bytes(std::uint64_t bytes, int error_number) {
 void FaultyFiles::fail_call(Call call, std::uint64_t nth, int error_number) {
   MutexLock lock(state_->mutex);
   state_->faults[call] = State::Fault{.calls_left = nth == 0 ? 0 : nth - 1, .error_number = error_number};
+}
+
+void FaultyFiles::watch(Call call, std::function<void(const Path&)> watcher) {
+  state_->watchers[call] = std::move(watcher);
 }
 
 void FaultyFiles::crash() {

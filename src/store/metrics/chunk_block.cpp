@@ -53,7 +53,7 @@ constexpr std::size_t aligned(std::size_t bytes) {
 
 }  // namespace
 
-void ChunkEntry::hold(std::span<const std::byte> chunk) {
+void ChunkEntry::set_length_and_crc(std::span<const std::byte> chunk) {
   bytes_low = static_cast<std::uint16_t>(chunk.size());
   bytes_high = static_cast<std::uint16_t>(chunk.size() >> 16);
   crc = base::crc32c(chunk);
@@ -69,7 +69,7 @@ ChunkBlock::ChunkBlock(std::uint32_t number)
 std::optional<ChunkRef> ChunkBlock::add(ChunkEntry entry, std::span<const std::byte> bytes) {
   if (size_bytes() + bytes.size() + sizeof(ChunkEntry) > kBytes) return std::nullopt;
   entry.offset = static_cast<std::uint32_t>(payload_bytes_);
-  entry.hold(bytes);
+  entry.set_length_and_crc(bytes);
   entry.zero = 0;
   std::memcpy(memory_.get() + payload_bytes_, bytes.data(), bytes.size());
   std::memcpy(memory_.get() + kBytes - (count_ + 1) * sizeof entry, &entry, sizeof entry);
@@ -97,7 +97,7 @@ base::Status ChunkBlock::write(base::Files& files, const std::filesystem::path& 
       payload.append(base::as_text(bytes));
     }
     about.offset = static_cast<std::uint32_t>(begin);
-    about.hold(base::as_bytes(payload).subspan(begin));
+    about.set_length_and_crc(base::as_bytes(payload).subspan(begin));
     version = std::max(version, version_of(about.kind));
   }
   const Header header{{kMagic[0], kMagic[1], kMagic[2], kMagic[3]}, version, number_, 0};

@@ -50,8 +50,7 @@ struct ChunkEntry {
   std::uint8_t zero;
 
   std::uint32_t bytes() const { return static_cast<std::uint32_t>(bytes_high) << 16 | bytes_low; }
-  // Sets length and crc.
-  void hold(std::span<const std::byte> chunk);
+  void set_length_and_crc(std::span<const std::byte> chunk);
 };
 static_assert(sizeof(ChunkEntry) == 56);
 

@@ -17,10 +17,13 @@
 #include <array>
 #include <bit>
 #include <cstdlib>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/mutex.h"
 #include "store/metrics/bits.h"
 #include "store/metrics/codec_decimal.h"
 #include "store/metrics/codec_ints.h"
@@ -338,22 +341,54 @@ bool decode_bits(base::ByteReader& in, std::span<double> out) {
   return true;
 }
 
+// A context is a hundred times larger than a block, so they are kept, as many as were needed at once. Not one a thread:
+// to note what a thread has to destroy, the C library waits for whoever loads a library, which may be a driver that
+// hangs.
+class Decompressors {
+ public:
+  // How many bytes it gave, or an error of zstd.
+  std::size_t decompress(std::span<const std::byte> frame, std::span<std::byte> out) QD_EXCLUDES(mutex_) {
+    Context context = take();
+    const std::size_t got = ZSTD_decompressDCtx(context.get(), out.data(), out.size(), frame.data(), frame.size());
+    base::MutexLock lock(mutex_);
+    idle_.push_back(std::move(context));
+    return got;
+  }
+
+ private:
+  struct Free {
+    void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+  };
+  using Context = std::unique_ptr<ZSTD_DCtx, Free>;
+
+  Context take() QD_EXCLUDES(mutex_) {
+    {
+      base::MutexLock lock(mutex_);
+      if (!idle_.empty()) {
+        Context context = std::move(idle_.back());
+        idle_.pop_back();
+        return context;
+      }
+    }
+    Context made(ZSTD_createDCtx());
+    QD_ASSERT(made != nullptr, "out of memory");
+    return made;
+  }
+
+  base::Mutex mutex_;
+  std::vector<Context> idle_ QD_GUARDED_BY(mutex_);
+};
+
 bool decode_block(std::span<const std::byte> block, bool inside_zstd, std::span<double> out);
 
 bool decode_zstd(base::ByteReader& in, std::span<double> out) {
   const std::uint64_t size = in.varint();
   if (!in.ok() || size > kBlockBytesMax) return false;
   const auto frame = in.raw(in.remaining());
-  // Made once a thread: it is a hundred times larger than a block.
-  struct FreeDecompressor {
-    void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
-  };
-  thread_local const std::unique_ptr<ZSTD_DCtx, FreeDecompressor> decompressor(ZSTD_createDCtx());
-  QD_ASSERT(decompressor != nullptr, "out of memory");
+  static Decompressors decompressors;
   std::array<std::byte, kBlockBytesMax> inside_bytes;
   const auto inside = std::span(inside_bytes).first(size);
-  const std::size_t got =
-      ZSTD_decompressDCtx(decompressor.get(), inside.data(), inside.size(), frame.data(), frame.size());
+  const std::size_t got = decompressors.decompress(frame, inside);
   return got == size && decode_block(inside, true, out);
 }
 

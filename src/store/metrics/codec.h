@@ -1,4 +1,5 @@
-// Samples as bytes: blocks of up to kBlockSamplesMax times or values, each encoded by whichever way is smallest for it.
+// Samples as bytes: blocks of up to kBlockSamplesMax times or values, each encoded by whichever way is smallest for it
+// (or, of what is read for hours only, by the first way that fits).
 //
 // Times are an integer column: the regular run and its exceptions, bit packed. Values are, in the order in which they
 // are tried: decimals turned into integers (ALP: Afroozeh, Kuffo, Boncz, SIGMOD 2024, but scaled back by division, so

@@ -262,6 +262,7 @@ Head::Applied Head::apply(const SampleBatch& batch, const std::function<void()>&
     } while (i < n && &stripe(slot_of(batch.refs[i])) == &held);
   }
   lower(first_ms_, first);
+  lower(first_since_ms_, first);
   raise(last_ms_, last);
   samples_.fetch_add(applied.stored, std::memory_order_relaxed);
   if (at_that_moment) at_that_moment();
@@ -574,8 +575,10 @@ std::size_t Head::drop_dead(const std::function<bool(Slot)>& kept) {
   return dead.size();
 }
 
-void Head::merge_first(TimestampMs time_ms) {
-  lower(first_ms_, time_ms);
+void Head::settle_first(TimestampMs others_ms) {
+  // No batch is applied meanwhile.
+  MutexLock lock(state_);
+  first_ms_.store(std::min(others_ms, first_since_ms_.load(std::memory_order_relaxed)), std::memory_order_relaxed);
 }
 
 void Head::subtract_samples(std::uint64_t n) {

@@ -56,7 +56,7 @@ struct HeadSelection {
   std::vector<model::TimestampMs> last_ms;  // newest visible sample of each
   std::vector<model::LabelSet> labels;      // of each, unless not asked for
   model::TimestampMs min_ms = 0;            // older ones are in segments
-  std::uint64_t number = 0;                 // of selections of this process, from 1
+  std::uint64_t number = 0;  // of selections of this process, from 1; 0 where nothing was found by select_one
   std::shared_ptr<const BlockTable> blocks;
   std::shared_ptr<const int> pin;
 };
@@ -153,12 +153,13 @@ class Head {
   std::size_t encode_series(std::size_t from, std::size_t count, std::string& out) const;
 
   model::TimestampMs min_ms() const { return min_ms_.load(std::memory_order_relaxed); }
-  // Bounds of the samples in the head; first > last when there are none.
+  // Bounds of the samples in the head, or wider; first > last when there are none.
   model::TimestampMs first_ms() const { return first_ms_.load(std::memory_order_relaxed); }
   model::TimestampMs last_ms() const { return last_ms_.load(std::memory_order_relaxed); }
-  // Starts collecting the first time anew; `merge` takes what was found otherwise.
-  void reset_first() { first_ms_.store(model::kMaxTimestampMs, std::memory_order_relaxed); }
-  void merge_first(model::TimestampMs time_ms);
+  // While a window is sealed its samples are still here. Afterwards the first is that of what was applied since
+  // `watch_first`, or `others_ms` of what was there before and stays.
+  void watch_first() { first_since_ms_.store(model::kMaxTimestampMs, std::memory_order_relaxed); }
+  void settle_first(model::TimestampMs others_ms);
   std::uint64_t samples() const { return samples_.load(std::memory_order_relaxed); }
   void subtract_samples(std::uint64_t n);
   std::uint64_t chunk_count() const;
@@ -229,6 +230,7 @@ class Head {
   std::atomic<model::TimestampMs> accept_min_ms_{model::kMinTimestampMs};
   std::atomic<model::TimestampMs> accept_max_ms_{model::kMaxTimestampMs};
   std::atomic<model::TimestampMs> first_ms_{model::kMaxTimestampMs};
+  std::atomic<model::TimestampMs> first_since_ms_{model::kMaxTimestampMs};
   std::atomic<model::TimestampMs> last_ms_{model::kMinTimestampMs};
   std::atomic<std::uint64_t> samples_{0};
 };

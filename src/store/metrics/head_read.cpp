@@ -169,8 +169,9 @@ base::Status decode(const Link& link, Columns& out) {
                                                            link.index, link.block->number()));
 }
 
-// As many of the first links as are sound chunks of numbers. Gives how many; none where one of them is not.
-std::size_t decode_numbers(std::span<const Link> links, std::vector<EncodedChunk>& chunks, Columns& out) {
+// As many of the first links as are sound chunks of numbers that are not packed. Gives how many; none where one of them
+// cannot be decoded.
+std::size_t decode_unpacked(std::span<const Link> links, std::vector<EncodedChunk>& chunks, Columns& out) {
   chunks.clear();
   for (std::size_t i = 0; i < links.size(); ++i) {
     const Link& link = links[i];
@@ -341,11 +342,11 @@ base::Status Head::read(const HeadSelection& selection, std::size_t i, Timestamp
   for (std::span<const Link> left = links; !left.empty();) {
     // The first one alone: what it holds before the range is cut off while nothing stands behind it.
     const bool first = left.size() == links.size();
-    if (const std::size_t n = first ? 0 : decode_numbers(left, chunks, out); n > 0) {
+    if (const std::size_t n = first ? 0 : decode_unpacked(left, chunks, out); n > 0) {
       left = left.subspan(n);
       continue;
     }
-    // One by one, which says what is wrong with which.
+    // What is packed, histograms, and what is damaged, which is told of each.
     expect_further(left, 0);
     base::Status decoded = decode(left.front(), out);
     if (first) cut_before(out, before, from_ms);

@@ -1,6 +1,8 @@
 // varint length of the block of times, the block of times, the block of values (codec.h).
 #include "store/metrics/packed_chunk.h"
 
+#include <algorithm>
+
 #include "base/bytes.h"
 
 namespace qd::store::metrics {
@@ -17,9 +19,14 @@ bool ChunkPacker::pack(const EncodedChunk& chunk, std::string& out) {
   base::ByteWriter(out).varint(block_.size());
   out += block_;
   encoder_.encode_values(columns_.values, false, out);
-  if (out.size() - before < chunk.bytes.size()) return true;
-  out.resize(before);
-  return false;
+  unpacked_.clear();
+  const bool good =
+      out.size() - before < chunk.bytes.size() &&
+      decode_packed_chunk(base::as_bytes(out).subspan(before), chunk.count, unpacked_) &&
+      std::ranges::equal(std::as_bytes(std::span(unpacked_.times)), std::as_bytes(std::span(columns_.times))) &&
+      std::ranges::equal(std::as_bytes(std::span(unpacked_.values)), std::as_bytes(std::span(columns_.values)));
+  if (!good) out.resize(before);
+  return good;
 }
 
 bool decode_packed_chunk(std::span<const std::byte> bytes, std::size_t count, Columns& out) {

@@ -17,12 +17,14 @@ namespace qd::store::metrics {
 // Keeps buffers between chunks; one thread at a time.
 class ChunkPacker {
  public:
-  // Appends the chunk to `out`. False, and nothing appended, when that would not be shorter, or it cannot be decoded.
+  // Appends the chunk to `out`. False, and nothing appended, when that would not be shorter, or does not give back
+  // every bit: what is packed is soon the only copy.
   bool pack(const EncodedChunk& chunk, std::string& out);
 
  private:
   BlockEncoder encoder_{BlockEncoder::Effort::kQuick};
   Columns columns_;
+  Columns unpacked_;
   std::string block_;
 };
 

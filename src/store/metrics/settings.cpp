@@ -10,8 +10,9 @@ void declare(model::config::Schema& schema, StoreOptions& options) {
   schema.section("store.metrics", "Where samples are kept.");
   schema.duration_ms("store.metrics.retention", options.retention_ms,
                      "How long samples are kept; `0` keeps them as long as `retention_bytes` allows.");
-  schema.bytes("store.metrics.retention_bytes", options.retention_bytes,
-               "How many bytes of segments are kept; the oldest go first. `0` is no bound.");
+  schema.bytes(
+      "store.metrics.retention_bytes", options.retention_bytes,
+      "How many bytes segments, log and chunk files may take together; the oldest segments go first. `0` is no bound.");
   schema
       .duration_ms("store.metrics.seal_interval", options.seal_interval_ms,
                    "How often the newest samples are sealed into a segment on disk.", 1000, kDayMs)

@@ -131,12 +131,11 @@ std::optional<TimestampMs> StoreImpl::seal_due(const StoreOptions& now, Timestam
 }
 
 Status StoreImpl::seal(TimestampMs until_ms) {
-  const TimestampMs first_before = head_->first_ms();
   {
     // Batches are judged again when this has changed: one that holds older samples is refused as a whole.
     MutexLock lock(commit_mutex_);
     head_->accept_from(until_ms);
-    head_->reset_first();
+    head_->watch_first();
     changes_.fetch_add(1, std::memory_order_relaxed);
   }
   const auto attempt = [&]() -> Status {
@@ -158,15 +157,11 @@ Status StoreImpl::seal(TimestampMs until_ms) {
       return published;
     }
     exemplars_.remove(exemplars);
-    head_->merge_first(next_first_ms);
+    head_->settle_first(next_first_ms);
     head_->subtract_samples(samples);
     return {};
   };
-  Status sealed = attempt();
-  if (!sealed) {
-    head_->merge_first(first_before);
-    return sealed;
-  }
+  QD_TRY(attempt());
   seals_.add();
   retire_ = true;
   return {};

@@ -26,6 +26,41 @@ TEST_F(StoreTest, sealing_moves_windows_to_segments_without_a_gap_or_a_double) {
   EXPECT_EQ(content(), expected(7, kStart, kStart + 301'000, 1000));
 }
 
+TEST_F(StoreTest, queries_see_everything_while_a_window_is_sealed) {
+  open();
+  for (TimestampMs t = 0; t <= 100'000; t += 1000) ASSERT_TRUE(put_all(3, kStart + t));
+  const TimestampMs now = kStart + 100'000;
+  const Content before = content(-kAll, now);
+  int looks = 0;
+  for (const auto call : {FaultyFiles::Call::kCreate, FaultyFiles::Call::kSync, FaultyFiles::Call::kRename}) {
+    files_.watch(call, [&](const std::filesystem::path&) {
+      ++looks;
+      EXPECT_EQ(content(-kAll, now), before);
+    });
+  }
+  ASSERT_TRUE(store_->maintain(now));
+  EXPECT_EQ(store_->stats().segments, 1U);
+  EXPECT_GE(looks, 3);
+  EXPECT_EQ(content(), before);
+  EXPECT_EQ(store_->stats().head_min_ms, kStart + 60'000);
+}
+
+// What is applied while a window is sealed, and lies before all that was there.
+TEST_F(StoreTest, the_head_begins_with_what_came_while_a_window_was_sealed) {
+  open();
+  for (TimestampMs t = 0; t <= 50'000; t += 1000) ASSERT_TRUE(put(0, kStart + t, 1));
+  ASSERT_TRUE(put(1, kStart + 100'000, 1));
+  bool came = false;
+  files_.watch(FaultyFiles::Call::kCreate, [&](const std::filesystem::path& path) {
+    if (came || path.extension() != ".seg") return;
+    came = true;
+    EXPECT_TRUE(put(0, kStart + 70'000, 2));
+  });
+  ASSERT_TRUE(store_->maintain(kStart + 100'000));
+  EXPECT_TRUE(came);
+  EXPECT_EQ(store_->stats().head_min_ms, kStart + 70'000);
+}
+
 TEST_F(StoreTest, samples_before_the_sealed_boundary_are_too_old) {
   open();
   for (TimestampMs t = 0; t <= 200'000; t += 10'000) ASSERT_TRUE(put(1, kStart + t, 1));
