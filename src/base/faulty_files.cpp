@@ -155,6 +155,7 @@ void FaultyFiles::heal() {
   state_->crashed = false;
   state_->bytes_left.reset();
   state_->faults.clear();
+  state_->watchers.clear();
 }
 
 Result<std::unique_ptr<File>> FaultyFiles::open_append(const Path& path) {

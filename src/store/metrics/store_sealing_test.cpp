@@ -39,6 +39,7 @@ TEST_F(StoreTest, queries_see_everything_while_a_window_is_sealed) {
     });
   }
   ASSERT_TRUE(store_->maintain(now));
+  files_.heal();
   EXPECT_EQ(store_->stats().segments, 1U);
   EXPECT_GE(looks, 3);
   EXPECT_EQ(content(), before);
@@ -52,11 +53,12 @@ TEST_F(StoreTest, the_head_begins_with_what_came_while_a_window_was_sealed) {
   ASSERT_TRUE(put(1, kStart + 100'000, 1));
   bool came = false;
   files_.watch(FaultyFiles::Call::kCreate, [&](const std::filesystem::path& path) {
-    if (came || path.extension() != ".seg") return;
+    if (came || path.native().find(".seg") == std::string::npos) return;
     came = true;
     EXPECT_TRUE(put(0, kStart + 70'000, 2));
   });
   ASSERT_TRUE(store_->maintain(kStart + 100'000));
+  files_.heal();
   EXPECT_TRUE(came);
   EXPECT_EQ(store_->stats().head_min_ms, kStart + 70'000);
 }
