@@ -59,8 +59,7 @@ void ChunkEntry::set_length_and_crc(std::span<const std::byte> chunk) {
   crc = base::crc32c(chunk);
 }
 
-ChunkBlock::ChunkBlock(std::uint32_t number)
-    : number_(number), memory_(std::make_unique_for_overwrite<std::byte[]>(kBytes)) {
+ChunkBlock::ChunkBlock(std::uint32_t number) : number_(number), memory_(base::map_pages(kBytes)) {
   static_assert(kBytes % 8 == 0);
   payload_ = memory_.get();
   entries_end_ = reinterpret_cast<const ChunkEntry*>(memory_.get() + kBytes);

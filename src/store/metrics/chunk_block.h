@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/pages.h"
 #include "base/result.h"
 #include "model/sample.h"
 #include "store/metrics/appender.h"
@@ -105,7 +106,7 @@ class ChunkBlock {
   const std::byte* payload_ = nullptr;
   const ChunkEntry* entries_end_ = nullptr;
 
-  std::unique_ptr<std::byte[]> memory_;
+  base::Pages memory_;
   std::unique_ptr<ChunkEntry[]> relinked_;
   std::unique_ptr<base::Mapping> mapping_;
   std::uint32_t entries_crc_ = 0;
