@@ -31,7 +31,8 @@ class FaultyFiles final : public Files {
   void fail_after_bytes(std::uint64_t bytes, int error_number);
   // The nth call of this kind from now on (1 is the next), and every later one, fails until heal().
   void fail_call(Call call, std::uint64_t nth, int error_number);
-  // Called with the path at each call of this kind, before it is made, until heal(). Set it while nothing uses the files.
+  // Called with the path at each call of this kind, before it is made, until heal(). Set it while nothing uses the
+  // files.
   void watch(Call call, std::function<void(const Path&)> watcher);
   // From now on nothing reaches the disk any more, and nothing says so: what is there is what a crash would leave.
   void crash();
