@@ -80,28 +80,31 @@ std::optional<ChunkRef> ChunkBlock::add(ChunkEntry entry, std::span<const std::b
 }
 
 base::Status ChunkBlock::write(base::Files& files, const std::filesystem::path& path) const {
-  std::string payload;
-  payload.reserve(payload_bytes_);
+  // What is packed is shorter, so it fits where the chunks did.
+  const base::Pages payload = base::map_pages(std::max<std::size_t>(payload_bytes_, 1));
+  std::size_t payload_bytes = 0;
   std::vector<ChunkEntry> directory(count_);
   std::uint32_t version = 1;
   ChunkPacker packer;
+  std::string packed;
   for (std::uint32_t i = 0; i < count_; ++i) {
     ChunkEntry& about = directory[count_ - 1 - i];
     about = entry(i);
-    const std::span<const std::byte> bytes(payload_ + about.offset, about.bytes());
-    const std::size_t begin = payload.size();
-    if (about.kind == ChunkKind::kNumbers && packer.pack({bytes, about.min_ms, about.samples}, payload)) {
+    std::span<const std::byte> bytes(payload_ + about.offset, about.bytes());
+    packed.clear();
+    if (about.kind == ChunkKind::kNumbers && packer.pack({bytes, about.min_ms, about.samples}, packed)) {
       about.kind = ChunkKind::kPacked;
-    } else {
-      payload.append(base::as_text(bytes));
+      bytes = base::as_bytes(packed);
     }
-    about.offset = static_cast<std::uint32_t>(begin);
-    about.set_length_and_crc(base::as_bytes(payload).subspan(begin));
+    std::memcpy(payload.get() + payload_bytes, bytes.data(), bytes.size());
+    about.offset = static_cast<std::uint32_t>(payload_bytes);
+    about.set_length_and_crc(bytes);
+    payload_bytes += bytes.size();
     version = std::max(version, version_of(about.kind));
   }
   const Header header{{kMagic[0], kMagic[1], kMagic[2], kMagic[3]}, version, number_, 0};
   const auto entries = std::as_bytes(std::span(directory));
-  Footer footer{.payload_bytes = payload.size(),
+  Footer footer{.payload_bytes = payload_bytes,
                 .samples = samples_,
                 .min_ms = min_ms_,
                 .max_ms = max_ms_,
@@ -114,8 +117,8 @@ base::Status ChunkBlock::write(base::Files& files, const std::filesystem::path& 
   const auto write_all = [&]() -> base::Status {
     QD_ASSIGN(const auto file, files.create(path));
     QD_TRY(file->append(std::as_bytes(std::span(&header, 1))));
-    QD_TRY(file->append(base::as_bytes(payload)));
-    QD_TRY(file->append(std::span(kZeros).first(aligned(payload.size()) - payload.size())));
+    QD_TRY(file->append({payload.get(), payload_bytes}));
+    QD_TRY(file->append(std::span(kZeros).first(aligned(payload_bytes) - payload_bytes)));
     QD_TRY(file->append(entries));
     QD_TRY(file->append(std::as_bytes(std::span(&footer, 1))));
     return file->sync();
