@@ -190,7 +190,7 @@ class Quarterdeck(Scraper):
         """Stops, and starts again without targets and with a short seal interval: segments are written and merged."""
         self.stop()
         self.prometheus_file = pathlib.Path("")
-        self.settings = ["observe.host.enabled=false", "judge.rules.defaults=false", "store.metrics.seal_interval=5s"]
+        self.settings = ["observe.host.enabled=false", "judge.rules.defaults=false", "store.metrics.seal_interval=1m"]
         self.start()
         self.wait_ready()
         end = time.monotonic() + 90
