@@ -6,8 +6,8 @@ usage: bench/scrape_compare.py [--targets N] [--series N] [--interval MS] [--dur
 
 Shows CPU seconds a million samples from socket to log (once all series exist), peak memory a series, and bytes a sample
 on disk once all is in the form in which it lasts: segments, a block, merged parts. With --queries it then asks the
-same servers the queries of bench/query_compare.py, with --dashboards those of bench/dashboard_queries.py; with --restart each is killed and started again, and shown is how long
-it takes until it serves, most of it the replay of its log.
+same servers the queries of bench/query_compare.py, with --dashboards those of bench/dashboard_queries.py; with --restart
+each is killed and started again, and shown is how long it takes until it serves, most of it the replay of its log.
 
 The runs of docs/performance.md:
   A  --targets 20 --series 10000 --interval 5000 --duration 150
