@@ -64,8 +64,11 @@ DurationSummary& Registry::summary(std::string_view name, std::string_view help,
                                    Quantiles quantiles, CounterLabels labels) {
   MutexLock lock(mutex_);
   Entry& its = entry(name, help, Kind::kSummary, std::move(labels));
-  if (its.summary == nullptr) its.summary = std::make_unique<DurationSummary>(clock);
-  its.quantiles = quantiles;
+  // Once made it is read without the lock, so that it must not change.
+  if (its.summary == nullptr) {
+    its.summary = std::make_unique<DurationSummary>(clock);
+    its.quantiles = quantiles;
+  }
   return *its.summary;
 }
 

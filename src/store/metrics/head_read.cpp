@@ -155,10 +155,11 @@ ChunkRef follow(const ChunkBlock& block, ChunkRef at, TimestampMs from_ms, Times
   return entry.min_ms <= from_ms || entry.previous >= at ? 0 : entry.previous;
 }
 
-// Tells the CPU that the chunk after the next will be read.
+// While a chunk is decoded the CPU is told of the one so many further on.
+constexpr std::size_t kChunksAhead = 2;
+
 void expect_further(std::span<const Link> links, std::size_t i) {
-  constexpr std::size_t kAhead = 2;
-  if (i + kAhead < links.size()) links[i + kAhead].block->expect(links[i + kAhead].index);
+  if (i + kChunksAhead < links.size()) links[i + kChunksAhead].block->expect(links[i + kChunksAhead].index);
 }
 
 base::Status decode(const Link& link, Columns& out) {
@@ -337,7 +338,7 @@ base::Status Head::read(const HeadSelection& selection, std::size_t i, Timestamp
   std::ranges::reverse(links);
 
   const std::size_t before = out.size();
-  for (std::size_t k = 0; k < std::min<std::size_t>(links.size(), 2); ++k) links[k].block->expect(links[k].index);
+  for (std::size_t k = 0; k < std::min(links.size(), kChunksAhead); ++k) links[k].block->expect(links[k].index);
   std::vector<EncodedChunk> chunks;
   for (std::span<const Link> left = links; !left.empty();) {
     // The first one alone: what it holds before the range is cut off while nothing stands behind it.
