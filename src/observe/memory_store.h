@@ -1,4 +1,5 @@
-// A store for tests: keeps what was committed by series, and fails when told to.
+// A store for tests: keeps what was committed by series, and fails when told to. Appenders of several threads may
+// write at once; the public members are for a test to read when they have ended.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +30,14 @@ class MemoryStore final : public store::metrics::Appendable {
     const auto found = committed_.find(labels);
     return found == committed_.end() ? std::vector<std::pair<std::int64_t, double>>{} : found->second;
   }
-  std::size_t count() const { return names_.size(); }
-  void forget_references() { refs_.clear(); }
+  std::size_t count() const {
+    base::MutexLock lock(mutex_);
+    return names_.size();
+  }
+  void forget_references() {
+    base::MutexLock lock(mutex_);
+    refs_.clear();
+  }
 
   bool failing = false;
   int series_asked = 0;
@@ -47,6 +54,7 @@ class MemoryStore final : public store::metrics::Appendable {
    public:
     explicit Batch(MemoryStore& store) : store_(store) {}
     base::Result<Ref> series(const model::LabelSet& labels) override {
+      base::MutexLock lock(store_.mutex_);
       ++store_.series_asked;
       const std::string name = labels.to_string();
       if (!store_.names_.contains(name) && store_.names_.size() >= store_.series_limit) {
@@ -57,6 +65,7 @@ class MemoryStore final : public store::metrics::Appendable {
       return store_.last_ref_;
     }
     store::metrics::AppendOutcome append(Ref ref, model::TimestampMs time_ms, double value) override {
+      base::MutexLock lock(store_.mutex_);
       const auto found = store_.refs_.find(ref);
       if (found == store_.refs_.end()) return store::metrics::AppendOutcome::kUnknownSeries;
       pending_.push_back({found->second, {time_ms, model::is_stale_nan(value) ? kStale : value}});
@@ -64,18 +73,21 @@ class MemoryStore final : public store::metrics::Appendable {
     }
     store::metrics::AppendOutcome append(Ref ref, model::TimestampMs time_ms,
                                          const model::Histogram& histogram) override {
+      base::MutexLock lock(store_.mutex_);
       const auto found = store_.refs_.find(ref);
       if (found == store_.refs_.end()) return store::metrics::AppendOutcome::kUnknownSeries;
       store_.histograms_told.emplace_back(found->second, std::pair(time_ms, histogram));
       return store::metrics::AppendOutcome::kOk;
     }
     store::metrics::AppendOutcome exemplar(Ref ref, const model::Exemplar& exemplar) override {
+      base::MutexLock lock(store_.mutex_);
       const auto found = store_.refs_.find(ref);
       if (found == store_.refs_.end()) return store::metrics::AppendOutcome::kUnknownSeries;
       store_.exemplars_told.emplace_back(found->second, exemplar);
       return store::metrics::AppendOutcome::kOk;
     }
     void metadata(std::string_view family, const model::Metadata& metadata) override {
+      base::MutexLock lock(store_.mutex_);
       store_.metadata_told[std::string(family)] = metadata;
     }
     base::Status commit() override {
@@ -92,10 +104,10 @@ class MemoryStore final : public store::metrics::Appendable {
     std::vector<std::pair<std::string, std::pair<std::int64_t, double>>> pending_;
   };
 
-  std::set<std::string> names_;
-  std::map<Ref, std::string> refs_;
-  Ref last_ref_ = 0;
   mutable base::Mutex mutex_;
+  std::set<std::string> names_ QD_GUARDED_BY(mutex_);
+  std::map<Ref, std::string> refs_ QD_GUARDED_BY(mutex_);
+  Ref last_ref_ QD_GUARDED_BY(mutex_) = 0;
   std::map<std::string, std::vector<std::pair<std::int64_t, double>>> committed_ QD_GUARDED_BY(mutex_);
 };
 
