@@ -53,10 +53,9 @@ constexpr std::size_t aligned(std::size_t bytes) {
 
 }  // namespace
 
-void ChunkEntry::set_length_and_crc(std::span<const std::byte> chunk) {
-  bytes_low = static_cast<std::uint16_t>(chunk.size());
-  bytes_high = static_cast<std::uint16_t>(chunk.size() >> 16);
-  crc = base::crc32c(chunk);
+void ChunkEntry::set_length(std::size_t bytes) {
+  bytes_low = static_cast<std::uint16_t>(bytes);
+  bytes_high = static_cast<std::uint16_t>(bytes >> 16);
 }
 
 ChunkBlock::ChunkBlock(std::uint32_t number) : number_(number), memory_(base::map_pages(kBytes)) {
@@ -68,7 +67,7 @@ ChunkBlock::ChunkBlock(std::uint32_t number) : number_(number), memory_(base::ma
 std::optional<ChunkRef> ChunkBlock::add(ChunkEntry entry, std::span<const std::byte> bytes) {
   if (size_bytes() + bytes.size() + sizeof(ChunkEntry) > kBytes) return std::nullopt;
   entry.offset = static_cast<std::uint32_t>(payload_bytes_);
-  entry.set_length_and_crc(bytes);
+  entry.set_length(bytes.size());
   entry.zero = 0;
   std::memcpy(memory_.get() + payload_bytes_, bytes.data(), bytes.size());
   std::memcpy(memory_.get() + kBytes - (count_ + 1) * sizeof entry, &entry, sizeof entry);
@@ -98,7 +97,8 @@ base::Status ChunkBlock::write(base::Files& files, const std::filesystem::path& 
     }
     std::memcpy(payload.get() + payload_bytes, bytes.data(), bytes.size());
     about.offset = static_cast<std::uint32_t>(payload_bytes);
-    about.set_length_and_crc(bytes);
+    about.set_length(bytes.size());
+    about.crc = base::crc32c(bytes);
     payload_bytes += bytes.size();
     version = std::max(version, version_of(about.kind));
   }

@@ -43,7 +43,7 @@ struct ChunkEntry {
   model::TimestampMs max_ms;
   double last_value;
   std::uint32_t offset;  // of its bytes, from the first chunk of the block
-  std::uint32_t crc;     // of its bytes
+  std::uint32_t crc;     // of its bytes, once they are in a file
   std::uint16_t bytes_low;
   std::uint16_t samples;
   std::uint16_t bytes_high;
@@ -51,7 +51,7 @@ struct ChunkEntry {
   std::uint8_t zero;
 
   std::uint32_t bytes() const { return static_cast<std::uint32_t>(bytes_high) << 16 | bytes_low; }
-  void set_length_and_crc(std::span<const std::byte> chunk);
+  void set_length(std::size_t bytes);
 };
 static_assert(sizeof(ChunkEntry) == 56);
 

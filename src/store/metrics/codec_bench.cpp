@@ -7,9 +7,11 @@
 
 #include "base/bytes.h"
 #include "store/metrics/bench_data.h"
+#include "store/metrics/chunk.h"
 #include "store/metrics/codec.h"
 #include "store/metrics/codec_kernels.h"
 #include "store/metrics/codec_xor.h"
+#include "store/metrics/packed_chunk.h"
 
 namespace qd::store::metrics {
 namespace {
@@ -73,6 +75,42 @@ void decode_values_of(benchmark::State& state) {
   report(state, columns.size() * out.size(), bytes);
 }
 BENCHMARK(decode_values_of)->ArgsProduct({{0, 1, 2, 3}, {0, 1}})->ArgNames({"kind", "xor"});
+
+// Closed chunks of the head as they go to a file: as many samples as asked for, or as fit.
+void pack_chunks_of(benchmark::State& state) {
+  const BenchData source = data();
+  const auto columns = columns_of(static_cast<BenchData::Kind>(state.range(0)));
+  std::vector<model::TimestampMs> times;
+  source.times(0, times);
+  struct Chunk {
+    std::vector<std::byte> bytes;
+    std::size_t samples = 1;
+  };
+  std::vector<Chunk> chunks(columns.size());
+  std::size_t samples = 0;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    auto& [bytes, count] = chunks[i];
+    bytes.resize(kChunkBytesMax + kChunkSampleBytesMax);
+    ChunkState chunk;
+    std::size_t size = begin_chunk(chunk, times[0], columns[i][0], bytes.data());
+    for (; count < static_cast<std::size_t>(state.range(1)); ++count) {
+      const std::size_t n = extend_chunk(chunk, times[count], columns[i][count], bytes.data() + size);
+      if (size + n > kChunkBytesMax) break;
+      size += n;
+    }
+    bytes.resize(size);
+    samples += count;
+  }
+  ChunkPacker packer;
+  std::string out;
+  for (auto _ : state) {
+    out.clear();
+    for (const auto& [bytes, count] : chunks) packer.pack({bytes, times[0], count}, out);
+    benchmark::DoNotOptimize(out.data());
+  }
+  report(state, samples, out.size());
+}
+BENCHMARK(pack_chunks_of)->ArgsProduct({{0, 1, 2, 3}, {32, 100}})->ArgNames({"kind", "samples"});
 
 void decode_times_of(benchmark::State& state) {
   const BenchData source = data();

@@ -241,8 +241,7 @@ Head::Applied Head::apply(const SampleBatch& batch, const std::function<void()>&
     MutexLock stripe_lock(held.mutex);
     do {
       if (i + 2 * kAhead < n) {
-        if (HeadSeries* const later = find_record(batch.refs[i + kAhead]); later != nullptr && later->open != nullptr)
-          __builtin_prefetch(later->open + later->open_bytes, 1);
+        if (HeadSeries* const later = find_record(batch.refs[i + kAhead]); later != nullptr) later->open.prefetch();
         const Slot far = slot_of(batch.refs[i + 2 * kAhead]);
         if ((far >> kPageLog2) < kPagesMax && page(far) != nullptr)
           __builtin_prefetch(page(far) + (far & (kPageSeries - 1)), 1);
@@ -279,34 +278,22 @@ bool Head::store(HeadSeries& series, TimestampMs time_ms, double value) {
                    .value = series.last_value.load(std::memory_order_relaxed),
                    .mantissa = series.mantissa,
                    .scale = series.scale};
+  std::byte sample[kChunkSampleBytesMax + 8];
+  std::size_t n = 0;
   if (series.open_bytes > 0) {
-    std::byte sample[kChunkSampleBytesMax + 8];
-    const std::size_t n = extend_chunk(state, time_ms, value, sample);
-    const std::size_t size = series.open_bytes + n;
-    if (size <= kChunkBytesMax) {
-      if (size > Slab::kSizes[series.open_class]) {
-        const unsigned grown = Slab::size_class(size);
-        std::byte* const to = open_chunks_.allocate(grown);
-        std::memcpy(to, series.open, series.open_bytes);
-        open_chunks_.free(series.open, series.open_class);
-        series.open = to;
-        series.open_class = static_cast<std::uint8_t>(grown);
-      }
-      std::memcpy(series.open + series.open_bytes, sample, n);
-      series.open_bytes = static_cast<std::uint16_t>(size);
-      ++series.open_samples;
-    } else {
-      close_chunk(series);
-    }
+    if (time_ms - series.open_first_ms() <= kChunkSpanMsMax) n = extend_chunk(state, time_ms, value, sample);
+    if (n == 0 || series.open_bytes + n > kChunkBytesMax) close_chunk(series);
   }
   if (series.open_bytes == 0) {
-    series.open_class = 0;
-    series.open = open_chunks_.allocate(0);
-    series.open_bytes = static_cast<std::uint16_t>(begin_chunk(state, time_ms, value, series.open));
-    series.open_samples = 1;
-    series.first_ms = time_ms;
+    n = begin_chunk(state, time_ms, value, sample);
+    series.open_span_ms = 0;
+  } else {
+    series.open_span_ms += static_cast<std::int32_t>(time_ms - last);
   }
-  series.delta_ms = state.delta_ms;
+  series.open.append(pieces_, series.open_bytes, std::span(sample).first(n));
+  series.open_bytes = static_cast<std::uint16_t>(series.open_bytes + n);
+  ++series.open_samples;
+  series.delta_ms = static_cast<std::int32_t>(state.delta_ms);
   series.mantissa = state.mantissa;
   series.scale = state.scale;
   series.last_value.store(value, std::memory_order_relaxed);
@@ -315,21 +302,23 @@ bool Head::store(HeadSeries& series, TimestampMs time_ms, double value) {
 }
 
 bool Head::store(HeadSeries& series, TimestampMs time_ms, double mark, const model::Histogram& histogram) {
-  if (time_ms <= series.last_ms.load(std::memory_order_relaxed)) return false;
+  const TimestampMs last = series.last_ms.load(std::memory_order_relaxed);
+  if (time_ms <= last) return false;
   if (series.open_bytes > 0) close_chunk(series);
   const Slot slot = slot_of(series.ref.load(std::memory_order_relaxed));
   if (series.histograms) {
     HistogramChunk& open = *stripe(slot).histograms[slot];
-    if (open.full()) {
+    if (open.full() || time_ms - series.open_first_ms() > kChunkSpanMsMax) {
       close_histograms(series);
     } else {
       open.add(time_ms, histogram);
+      series.open_span_ms += static_cast<std::int32_t>(time_ms - last);
     }
   }
   if (!series.histograms) {
     stripe(slot).histograms[slot] = std::make_unique<HistogramChunk>(time_ms, histogram);
     series.histograms = true;
-    series.first_ms = time_ms;
+    series.open_span_ms = 0;
   }
   series.last_value.store(mark, std::memory_order_relaxed);
   series.last_ms.store(time_ms, std::memory_order_relaxed);
@@ -337,9 +326,14 @@ bool Head::store(HeadSeries& series, TimestampMs time_ms, double mark, const mod
 }
 
 void Head::close_chunk(HeadSeries& series) {
-  keep_closed(series, ChunkKind::kNumbers, series.open_samples, {series.open, series.open_bytes});
-  open_chunks_.free(series.open, series.open_class);
-  series.open = nullptr;
+  std::array<std::byte, kChunkBytesMax> bytes;
+  series.open.copy(series.open_bytes, bytes.data());
+  keep_closed(series, ChunkKind::kNumbers, series.open_samples, std::span(bytes).first(series.open_bytes));
+  forget_open(series);
+}
+
+void Head::forget_open(HeadSeries& series) {
+  series.open.free(pieces_);
   series.open_bytes = 0;
   series.open_samples = 0;
 }
@@ -357,7 +351,7 @@ void Head::close_histograms(HeadSeries& series) {
 void Head::keep_closed(HeadSeries& series, ChunkKind kind, std::uint16_t samples, std::span<const std::byte> bytes) {
   const ChunkEntry entry{.series = series.ref.load(std::memory_order_relaxed),
                          .previous = series.closed,
-                         .min_ms = series.first_ms,
+                         .min_ms = series.open_first_ms(),
                          .max_ms = series.last_ms.load(std::memory_order_relaxed),
                          .last_value = series.last_value.load(std::memory_order_relaxed),
                          .offset = 0,
@@ -388,6 +382,11 @@ void Head::finish_block() {
 
 void Head::close_chunks() {
   constexpr std::size_t kSeriesAtATime = 512;
+  {
+    MutexLock lock(state_);
+    pieces_.begin_renewal();
+  }
+  // Read after that: what has pieces from before is among them.
   std::size_t slots = 0;
   {
     ReaderLock lock(index_mutex_);
@@ -404,6 +403,7 @@ void Head::close_chunks() {
     }
   }
   MutexLock lock(state_);
+  pieces_.end_renewal();
   finish_block();
 }
 
@@ -547,10 +547,7 @@ std::size_t Head::drop_dead(const std::function<bool(Slot)>& kept) {
     HeadSeries& series = record(slot);
     MutexLock stripe_lock(stripe(slot).mutex);
     series.ref.store(0, std::memory_order_relaxed);
-    if (series.open_bytes > 0) open_chunks_.free(series.open, series.open_class);
-    series.open = nullptr;
-    series.open_bytes = 0;
-    series.open_samples = 0;
+    forget_open(series);
     if (std::exchange(series.histograms, false)) stripe(slot).histograms.erase(slot);
     series.closed = 0;
   }

@@ -1,6 +1,6 @@
 // The newest samples of every series: what is appended goes here and to the log, and stays until it is sealed.
 //
-// A series is a record of 80 bytes, an open chunk that grows to 256 bytes, and a reference to its newest closed chunk
+// A series is a record of 64 bytes, an open chunk that grows to 256 bytes, and a reference to its newest closed chunk
 // in a ChunkBlock. The open chunk of a series of histograms is kept beside its stripe, one to two kilobytes, and is
 // closed as soon as a number comes, as the other is by a histogram. Records never move; a reference names slot and
 // generation, so that one to a dropped series is noticed.
@@ -35,7 +35,7 @@
 #include "store/metrics/head_series.h"
 #include "store/metrics/histogram_chunk.h"
 #include "store/metrics/label_index.h"
-#include "store/metrics/slab.h"
+#include "store/metrics/open_chunk.h"
 #include "store/metrics/wal_record.h"
 
 namespace qd::store::metrics {
@@ -194,6 +194,7 @@ class Head {
   bool store(HeadSeries& series, model::TimestampMs time_ms, double mark, const model::Histogram& histogram)
       QD_REQUIRES(state_);
   void close_chunk(HeadSeries& series) QD_REQUIRES(state_);
+  void forget_open(HeadSeries& series) QD_REQUIRES(state_);
   void close_histograms(HeadSeries& series) QD_REQUIRES(state_);
   void keep_closed(HeadSeries& series, ChunkKind kind, std::uint16_t samples, std::span<const std::byte> bytes)
       QD_REQUIRES(state_);
@@ -215,7 +216,7 @@ class Head {
   std::unique_ptr<std::atomic<HeadSeries*>[], FreeDeleter> pages_;
 
   mutable base::Mutex state_;
-  Slab open_chunks_ QD_GUARDED_BY(state_);
+  Pieces pieces_ QD_GUARDED_BY(state_);
   std::shared_ptr<ChunkBlock> filling_ QD_GUARDED_BY(state_);
   std::vector<std::shared_ptr<ChunkBlock>> unwritten_ QD_GUARDED_BY(state_);
   std::uint32_t next_block_ QD_GUARDED_BY(state_) = 1;

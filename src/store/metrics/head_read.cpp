@@ -257,7 +257,7 @@ void Head::follow_chains(const HeadSelection& selection, Ahead& ahead) const {
     MutexLock lock(stripe(slot).mutex);
     const HeadSeries& series = record(slot);
     chain.newest = series.closed;
-    const bool open_is_enough = (series.open_bytes > 0 || series.histograms) && series.first_ms <= ahead.from_ms;
+    const bool open_is_enough = (series.open_bytes > 0 || series.histograms) && series.open_first_ms() <= ahead.from_ms;
     at[c] = open_is_enough ? 0 : series.closed;
   }
   for (std::size_t left = ahead.count; left > 0;) {
@@ -306,11 +306,11 @@ base::Status Head::read(const HeadSelection& selection, std::size_t i, Timestamp
     MutexLock lock(stripe(slot).mutex);
     const HeadSeries& series = record(slot);
     newest = series.closed;
-    open_first_ms = series.first_ms;
+    open_first_ms = series.open_first_ms();
     if (series.open_bytes > 0 && open_first_ms <= to_ms) {
       open_bytes = series.open_bytes;
       open_samples = series.open_samples;
-      std::memcpy(open.data(), series.open, open_bytes);
+      series.open.copy(open_bytes, open.data());
     } else if (series.histograms && open_first_ms <= to_ms) {
       const HistogramChunk& its = *stripe(slot).histograms.find(slot)->second;
       open_histograms.assign(its.bytes().begin(), its.bytes().end());

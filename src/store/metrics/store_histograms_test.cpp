@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <functional>
 #include <random>
 
 #include "store/metrics/exemplars.h"
@@ -42,10 +43,13 @@ class HistogramStoreTest : public StoreTest {
 
   // Series 0: histograms; 1: numbers; 2: some of each. One of each a second.
   void fill(int seconds) {
+    fill(seconds, [](int s) { return kStart + s * 1000; });
+  }
+  void fill(int steps, const std::function<TimestampMs(int)>& time_of) {
     std::mt19937_64 random(11);
-    auto histograms = random_histograms(random, static_cast<std::size_t>(seconds));
-    for (int s = 0; s < seconds; ++s) {
-      const TimestampMs time = kStart + s * 1000;
+    auto histograms = random_histograms(random, static_cast<std::size_t>(steps));
+    for (int s = 0; s < steps; ++s) {
+      const TimestampMs time = time_of(s);
       auto appender = store_->appender();
       const auto& histogram = histograms[static_cast<std::size_t>(s)];
       const bool number = s / 7 % 3 == 1;
@@ -107,6 +111,24 @@ TEST_F(HistogramStoreTest, histograms_and_numbers_come_back_from_the_head_in_any
     const TimestampMs from = kStart + static_cast<TimestampMs>(random() % 200'000);
     check(from, from + static_cast<TimestampMs>(random() % 30'000));
   }
+}
+
+TEST_F(HistogramStoreTest, samples_that_are_weeks_apart_come_back_from_the_head) {
+  constexpr TimestampMs kDay = 86'400'000;
+  // As long as a chunk may last is between 24 and 25 days: one after the other, just below, at and above it, and years.
+  const std::vector<TimestampMs> gaps = {1000,      1000, 20 * kDay,       20 * kDay, INT32_MAX - 1000, 1000, 1,
+                                         INT32_MAX, 1,    INT32_MAX + 1LL, 25 * kDay, 4000 * kDay,      1000};
+  std::vector<TimestampMs> times = {kStart};
+  for (const TimestampMs gap : gaps) times.push_back(times.back() + gap);
+  open();
+  fill(static_cast<int>(times.size()), [&](int i) { return times[static_cast<std::size_t>(i)]; });
+  check();
+  for (const TimestampMs from : times) {
+    check(from);
+    check(from + 1, from + 21 * kDay);
+  }
+  open();
+  check();
 }
 
 TEST_F(HistogramStoreTest, replay_gives_back_what_was_acknowledged) {

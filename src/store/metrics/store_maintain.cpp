@@ -34,9 +34,17 @@ using model::TimestampMs;
 
 namespace {
 
-// Either makes a checkpoint due: replay then reads at most this much of the log, which takes about a second.
-constexpr std::uint64_t kCheckpointSamples = 32'000'000;
-constexpr std::uint64_t kCheckpointBytes = 256ULL << 20;
+// Either makes a checkpoint due: replay then reads at most this much of the log, which takes about a second. As a
+// checkpoint closes every open chunk, both grow with the series beyond a million: else chunks of ten million series
+// would be closed after three samples.
+struct CheckpointLimits {
+  std::uint64_t samples;
+  std::uint64_t bytes;
+};
+CheckpointLimits checkpoint_limits(std::uint64_t series) {
+  const std::uint64_t scale = std::max<std::uint64_t>(series, 1'000'000);
+  return {.samples = 32 * scale, .bytes = 268 * scale};
+}
 // More files than this are written anew as one.
 constexpr std::size_t kSeriesFilesMax = 16;
 // Windows sealed by one call, so that samples from years ago do not hold up the rest.
@@ -252,13 +260,14 @@ void StoreImpl::publish_segments(SegmentList list, const std::vector<std::uint64
 
 bool StoreImpl::checkpoint_due() {
   if (retire_) return true;
-  return log_samples_.load(std::memory_order_relaxed) >= kCheckpointSamples || wal_->bytes() >= kCheckpointBytes;
+  const CheckpointLimits limits = checkpoint_limits(head_->series_count());
+  return log_samples_.load(std::memory_order_relaxed) >= limits.samples || wal_->bytes() >= limits.bytes;
 }
 
 Status StoreImpl::checkpoint() {
   Status status = cut_log();
   // Due again, whatever has been counted anew since.
-  if (!status) log_samples_.fetch_add(kCheckpointSamples, std::memory_order_relaxed);
+  if (!status) log_samples_.fetch_add(checkpoint_limits(head_->series_count()).samples, std::memory_order_relaxed);
   return status;
 }
 
