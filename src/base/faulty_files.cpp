@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <string>
 #include <utility>
 
@@ -19,6 +20,12 @@ struct FaultyFiles::State {
   std::optional<std::uint64_t> bytes_left QD_GUARDED_BY(mutex);
   int bytes_error_number QD_GUARDED_BY(mutex) = 0;
   std::map<Call, Fault> faults QD_GUARDED_BY(mutex);
+  struct BadPart {
+    std::filesystem::path path;
+    std::uint64_t from;
+    std::uint64_t to;
+  };
+  std::vector<BadPart> bad_parts QD_GUARDED_BY(mutex);
   std::map<Call, std::function<void(const std::filesystem::path&)>> watchers;
 
   bool is_crashed() QD_EXCLUDES(mutex) {
@@ -40,6 +47,15 @@ struct FaultyFiles::State {
     if (const auto watcher = watchers.find(call); watcher != watchers.end()) watcher->second(path);
     if (const int error_number = next(call); error_number != 0)
       return fail(errno_error(error_number, fmt::format("{} {}", doing, path.native())));
+    return {};
+  }
+
+  Status check_part(const std::filesystem::path& path, std::uint64_t offset, std::uint64_t bytes) QD_EXCLUDES(mutex) {
+    MutexLock lock(mutex);
+    for (const BadPart& bad : bad_parts) {
+      if (bad.path == path && offset < bad.to && bad.from < offset + bytes)
+        return fail(errno_error(EIO, fmt::format("reading {}", path.native())));
+    }
     return {};
   }
 
@@ -98,6 +114,7 @@ class FaultyFile final : public File {
   }
   Result<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> into) const override {
     QD_TRY(state_->check(Call::kRead, "reading", path_));
+    QD_TRY(state_->check_part(path_, offset, into.size()));
     return real_->read_at(offset, into);
   }
   Result<std::uint64_t> size() const override {
@@ -141,6 +158,11 @@ void FaultyFiles::fail_call(Call call, std::uint64_t nth, int error_number) {
   state_->faults[call] = State::Fault{.calls_left = nth == 0 ? 0 : nth - 1, .error_number = error_number};
 }
 
+void FaultyFiles::fail_reads_of(const Path& path, std::uint64_t from, std::uint64_t to) {
+  MutexLock lock(state_->mutex);
+  state_->bad_parts.push_back({path, from, to});
+}
+
 void FaultyFiles::watch(Call call, std::function<void(const Path&)> watcher) {
   state_->watchers[call] = std::move(watcher);
 }
@@ -155,6 +177,7 @@ void FaultyFiles::heal() {
   state_->crashed = false;
   state_->bytes_left.reset();
   state_->faults.clear();
+  state_->bad_parts.clear();
   state_->watchers.clear();
 }
 

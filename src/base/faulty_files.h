@@ -31,6 +31,8 @@ class FaultyFiles final : public Files {
   void fail_after_bytes(std::uint64_t bytes, int error_number);
   // The nth call of this kind from now on (1 is the next), and every later one, fails until heal().
   void fail_call(Call call, std::uint64_t nth, int error_number);
+  // Bad sectors: reads of `path` that touch a byte from `from` on and before `to` fail with EIO until heal().
+  void fail_reads_of(const Path& path, std::uint64_t from, std::uint64_t to);
   // Called with the path at each call of this kind, before it is made, until heal(). Set it while nothing uses the
   // files.
   void watch(Call call, std::function<void(const Path&)> watcher);

@@ -294,6 +294,16 @@ TEST_F(EngineTest, what_was_charged_is_given_back) {
   EXPECT_THAT(range(query, 0, 290'000, 10'000, options), HasSubstr("{i=\"0\"} 0@0"));
 }
 
+TEST_F(EngineTest, what_is_sorted_is_charged_too) {
+  add({{"__name__", "m"}}, std::vector<double>(1000, 1));
+  QueryOptions options;
+  options.samples_limit = 1200;
+  options.experimental = true;
+  EXPECT_THAT(instant("max_over_time(m[1d])", 10'000'000, options), HasSubstr("{} 1"));
+  for (const char* query : {"quantile_over_time(0.5, m[1d])", "mad_over_time(m[1d])"})
+    EXPECT_THAT(instant(query, 10'000'000, options), HasSubstr("(query.samples_limit)")) << query;
+}
+
 TEST_F(EngineTest, a_cancelled_query_stops) {
   add({{"__name__", "m"}}, {1});
   QueryOptions options;

@@ -35,9 +35,9 @@ class Scratch {
   std::vector<std::size_t> indices;  // kSlidingSamplesMax of them at most
   std::vector<double> sorted;
 
-  // Charges the query for what the columns have grown to.
-  base::Status charge_columns() {
-    const std::uint64_t samples = columns.size() + samples_of(columns.histograms);
+  // Charges the query for what the columns have grown to, and for copies of so many of their values.
+  base::Status charge_columns(std::size_t copied_values = 0) {
+    const std::uint64_t samples = columns.size() + samples_of(columns.histograms) + (copied_values + 1) / 2;
     if (samples <= charge_.samples()) return {};
     QD_ASSIGN(Charge more, context_.charge(samples - charge_.samples()));
     charge_.absorb(std::move(more));

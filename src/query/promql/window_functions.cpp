@@ -30,6 +30,9 @@ class WindowSource final : public Source {
     QD_TRY(windows_.input->read(i, columns, scratch));
     scratch.histograms.clear();
     if (columns.size() == 0) return false;
+    // They sort a window, which may hold all of it.
+    if (id_ == FunctionId::kQuantileOverTime || id_ == FunctionId::kMadOverTime)
+      QD_TRY(scratch.charge_columns(columns.size()));
     const WindowView view{.times = columns.times.data(),
                           .values = columns.values.data(),
                           .n = columns.size(),

@@ -64,6 +64,7 @@ class Outlet {
   void maintain() { writer_.sync(); }
   // As ShardedSender::stop; what is left is sent after the next start. queue() and settle() go on.
   void stop(std::int64_t grace_ms);
+  void begin_stop() { sender_.begin_stop(); }
   QueueStats stats() const { return queue_->stats(); }
 
  private:

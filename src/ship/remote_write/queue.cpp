@@ -36,6 +36,9 @@ constexpr std::uint64_t kFileBytesMax = 16 << 20;
 // A full queue gives back whole files: the more there are, the sooner there is room.
 constexpr std::uint64_t kFilesMin = 8;
 constexpr std::size_t kReadBytes = 2 * kRecordBytesMax;
+// A disk that does not read may do so again; with the pauses of who reads, this often is eight minutes and more.
+constexpr unsigned kFailedReadsMax = 100;
+constexpr std::uint64_t kSectorBytes = 4096;
 
 template <typename T>
 bool parse_number(std::string_view text, T& value, int base = 10) {
@@ -396,12 +399,51 @@ void Queue::Gathered::add(const RecordView& record, Position end) {
   bytes += record.bytes;
 }
 
+// Whether a file that cannot be read holds up what follows no longer. A file that this process may not read waits for
+// whoever can mend that.
+bool Queue::gives_up(std::uint64_t number, const base::Error& error) {
+  if (error.code() == ErrorCode::kPermission) return false;
+  if (number != troubled_) failed_reads_ = 0;
+  troubled_ = number;
+  return ++failed_reads_ > kFailedReadsMax;
+}
+
+// As much as can be read of `into` from `offset` on: less than all of it at the end of the file, or where the disk does
+// not give the rest and that was given up.
+base::Result<Queue::Part> Queue::read_part(std::uint64_t number, base::File& file, std::uint64_t offset,
+                                           std::span<std::byte> into) {
+  const auto whole = file.read_at(offset, into);
+  if (whole) {
+    if (failed_reads_ <= kFailedReadsMax) failed_reads_ = 0;
+    return Part{.bytes = *whole};
+  }
+  if (!gives_up(number, whole.error())) return base::fail(whole.error());
+  Part part;
+  while (part.bytes < into.size()) {
+    const std::uint64_t at = offset + part.bytes;
+    const std::size_t step = std::min<std::size_t>(kSectorBytes - at % kSectorBytes, into.size() - part.bytes);
+    const auto got = file.read_at(at, into.subspan(part.bytes, step));
+    if (got && *got == 0) return part;
+    if (!got) {
+      // Where much was lost the next is passed over in larger steps.
+      if (part.bytes > 0) lost_sectors_ = 0;
+      const std::uint64_t sectors = std::max<std::uint64_t>(lost_sectors_ / 8, 1);
+      lost_sectors_ += sectors;
+      part.lost_to = (at / kSectorBytes + sectors) * kSectorBytes;
+      return part;
+    }
+    part.bytes += *got;
+  }
+  return part;
+}
+
 // Reads on in one file of `size` bytes. False when there is to be no more: the limits are met, or damage stands behind
 // what was found.
 base::Result<bool> Queue::read_file(std::uint64_t number, std::uint64_t size, const Ranges& withdrawn, Position& at,
                                     const ReadLimits& limits, Gathered& gathered) {
   const auto file = files_.open_read(path_of(number));
-  if (!file && file.error().code() != ErrorCode::kNotFound) return base::fail(file.error());
+  if (!file && file.error().code() != ErrorCode::kNotFound && !gives_up(number, file.error()))
+    return base::fail(file.error());
   while (at.offset < size) {
     const auto next_gap = withdrawn.lower_bound(at);
     if (next_gap != withdrawn.end() && next_gap->first == at) {
@@ -412,10 +454,11 @@ base::Result<bool> Queue::read_file(std::uint64_t number, std::uint64_t size, co
     const std::uint64_t stop = gap_follows ? next_gap->first.offset : size;
     std::string& buffer = gathered.buffer;
     buffer.resize(std::min<std::uint64_t>(stop - at.offset, kReadBytes));
-    std::size_t got = 0;
+    Part part;
     if (file) {
-      QD_ASSIGN(got, (*file)->read_at(at.offset, std::as_writable_bytes(std::span(buffer))));
+      QD_ASSIGN(part, read_part(number, **file, at.offset, std::as_writable_bytes(std::span(buffer))));
     }
+    const std::size_t got = part.bytes;
     const bool to_end = got < buffer.size() || at.offset + got >= stop;
     const auto window = base::as_bytes(buffer).first(got);
     std::size_t in = 0;
@@ -433,7 +476,7 @@ base::Result<bool> Queue::read_file(std::uint64_t number, std::uint64_t size, co
     if (!gathered.requests.empty()) return false;
     const std::size_t next = find_record(window, in + 1);
     std::uint64_t bytes = next - in;
-    if (next >= got) bytes = to_end ? stop - at.offset : got - kRecordBytesMax + 1;
+    if (next >= got) bytes = to_end ? std::min(part.lost_to, stop) - at.offset : got - kRecordBytesMax + 1;
     pass_over(number, at.offset, bytes);
     at.offset += bytes;
   }

@@ -10,8 +10,10 @@
 #include <compare>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -91,7 +93,7 @@ class Queue {
   void set_sync_each(bool on) { sync_each_ = on; }
 
   // The first requests that are not acknowledged, in order; nothing when none waits. What is damaged is passed over,
-  // logged and counted. Reads the disk.
+  // logged and counted, and so is what the disk did not give a hundred times. Reads the disk.
   base::Result<std::vector<QueuedRequest>> read(const ReadLimits& limits);
   // Everything before `until` is done with, `samples` of them. sync writes that down: after a crash, what was
   // acknowledged since is read again.
@@ -120,6 +122,12 @@ class Queue {
   using Ranges = std::map<Position, Position>;
   base::Result<bool> read_file(std::uint64_t number, std::uint64_t size, const Ranges& withdrawn, Position& at,
                                const ReadLimits& limits, Gathered& gathered);
+  struct Part {
+    std::size_t bytes = 0;
+    std::uint64_t lost_to = std::numeric_limits<std::uint64_t>::max();  // what stands behind them and cannot be read
+  };
+  base::Result<Part> read_part(std::uint64_t number, base::File& file, std::uint64_t offset, std::span<std::byte> into);
+  bool gives_up(std::uint64_t number, const base::Error& error);
   void pass_over(std::uint64_t number, std::uint64_t offset, std::uint64_t bytes);
   void remove(const std::vector<std::uint64_t>& numbers);
   std::filesystem::path path_of(std::uint64_t number) const;
@@ -163,6 +171,11 @@ class Queue {
   std::atomic<model::TimestampMs> shown_oldest_ms_ = 0;
 
   Position written_;  // of sync
+
+  // Of read: how often in a row a file could not be read, and how much of it was passed over in a row.
+  std::uint64_t troubled_ = 0;
+  unsigned failed_reads_ = 0;
+  std::uint64_t lost_sectors_ = 0;
 };
 
 }  // namespace qd::ship::remote_write

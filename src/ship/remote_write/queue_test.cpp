@@ -302,6 +302,73 @@ TEST_F(QueueTest, a_file_that_was_taken_away_is_passed_over) {
   EXPECT_EQ(counted("quarterdeck_forward_damaged_parts_total"), 1U);
 }
 
+TEST_F(QueueTest, what_the_disk_does_not_give_is_passed_over_after_many_tries) {
+  ASSERT_TRUE(open());
+  put(0, 300);
+  // In the middle of the one file, as sectors.
+  const fs::path path = queue_files().back();
+  files_.fail_reads_of(path, 8192, 16384);
+  int failed = 0;
+  std::vector<int> taken;
+  for (int tries = 0; tries < 1000 && (taken.empty() || taken.back() < 299); ++tries) {
+    const auto found = queue_->read({.requests = 7});
+    failed += found ? 0 : 1;
+    if (!found) continue;
+    ASSERT_FALSE(found->empty());
+    for (const auto& one : *found) taken.push_back(static_cast<int>(one.time_ms) - 1000);
+    queue_->acknowledge(found->back().end, found->size() * 10);
+  }
+  EXPECT_EQ(failed, 100) << "it may be readable again";
+  EXPECT_GE(counted("quarterdeck_forward_damaged_parts_total"), 1U);
+  // Of records of some 130 bytes: those in the two sectors, and the ones across their ends.
+  ASSERT_FALSE(taken.empty());
+  EXPECT_EQ(taken.front(), 0);
+  EXPECT_EQ(taken.back(), 299);
+  EXPECT_LT(taken.size(), 245U);
+  EXPECT_GT(taken.size(), 225U);
+  EXPECT_TRUE(std::ranges::is_sorted(taken));
+  EXPECT_EQ(queue_->stats().samples, 0U);
+  // It held up nothing that comes later.
+  put(300, 310);
+  EXPECT_EQ(take_all(), range(300, 310));
+}
+
+TEST_F(QueueTest, a_disk_that_reads_again_costs_nothing) {
+  ASSERT_TRUE(open());
+  put(0, 20);
+  for (int round = 0; round < 3; ++round) {
+    files_.fail_call(base::FaultyFiles::Call::kRead, 1, EIO);
+    for (int tries = 0; tries < 90; ++tries) EXPECT_FALSE(queue_->read({}));
+    files_.heal();
+    EXPECT_EQ(queue_->read({})->size(), 20U);
+  }
+  EXPECT_EQ(take_all(), range(0, 20));
+  EXPECT_EQ(counted("quarterdeck_forward_damaged_parts_total"), 0U);
+}
+
+TEST_F(QueueTest, a_file_that_it_may_not_read_waits) {
+  ASSERT_TRUE(open());
+  put(0, 5);
+  files_.fail_call(base::FaultyFiles::Call::kOpen, 1, EACCES);
+  for (int tries = 0; tries < 300; ++tries) EXPECT_FALSE(queue_->read({}));
+  files_.heal();
+  EXPECT_EQ(take_all(), range(0, 5));
+}
+
+TEST_F(QueueTest, a_file_that_cannot_be_opened_is_passed_over_after_many_tries) {
+  options_.bytes_max = 16'000;  // files of 2000 bytes
+  ASSERT_TRUE(open());
+  put(0, 60);
+  files_.fail_call(base::FaultyFiles::Call::kOpen, 1, EIO);
+  for (int tries = 0; tries < 101; ++tries) EXPECT_FALSE(queue_->read({}));
+  files_.heal();
+  const auto left = take_all();
+  EXPECT_GT(left.front(), 0);
+  EXPECT_LT(left.front(), 20) << "the first file alone";
+  EXPECT_EQ(left.back(), 59);
+  EXPECT_GE(counted("quarterdeck_forward_damaged_parts_total"), 1U);
+}
+
 TEST_F(QueueTest, reads_past_damage_that_is_larger_than_what_it_looks_at_at_once) {
   ASSERT_TRUE(open());
   put(0, 2);

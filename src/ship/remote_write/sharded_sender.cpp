@@ -470,22 +470,31 @@ void ShardedSender::wake(std::uint64_t samples) {
   }
 }
 
+void ShardedSender::begin_stop() {
+  State& s = *state_;
+  s.teller->stop();
+  MutexLock lock(s.mutex);
+  if (s.over || std::exchange(s.stopping, true)) return;
+  // From rest or gathering, at once.
+  if (s.started && !s.failing && (s.phase == State::Phase::kIdle || s.phase == State::Phase::kWaiting)) {
+    s.scheduler.cancel(s.timer);
+    s.wait(0);
+  }
+}
+
 void ShardedSender::stop(std::int64_t grace_ms) {
   State& s = *state_;
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(grace_ms);
-  s.teller->stop();
+  if (grace_ms > 0) {
+    begin_stop();
+  } else {
+    s.teller->stop();
+  }
   MutexLock lock(s.mutex);
   if (s.over) return;
   s.stopping = true;
-  if (s.started && grace_ms > 0 && !s.failing) {
-    // From rest or gathering, at once.
-    if (s.phase == State::Phase::kIdle || s.phase == State::Phase::kWaiting) {
-      s.scheduler.cancel(s.timer);
-      s.wait(0);
-    }
-    while (!s.resting) {
-      if (!s.rested.wait_until(s.mutex, deadline)) break;
-    }
+  while (s.started && grace_ms > 0 && !s.failing && !s.resting) {
+    if (!s.rested.wait_until(s.mutex, deadline)) break;
   }
   s.over = true;
   s.scheduler.cancel(s.timer);

@@ -65,6 +65,8 @@ class ShardedSender {
   // Sends on without gathering until nothing waits, a request fails, or `grace_ms` have passed on the steady clock, and
   // returns. Nothing begins after that. Not from a thread of the scheduler or the pool.
   void stop(std::int64_t grace_ms);
+  // Has it send on without gathering already, for who stops several: stop has to follow.
+  void begin_stop();
 
   struct State;
 

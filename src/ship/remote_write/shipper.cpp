@@ -102,9 +102,13 @@ void Shipper::maintain() {
 }
 
 void Shipper::stop(std::int64_t grace_ms) {
-  // One grace for all of them.
+  // One grace for all of them, at once.
   const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(grace_ms);
-  for (const auto& [name, outlet] : outlets()) {
+  const Outlets all = outlets();
+  if (grace_ms > 0) {
+    for (const auto& [name, outlet] : all) outlet->begin_stop();
+  }
+  for (const auto& [name, outlet] : all) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
     outlet->stop(std::max<std::int64_t>(0, left.count()));
   }

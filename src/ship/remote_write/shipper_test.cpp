@@ -36,6 +36,7 @@ class Receivers {
     scheduler_.post([this, name, body = std::move(body), then = std::move(then)] {
       {
         base::MutexLock lock(mutex_);
+        if (silent_.contains(name)) return;
         if (away_.contains(name)) return then(base::fail(base::ErrorCode::kUnavailable, "away"));
       }
       take(name, body);
@@ -49,6 +50,11 @@ class Receivers {
     } else {
       away_.erase(name);
     }
+  }
+  // Requests to it are never answered.
+  void silence(const std::string& name) {
+    base::MutexLock lock(mutex_);
+    silent_.insert(name);
   }
   std::map<std::string, std::vector<model::TimestampMs>> taken(const std::string& name) {
     base::MutexLock lock(mutex_);
@@ -81,6 +87,7 @@ class Receivers {
   base::Scheduler& scheduler_;
   base::Mutex mutex_;
   std::set<std::string> away_ QD_GUARDED_BY(mutex_);
+  std::set<std::string> silent_ QD_GUARDED_BY(mutex_);
   std::map<std::string, std::map<std::string, std::vector<model::TimestampMs>>> taken_ QD_GUARDED_BY(mutex_);
 };
 
@@ -311,6 +318,18 @@ TEST_F(ShipperTest, a_disk_that_fails_costs_no_stored_sample_and_is_counted) {
   files_.heal();
   write(5, 7);
   wait_for("a", 10);
+}
+
+TEST_F(ShipperTest, a_receiver_that_says_nothing_leaves_the_others_their_time_at_the_end) {
+  receivers_.silence("a");
+  std::vector<Destination> two = {destination("a"), destination("b")};
+  for (Destination& one : two) one.queue.batch_send_deadline_ms = 60'000;
+  apply(two);
+  shipper_->start();
+  write(0, 3);
+  EXPECT_EQ(receivers_.count("b"), 0U) << "it gathers";
+  shipper_->stop(300);
+  EXPECT_EQ(receivers_.count("b"), 15U);
 }
 
 }  // namespace

@@ -486,6 +486,33 @@ TEST_F(ExemplarStoreTest, do_not_fill_the_log_where_it_cannot_be_cut) {
   EXPECT_LT(log_bytes(), before);
 }
 
+TEST_F(ExemplarStoreTest, do_not_fill_the_log_where_its_cut_fails_at_the_end) {
+  open();
+  const auto log_bytes = [&] {
+    std::uintmax_t bytes = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(dir_.path() / "wal")) bytes += entry.file_size();
+    return bytes;
+  };
+  for (TimestampMs t = 0; t <= 200'000; t += 10'000) ASSERT_TRUE(put(1, kStart + t, 1));
+  for (int i = 0; i < 1000; ++i)
+    ASSERT_EQ(put_exemplar(i % 100, exemplar_at(kStart + 200'001 + i, i)), AppendOutcome::kOk);
+  // Two windows are sealed, each with a segment and a manifest; the manifest of the cut is the next.
+  files_.fail_call(FaultyFiles::Call::kRename, 5, EIO);
+  const auto failed = store_->maintain(kStart + 202'000);
+  ASSERT_FALSE(failed);
+  EXPECT_NE(failed.error().message().find("cutting the log"), std::string::npos) << failed.error().message();
+  const auto once = log_bytes();
+  int failures = 0;
+  for (int i = 0; i < 60; ++i) failures += store_->maintain(kStart + 202'000) ? 0 : 1;
+  EXPECT_EQ(failures, 5) << "after 1, 2, 4, 8, 16 and so on";
+  EXPECT_LT(log_bytes(), 7 * once);
+  files_.heal();
+  for (int i = 0; i < 60; ++i) ASSERT_TRUE(store_->maintain(kStart + 202'000));
+  EXPECT_LT(log_bytes(), 2 * once);
+  open();
+  EXPECT_EQ(store_->stats().head_exemplars, 1000U);
+}
+
 TEST_F(ExemplarStoreTest, of_a_batch_that_fails_nothing_is_kept) {
   open();
   ASSERT_EQ(put_exemplar(1, exemplar_at(kStart, 1)), AppendOutcome::kOk);

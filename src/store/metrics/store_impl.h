@@ -229,8 +229,10 @@ class StoreImpl final : public Store {
   std::uint64_t next_series_file_ = 1;
   std::uint64_t next_segment_ = 1;
   std::uint64_t next_tombstone_ = 1;
-  bool retire_ = false;   // something was sealed, and what it left behind is still there
-  bool damaged_ = false;  // the log holds what should not be read again
+  bool retire_ = false;               // something was sealed, and what it left behind is still there
+  unsigned checkpoint_failures_ = 0;  // in a row
+  unsigned checkpoint_pause_ = 0;     // calls of maintain that are to pass before the next try
+  bool damaged_ = false;              // the log holds what should not be read again
   model::TimestampMs synced_at_ms_ = model::kMinTimestampMs;
   std::set<std::uint64_t> unmergeable_;
   std::vector<std::filesystem::path> doubtful_;  // made for a manifest whose writing failed

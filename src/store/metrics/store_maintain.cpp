@@ -45,6 +45,8 @@ CheckpointLimits checkpoint_limits(std::uint64_t series) {
   const std::uint64_t scale = std::max<std::uint64_t>(series, 1'000'000);
   return {.samples = 32 * scale, .bytes = 268 * scale};
 }
+// After tries that failed, so many calls of maintain do not try: 0, 1, 3, 7 and so on.
+constexpr unsigned kCheckpointPauseMax = 60;
 // More files than this are written anew as one.
 constexpr std::size_t kSeriesFilesMax = 16;
 // Windows sealed by one call, so that samples from years ago do not hold up the rest.
@@ -259,6 +261,10 @@ void StoreImpl::publish_segments(SegmentList list, const std::vector<std::uint64
 // --- The log ---
 
 bool StoreImpl::checkpoint_due() {
+  if (checkpoint_pause_ > 0) {
+    --checkpoint_pause_;
+    return false;
+  }
   if (retire_) return true;
   const CheckpointLimits limits = checkpoint_limits(head_->series_count());
   return log_samples_.load(std::memory_order_relaxed) >= limits.samples || wal_->bytes() >= limits.bytes;
@@ -266,8 +272,13 @@ bool StoreImpl::checkpoint_due() {
 
 Status StoreImpl::checkpoint() {
   Status status = cut_log();
-  // Due again, whatever has been counted anew since.
-  if (!status) log_samples_.fetch_add(checkpoint_limits(head_->series_count()).samples, std::memory_order_relaxed);
+  if (status) {
+    checkpoint_failures_ = 0;
+    return status;
+  }
+  // Due again, whatever has been counted anew since; but each try writes to the log, so ever less often.
+  log_samples_.fetch_add(checkpoint_limits(head_->series_count()).samples, std::memory_order_relaxed);
+  checkpoint_pause_ = std::min(1U << std::min(checkpoint_failures_++, 16U), kCheckpointPauseMax) - 1;
   return status;
 }
 
