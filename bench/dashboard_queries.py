@@ -185,10 +185,11 @@ def compare(run, steps, rounds):
         sys.stdout.flush()
         good = (not judged or agree(title, answers)) and good
     peers.table("all of them once, one after the other", "ms", totals, digits=0)
-    for name in names[1:]:
-        for what, all_ratios in (("as long", ratios), ("as much CPU", cpu_ratios)):
-            numbers = sorted(all_ratios[name])
-            print(f"{name} takes {peers.median(numbers):.1f} times {what} in the median, {numbers[0]:.1f} to {numbers[-1]:.1f}")
+    for what, all_ratios in (("as long", ratios), ("as much CPU", cpu_ratios)):
+        medians = {name: peers.median(all_ratios[name]) for name in names}
+        peers.table(f"each of them, median of the ratios, times {what}", "x", medians, ours=None, digits=1)
+        for name in names[1:]:
+            print(f"  {name}: {min(all_ratios[name]):.1f} to {max(all_ratios[name]):.1f}")
     peers.table("peak memory before the queries", "MB", {n: peak_before[n] / 1e6 for n in names}, digits=0)
     peers.table("peak memory", "MB", {s.name: s.peak_bytes() / 1e6 for s in run.servers}, digits=0)
     return good

@@ -343,11 +343,12 @@ def median(numbers):
 
 
 def table(title, unit, figures, ours="quarterdeck", digits=3):
-    """Prints a figure a server and how many times as much the others take as we do; bench/run --write keeps it too."""
+    """Prints a figure a server and how many times as much the others take as we do, unless they are such ratios
+    themselves (`ours` is None then); bench/run --write keeps it too."""
     if "QD_BENCH_TABLES" in os.environ:
+        kept_table = {"title": title, "unit": unit, "figures": figures, "ours": ours, "digits": digits}
         with open(os.environ["QD_BENCH_TABLES"], "a", encoding="utf-8") as kept:
-            kept.write(json.dumps({"title": title, "unit": unit, "figures": figures, "ours": ours, "digits": digits}))
-            kept.write("\n")
+            kept.write(json.dumps(kept_table | {"run": os.environ["QD_BENCH_RUN"]}) + "\n")
     print(f"\n{title} ({unit})")
     base = figures.get(ours)
     for name, value in figures.items():
