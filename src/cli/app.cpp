@@ -9,8 +9,6 @@
 #include <random>
 #include <thread>
 
-#include "act/notify/alertmanager_file.h"
-#include "act/notify/notifier.h"
 #include "base/build.h"
 #include "base/format.h"
 #include "base/strings.h"
@@ -18,6 +16,7 @@
 #include "cli/block_uploads.h"
 #include "cli/data_dir.h"
 #include "cli/file_watch.h"
+#include "cli/notifications.h"
 #include "cli/observers.h"
 #include "cli/prometheus_directory.h"
 #include "cli/prometheus_names.h"
@@ -108,27 +107,6 @@ judge::rules::GroupDefaults group_defaults(const RuleSettings& rules) {
   return {.interval_ms = rules.evaluation_interval_ms, .query_offset_ms = rules.query_offset_ms};
 }
 
-using Then = std::function<void(base::Status)>;
-
-connect::http::ClientRequest json_post(const std::string& url, std::string body, std::int64_t timeout_ms) {
-  connect::http::ClientRequest request{.url = url, .method = "POST", .body = std::move(body)};
-  request.headers.add("Content-Type", "application/json");
-  request.headers.add("User-Agent", fmt::format("Quarterdeck/{}", base::build_version()));
-  request.deadline_ms = timeout_ms;
-  request.body_bytes_max = 1 << 20;
-  return request;
-}
-
-// Whoever was posted to has it if it says so.
-connect::http::Client::Then taken(Then then) {
-  return [then = std::move(then)](base::Result<connect::http::ClientResponse> response) {
-    if (!response) return then(base::fail(response.error()));
-    if (response->status / 100 == 2) return then({});
-    then(base::fail(base::ErrorCode::kUnavailable,
-                    fmt::format("it answered {}: {}", response->status, response->body.substr(0, 200))));
-  };
-}
-
 // An engine that is nowhere is a fault only where one is asked for.
 serve::platform::EngineState engine_state(const observe::discovery::EngineState& engine, bool required) {
   const bool none = engine.error && engine.error->code() == base::ErrorCode::kNotFound && !required;
@@ -204,9 +182,7 @@ struct App::Rooms {
   std::unique_ptr<observe::gpu::Watch> gpus;
   base::Mutex pages_mutex;
   std::vector<observe::Page> pages QD_GUARDED_BY(pages_mutex);  // that discovery found
-  std::unique_ptr<act::notify::Notifier> notifier;
-  std::unique_ptr<act::notify::Alertmanagers> alertmanagers;
-  std::unique_ptr<act::notify::AlertmanagerFile> alertmanager_file;
+  std::unique_ptr<Notifications> notifications;
   std::unique_ptr<judge::rules::Manager> rules;
   std::unique_ptr<serve::Authenticator> authenticator;
   std::unique_ptr<serve::Router> router;
@@ -226,7 +202,6 @@ struct App::Rooms {
   base::Status build_observers(const Settings& s);
   void build_gpus(const Settings& s);
   void build_judges(const Settings& s);
-  void tell_alertmanagers(const Settings& s);
   base::Status build_server(const Settings& s);
   std::vector<std::string> listening(const Settings& s) const;
   Workbench workbench(const Settings& s);
@@ -299,8 +274,7 @@ base::Status App::Rooms::start() {
   scrape(std::nullopt);
   discovery->start();
   if (gpus) gpus->start();
-  notifier->apply(s->notify);
-  tell_alertmanagers(*s);
+  notifications->apply(*s);
   rules->apply(s->groups, group_defaults(s->rules));
   maintain();
   if (block_uploads) block_uploads->start();
@@ -440,23 +414,12 @@ void App::Rooms::scrape(const std::optional<std::vector<observe::Page>>& found) 
 }
 
 void App::Rooms::build_judges(const Settings& s) {
-  const auto post = [this](const act::notify::WebhookSettings& webhook, std::string body, std::int64_t timeout_ms,
-                           Then then) {
-    connect::http::ClientRequest request = json_post(webhook.url, std::move(body), timeout_ms);
-    request.bearer_token = webhook.bearer_token;
-    client->fetch(std::move(request), taken(std::move(then)));
-  };
-  notifier = std::make_unique<act::notify::Notifier>(*loop, post, log, registry);
-  alertmanagers = std::make_unique<act::notify::Alertmanagers>(*loop, log, registry);
-  alertmanager_file = std::make_unique<act::notify::AlertmanagerFile>(
-      observe::sd::Surroundings{
-          .scheduler = *loop,
-          .submit = [this](std::function<void()> task) { return waiting_pool->submit(std::move(task)); },
-          .fetch = outbound->as_fetch(),
-          .log = log,
-          .registry = registry,
-          .user_agent = fmt::format("Quarterdeck/{}", base::build_version())},
-      *alertmanagers);
+  notifications = std::make_unique<Notifications>(Notifications::Surroundings{.loop = *loop,
+                                                                              .waiting_pool = *waiting_pool,
+                                                                              .client = *client,
+                                                                              .outbound = *outbound,
+                                                                              .log = log,
+                                                                              .registry = registry});
   const base::CancelToken cancel;
   const auto run = [this, cancel](const query::running::Asker& asker, std::string_view text,
                                   model::TimestampMs time_ms) -> base::Result<query::promql::QueryResult> {
@@ -486,27 +449,8 @@ void App::Rooms::build_judges(const Settings& s) {
   rules = std::make_unique<judge::rules::Manager>(
       std::move(workplace), *loop, *work_pool,
       [this](const judge::rules::GroupStatus& group, const std::vector<judge::rules::Alert>& alerts) {
-        const auto source = group.file + "\n" + group.name;
-        notifier->update(source, alerts);
-        alertmanagers->update(source, group.interval_ms, alerts, group.last_evaluation_ms);
+        notifications->update(group, alerts);
       });
-}
-
-void App::Rooms::tell_alertmanagers(const Settings& s) {
-  alertmanagers->apply({.queue_capacity = static_cast<std::size_t>(s.notify.alertmanager_queue_capacity),
-                        .resend_delay_ms = s.notify.resend_delay_ms});
-  std::vector<act::notify::AlertmanagerSet> sets;
-  sets.reserve(s.notify.alertmanagers.size());
-  for (const auto& one : s.notify.alertmanagers) {
-    sets.push_back({.urls = {act::notify::alerts_url(one.url)},
-                    .post = [this, one](const std::string& url, std::string body, Then then) {
-                      connect::http::ClientRequest request = json_post(url, std::move(body), one.timeout_ms);
-                      request.bearer_token = one.bearer_token;
-                      if (!one.user.empty()) request.basic_auth = {.user = one.user, .password = one.password};
-                      client->fetch(std::move(request), taken(std::move(then)));
-                    }});
-  }
-  alertmanager_file->apply(s.prometheus.alerting, s.prometheus.global.format.name_scheme, std::move(sets));
 }
 
 base::Status App::Rooms::build_server(const Settings& s) {
@@ -537,8 +481,8 @@ base::Status App::Rooms::build_server(const Settings& s) {
       .damaged_parts = [&parts =
                             registry.counter("quarterdeck_store_damaged_parts_total", "")] { return parts.value(); },
       .retention = [this] { return retention_text(current()->store); },
-      .alertmanagers = [this] { return alertmanagers->urls(); },
-      .dropped_alertmanagers = [this] { return alertmanager_file->dropped(); },
+      .alertmanagers = [this] { return notifications->alertmanagers(); },
+      .dropped_alertmanagers = [this] { return notifications->dropped_alertmanagers(); },
       .reload = [this](const serve::Principal& principal) { return reload(principal.to_string()); },
       .reload_succeeded = [this] { return reload_succeeded.load(); },
       .snapshot =
@@ -591,9 +535,7 @@ base::Status App::Rooms::build_server(const Settings& s) {
   QD_ASSIGN(drop_in_servers, serve::prometheus::open_drop_in_ports(s.exporters, *loop, options, *authenticator,
                                                                    *query_pool, *collectors, *probes, log, registry));
   sources->address = !s.external_url.empty() ? s.external_url : urls.empty() ? "http://localhost" : urls.front();
-  const act::notify::Origin origin{.external_url = sources->address, .external_labels = s.observe.external_labels};
-  notifier->set_origin(origin);
-  alertmanagers->set_origin(origin);
+  notifications->set_origin({.external_url = sources->address, .external_labels = s.observe.external_labels});
   return {};
 }
 
@@ -676,8 +618,7 @@ void App::Rooms::commit(const SettingsPtr& next) {
   collectors->set_interval_ms(next->observe.interval_ms);
   probes->set_modules(next->observers.blackbox.modules);
   declare_services(*next);
-  notifier->apply(next->notify);
-  tell_alertmanagers(*next);
+  notifications->apply(*next);
   rules->apply(next->groups, group_defaults(next->rules));
 }
 
@@ -723,9 +664,7 @@ void App::Rooms::stop() {
   if (targets_found) targets_found->stop();
   if (scrapes) scrapes->stop();
   if (collectors) collectors->stop();
-  if (notifier) notifier->stop();
-  if (alertmanager_file) alertmanager_file->stop();
-  if (alertmanagers) alertmanagers->stop();
+  if (notifications) notifications->stop();
   if (shipping) shipping->stop();
   drop_in_servers.clear();
   server.reset();
