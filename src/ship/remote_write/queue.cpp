@@ -36,9 +36,14 @@ constexpr std::uint64_t kFileBytesMax = 16 << 20;
 // A full queue gives back whole files: the more there are, the sooner there is room.
 constexpr std::uint64_t kFilesMin = 8;
 constexpr std::size_t kReadBytes = 2 * kRecordBytesMax;
-// A disk that does not read may do so again; with the pauses of who reads, this often is eight minutes and more.
+// A disk that does not read may do so again; with the pauses of who reads, this often is about eight minutes.
 constexpr unsigned kFailedReadsMax = 100;
 constexpr std::uint64_t kSectorBytes = 4096;
+
+// And not of this process: its descriptors, its memory, its rights, its patience.
+bool is_of_the_disk(const base::Error& error) {
+  return error.code() == ErrorCode::kUnavailable || error.code() == ErrorCode::kInternal;
+}
 
 template <typename T>
 bool parse_number(std::string_view text, T& value, int base = 10) {
@@ -160,8 +165,18 @@ base::Result<Position> Queue::read_position() {
 // Counts what waits in a file, and cuts what a crash left at the end of the last.
 Status Queue::load_file(std::uint64_t number, bool last) {
   const auto path = path_of(number);
-  QD_ASSIGN(const auto mapping, files_.map(path));
-  const auto bytes = mapping->bytes();
+  QD_ASSIGN(const auto readable, files_.open_read(path));
+  QD_ASSIGN(const std::uint64_t file_bytes, readable->size());
+  // Not mapped: a bad sector would end the process.
+  std::string text(std::min<std::uint64_t>(file_bytes, kFileBytesMax + kRecordBytesMax), '\0');
+  last = last && text.size() == file_bytes;
+  const Part part = read_part(*readable, 0, std::as_writable_bytes(std::span(text)));
+  if (part.error) {
+    log_.error("a file of the queue cannot be read whole: what stands behind is not counted as waiting",
+               {{"file", path.native()}, {"offset", part.bytes}, {"error", *part.error}});
+    last = false;  // nothing is cut off that may be read one day
+  }
+  const auto bytes = base::as_bytes(text).first(part.bytes);
   base::ByteReader reader(bytes);
   const std::string_view magic = base::as_text(reader.raw(kQueueMagic.size()));
   const auto version = reader.fixed<std::uint32_t>();
@@ -185,7 +200,7 @@ Status Queue::load_file(std::uint64_t number, bool last) {
     samples_ += record.samples;
     if (oldest_ms_ == 0) oldest_ms_ = record.time_ms;
   }
-  std::uint64_t size = bytes.size();
+  std::uint64_t size = file_bytes;
   if (last && end < size) {
     torn_tails_.add();
     log_.warn("a torn record was cut off the end of the queue",
@@ -399,51 +414,39 @@ void Queue::Gathered::add(const RecordView& record, Position end) {
   bytes += record.bytes;
 }
 
-// Whether a file that cannot be read holds up what follows no longer. A file that this process may not read waits for
-// whoever can mend that.
+// Whether what the disk did not give, at the front of what waits, is to hold up the rest no longer. What lies with this
+// process and its rights waits for whoever can mend that.
 bool Queue::gives_up(std::uint64_t number, const base::Error& error) {
-  if (error.code() == ErrorCode::kPermission) return false;
-  if (number != troubled_) failed_reads_ = 0;
+  if (number != troubled_) failed_reads_ = lost_sectors_ = 0;
   troubled_ = number;
-  return ++failed_reads_ > kFailedReadsMax;
+  return is_of_the_disk(error) && ++failed_reads_ > kFailedReadsMax;
 }
 
 // As much as can be read of `into` from `offset` on: less than all of it at the end of the file, or where the disk does
-// not give the rest and that was given up.
-base::Result<Queue::Part> Queue::read_part(std::uint64_t number, base::File& file, std::uint64_t offset,
-                                           std::span<std::byte> into) {
-  const auto whole = file.read_at(offset, into);
-  if (whole) {
-    if (failed_reads_ <= kFailedReadsMax) failed_reads_ = 0;
-    return Part{.bytes = *whole};
-  }
-  if (!gives_up(number, whole.error())) return base::fail(whole.error());
+// not give the rest.
+Queue::Part Queue::read_part(base::File& file, std::uint64_t offset, std::span<std::byte> into) {
+  if (const auto whole = file.read_at(offset, into)) return {.bytes = *whole};
   Part part;
   while (part.bytes < into.size()) {
     const std::uint64_t at = offset + part.bytes;
     const std::size_t step = std::min<std::size_t>(kSectorBytes - at % kSectorBytes, into.size() - part.bytes);
-    const auto got = file.read_at(at, into.subspan(part.bytes, step));
-    if (got && *got == 0) return part;
-    if (!got) {
-      // Where much was lost the next is passed over in larger steps.
-      if (part.bytes > 0) lost_sectors_ = 0;
-      const std::uint64_t sectors = std::max<std::uint64_t>(lost_sectors_ / 8, 1);
-      lost_sectors_ += sectors;
-      part.lost_to = (at / kSectorBytes + sectors) * kSectorBytes;
-      return part;
-    }
+    auto got = file.read_at(at, into.subspan(part.bytes, step));
+    if (!got) part.error = std::move(got).error();
+    if (!got || *got == 0) break;
     part.bytes += *got;
   }
   return part;
 }
 
-// Reads on in one file of `size` bytes. False when there is to be no more: the limits are met, or damage stands behind
-// what was found.
+// Reads on in one file of `size` bytes. False when there is to be no more: the limits are met, or damage, or what the
+// disk does not give, stands behind what was found.
 base::Result<bool> Queue::read_file(std::uint64_t number, std::uint64_t size, const Ranges& withdrawn, Position& at,
                                     const ReadLimits& limits, Gathered& gathered) {
   const auto file = files_.open_read(path_of(number));
-  if (!file && file.error().code() != ErrorCode::kNotFound && !gives_up(number, file.error()))
-    return base::fail(file.error());
+  if (!file && file.error().code() != ErrorCode::kNotFound) {
+    if (!gathered.requests.empty()) return false;
+    if (!gives_up(number, file.error())) return base::fail(file.error());
+  }
   while (at.offset < size) {
     const auto next_gap = withdrawn.lower_bound(at);
     if (next_gap != withdrawn.end() && next_gap->first == at) {
@@ -455,9 +458,7 @@ base::Result<bool> Queue::read_file(std::uint64_t number, std::uint64_t size, co
     std::string& buffer = gathered.buffer;
     buffer.resize(std::min<std::uint64_t>(stop - at.offset, kReadBytes));
     Part part;
-    if (file) {
-      QD_ASSIGN(part, read_part(number, **file, at.offset, std::as_writable_bytes(std::span(buffer))));
-    }
+    if (file) part = read_part(**file, at.offset, std::as_writable_bytes(std::span(buffer)));
     const std::size_t got = part.bytes;
     const bool to_end = got < buffer.size() || at.offset + got >= stop;
     const auto window = base::as_bytes(buffer).first(got);
@@ -476,7 +477,15 @@ base::Result<bool> Queue::read_file(std::uint64_t number, std::uint64_t size, co
     if (!gathered.requests.empty()) return false;
     const std::size_t next = find_record(window, in + 1);
     std::uint64_t bytes = next - in;
-    if (next >= got) bytes = to_end ? std::min(part.lost_to, stop) - at.offset : got - kRecordBytesMax + 1;
+    if (next >= got && part.error) {
+      if (!gives_up(number, *part.error)) return base::fail(*part.error);
+      // Where much was lost the next is passed over in larger steps.
+      const std::uint64_t sectors = std::max<std::uint64_t>(lost_sectors_ / 8, 1);
+      lost_sectors_ += sectors;
+      bytes = std::min(stop, ((at.offset + got) / kSectorBytes + sectors) * kSectorBytes) - at.offset;
+    } else if (next >= got) {
+      bytes = to_end ? stop - at.offset : got - kRecordBytesMax + 1;
+    }
     pass_over(number, at.offset, bytes);
     at.offset += bytes;
   }
@@ -505,6 +514,7 @@ base::Result<std::vector<QueuedRequest>> Queue::read(const ReadLimits& limits) {
     QD_ASSIGN(const bool on, read_file(it->first, it->second, withdrawn, at, limits, gathered));
     if (!on) break;
   }
+  if (!gathered.requests.empty()) failed_reads_ = lost_sectors_ = 0;
   MutexLock lock(mutex_);
   if (!gathered.requests.empty()) oldest_ms_ = gathered.requests.front().time_ms;
   if (drained()) samples_ = 0;  // damaged parts took some with them

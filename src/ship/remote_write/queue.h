@@ -10,9 +10,9 @@
 #include <compare>
 #include <cstdint>
 #include <filesystem>
-#include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -124,9 +124,9 @@ class Queue {
                                const ReadLimits& limits, Gathered& gathered);
   struct Part {
     std::size_t bytes = 0;
-    std::uint64_t lost_to = std::numeric_limits<std::uint64_t>::max();  // what stands behind them and cannot be read
+    std::optional<base::Error> error;  // of the disk, for what stands behind them
   };
-  base::Result<Part> read_part(std::uint64_t number, base::File& file, std::uint64_t offset, std::span<std::byte> into);
+  static Part read_part(base::File& file, std::uint64_t offset, std::span<std::byte> into);
   bool gives_up(std::uint64_t number, const base::Error& error);
   void pass_over(std::uint64_t number, std::uint64_t offset, std::uint64_t bytes);
   void remove(const std::vector<std::uint64_t>& numbers);
@@ -172,7 +172,8 @@ class Queue {
 
   Position written_;  // of sync
 
-  // Of read: how often in a row a file could not be read, and how much of it was passed over in a row.
+  // Of read: the file of which the disk did not give what stands in front, how often in a row, and how much of it was
+  // passed over.
   std::uint64_t troubled_ = 0;
   unsigned failed_reads_ = 0;
   std::uint64_t lost_sectors_ = 0;

@@ -333,6 +333,74 @@ TEST_F(QueueTest, what_the_disk_does_not_give_is_passed_over_after_many_tries) {
   EXPECT_EQ(take_all(), range(300, 310));
 }
 
+TEST_F(QueueTest, what_stands_before_a_bad_part_goes_out_without_waiting) {
+  options_.bytes_max = 16'000;  // files of 2000 bytes
+  ASSERT_TRUE(open());
+  put(0, 60);
+  const auto paths = queue_files();
+  ASSERT_GT(paths.size(), 3U);
+  files_.fail_reads_of(paths[1], 0, 4096);
+  files_.fail_reads_of(paths[2], 0, 4096);
+  // All of the first file, whatever the second does.
+  const auto found = queue_->read({});
+  ASSERT_TRUE(found && !found->empty());
+  const int before = static_cast<int>(found->back().time_ms) - 1000;
+  queue_->acknowledge(found->back().end, found->size() * 10);
+  int failed = 0;
+  while (true) {
+    const auto next = queue_->read({});
+    if (next) {
+      ASSERT_FALSE(next->empty());
+      EXPECT_GT(next->front().time_ms - 1000, before + 1);
+      break;
+    }
+    ASSERT_LT(++failed, 1000);
+  }
+  EXPECT_EQ(failed, 200) << "for each of the two files";
+  EXPECT_EQ(take_all().back(), 59);
+}
+
+TEST_F(QueueTest, a_later_fault_of_a_file_that_was_given_up_is_waited_for_again) {
+  ASSERT_TRUE(open());
+  put(0, 300);
+  const fs::path path = queue_files().back();
+  files_.fail_reads_of(path, 8192, 12288);
+  for (int tries = 0; tries < 400; ++tries) {
+    const auto found = queue_->read({.requests = 20});
+    if (!found) continue;
+    queue_->acknowledge(found->back().end, found->size() * 10);
+    if (found->front().time_ms > 1150) break;
+  }
+  files_.fail_call(base::FaultyFiles::Call::kOpen, 1, EIO);
+  for (int tries = 0; tries < 90; ++tries) EXPECT_FALSE(queue_->read({}));
+  files_.heal();
+  const auto left = take_all();
+  ASSERT_FALSE(left.empty());
+  EXPECT_LT(left.front(), 200);
+  EXPECT_EQ(left, range(left.front(), 300));
+}
+
+TEST_F(QueueTest, want_of_descriptors_is_no_fault_of_the_disk) {
+  ASSERT_TRUE(open());
+  put(0, 5);
+  files_.fail_call(base::FaultyFiles::Call::kOpen, 1, EMFILE);
+  for (int tries = 0; tries < 300; ++tries) EXPECT_FALSE(queue_->read({}));
+  files_.heal();
+  EXPECT_EQ(take_all(), range(0, 5));
+}
+
+TEST_F(QueueTest, a_start_reads_past_bad_sectors) {
+  ASSERT_TRUE(open());
+  put(0, 300);
+  const auto size = fs::file_size(queue_files().back());
+  files_.fail_reads_of(queue_files().back(), 8192, 12288);
+  ASSERT_TRUE(open());
+  EXPECT_GT(queue_->stats().samples, 500U) << "those before the bad part";
+  EXPECT_EQ(fs::file_size(queue_files().front()), size) << "nothing is cut off";
+  files_.heal();
+  EXPECT_EQ(take_all(), range(0, 300));
+}
+
 TEST_F(QueueTest, a_disk_that_reads_again_costs_nothing) {
   ASSERT_TRUE(open());
   put(0, 20);

@@ -24,6 +24,8 @@ using base::MutexLock;
 namespace {
 
 constexpr std::int64_t kPoolBusyMs = 1'000;
+// So soon a queue that could not be read is tried again: the queue counts tries before it passes over what is lost.
+constexpr std::int64_t kReadRetryMsMin = 5'000;
 // What is read from the queue at once: so many requests for each shard, but no more than this.
 constexpr std::size_t kRequestsAShard = 8;
 constexpr std::size_t kReadSamplesMax = 200'000;
@@ -145,7 +147,7 @@ struct ShardedSender::State : std::enable_shared_from_this<State> {
     if (!bundle) {
       tell_trouble(bundle.error());
       if (stopping) return rest();
-      return wait(back_off_ms(read_retry_ms, *destination));
+      return wait(std::max(back_off_ms(read_retry_ms, *destination), kReadRetryMsMin));
     }
     read_retry_ms = 0;
     if (!*bundle) {

@@ -79,13 +79,6 @@ std::optional<ChunkRef> ChunkBlock::add(ChunkEntry entry, std::span<const std::b
 }
 
 base::Status ChunkBlock::write(base::Files& files, const std::filesystem::path& path) const {
-  // Packing is the work of it, and on a full disk this is tried again and again.
-  QD_ASSIGN(const base::DiskSpace space, files.space(path.parent_path()));
-  if (space.available_bytes < size_bytes()) {
-    return base::fail(ErrorCode::kUnavailable,
-                      fmt::format("writing {}: {} bytes are free on its disk, and it may take {}: make room there",
-                                  path.native(), space.available_bytes, size_bytes()));
-  }
   // What is packed is shorter, so it fits where the chunks did.
   const base::Pages payload = base::map_pages(std::max<std::size_t>(payload_bytes_, 1));
   std::size_t payload_bytes = 0;

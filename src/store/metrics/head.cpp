@@ -284,13 +284,15 @@ bool Head::store(HeadSeries& series, TimestampMs time_ms, double value) {
     if (time_ms - series.open_first_ms() <= kChunkSpanMsMax) n = extend_chunk(state, time_ms, value, sample);
     if (n == 0 || series.open_bytes + n > kChunkBytesMax) close_chunk(series);
   }
+  std::int64_t span_ms = 0;
   if (series.open_bytes == 0) {
     n = begin_chunk(state, time_ms, value, sample);
-    series.open_span_ms = 0;
   } else {
-    series.open_span_ms += static_cast<std::int32_t>(time_ms - last);
+    span_ms = time_ms - series.open_first_ms();
   }
+  // Changes nothing when it throws.
   series.open.append(pieces_, series.open_bytes, std::span(sample).first(n));
+  series.open_span_ms = static_cast<std::int32_t>(span_ms);
   series.open_bytes = static_cast<std::uint16_t>(series.open_bytes + n);
   ++series.open_samples;
   series.delta_ms = static_cast<std::int32_t>(state.delta_ms);
@@ -402,8 +404,9 @@ void Head::close_chunks() {
       if (series.histograms) close_histograms(series);
     }
   }
+  std::vector<base::Pages> let_go;  // without the lock
   MutexLock lock(state_);
-  pieces_.end_renewal();
+  let_go = pieces_.end_renewal();
   finish_block();
 }
 

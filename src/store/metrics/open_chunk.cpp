@@ -46,9 +46,9 @@ void Pieces::begin_renewal() {
   renewing_ = true;
 }
 
-void Pieces::end_renewal() {
-  old_pages_.clear();
+std::vector<base::Pages> Pieces::end_renewal() {
   renewing_ = false;
+  return std::exchange(old_pages_, {});
 }
 
 void OpenChunk::append(Pieces& pieces, std::size_t size, std::span<const std::byte> more) {

@@ -29,8 +29,9 @@ class Pieces {
   // and after: pieces then come in rising order again, and those from before go back to the system. Between the two
   // none is used again.
   void begin_renewal();
-  // REQUIRES: every piece that was given out before begin_renewal has been freed.
-  void end_renewal();
+  // Gives what those from before are in: letting it go takes long. REQUIRES: every piece that was given out before
+  // begin_renewal has been freed.
+  [[nodiscard]] std::vector<base::Pages> end_renewal();
 
  private:
   void take_pages();

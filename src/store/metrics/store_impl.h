@@ -57,6 +57,28 @@ void put_in_order(Columns& columns);
 // Moves a file that cannot be read out of the way. Other errors than damage are the caller's to return.
 base::Status set_aside(base::Files& files, base::Log& log, const std::filesystem::path& path, const base::Error& error);
 
+// Of a task that each call of maintain tries: after it has failed n times in a row, 2^n - 1 calls leave it out, but a
+// minute of them at most.
+class Pause {
+ public:
+  // Whether this call is to try.
+  bool over() {
+    if (left_ == 0) return true;
+    --left_;
+    return false;
+  }
+  void note(bool success) {
+    failures_ = success ? 0 : std::min(failures_ + 1, kFailuresMax);
+    left_ = success ? 0 : std::min((1U << (failures_ - 1)) - 1, kCallsMax);
+  }
+
+ private:
+  static constexpr unsigned kFailuresMax = 16;
+  static constexpr unsigned kCallsMax = 60;
+  unsigned failures_ = 0;
+  unsigned left_ = 0;
+};
+
 class StoreImpl final : public Store {
  public:
   StoreImpl(base::Files& files, std::filesystem::path dir, const StoreOptions& options, base::Log& log,
@@ -229,10 +251,10 @@ class StoreImpl final : public Store {
   std::uint64_t next_series_file_ = 1;
   std::uint64_t next_segment_ = 1;
   std::uint64_t next_tombstone_ = 1;
-  bool retire_ = false;               // something was sealed, and what it left behind is still there
-  unsigned checkpoint_failures_ = 0;  // in a row
-  unsigned checkpoint_pause_ = 0;     // calls of maintain that are to pass before the next try
-  bool damaged_ = false;              // the log holds what should not be read again
+  bool retire_ = false;  // something was sealed, and what it left behind is still there
+  Pause chunks_pause_;
+  Pause checkpoint_pause_;
+  bool damaged_ = false;  // the log holds what should not be read again
   model::TimestampMs synced_at_ms_ = model::kMinTimestampMs;
   std::set<std::uint64_t> unmergeable_;
   std::vector<std::filesystem::path> doubtful_;  // made for a manifest whose writing failed

@@ -45,8 +45,6 @@ CheckpointLimits checkpoint_limits(std::uint64_t series) {
   const std::uint64_t scale = std::max<std::uint64_t>(series, 1'000'000);
   return {.samples = 32 * scale, .bytes = 268 * scale};
 }
-// After tries that failed, so many calls of maintain do not try: 0, 1, 3, 7 and so on.
-constexpr unsigned kCheckpointPauseMax = 60;
 // More files than this are written anew as one.
 constexpr std::size_t kSeriesFilesMax = 16;
 // Windows sealed by one call, so that samples from years ago do not hold up the rest.
@@ -87,15 +85,19 @@ Status StoreImpl::maintain(TimestampMs now_ms) {
     return false;
   };
   note("syncing the log", sync(now, now_ms));
-  const bool chunks_written = note("writing chunks of the head", head_->write_blocks(files_, head_dir_));
+  bool chunks_written = false;
+  if (chunks_pause_.over()) {
+    chunks_written = note("writing chunks of the head", head_->write_blocks(files_, head_dir_));
+    chunks_pause_.note(chunks_written);
+  }
   for (int i = 0; i < kSealsAtOnce; ++i) {
     const auto until = seal_due(now, now_ms);
     if (!until || !note("sealing", seal(*until))) break;
   }
   raise_floor(now, latest(now, now_ms));
   if (late_due()) note("sealing late samples", seal_late());
-  // It begins with a new log segment and all exemplars: tried each second where it cannot succeed, that fills the disk.
-  if (chunks_written && checkpoint_due()) note("cutting the log", checkpoint());
+  // It begins with a new log segment, and all exemplars: not where it cannot succeed.
+  if (chunks_written && checkpoint_due() && checkpoint_pause_.over()) note("cutting the log", checkpoint());
   note("applying the retention", apply_retention(now, now_ms));
   note("merging segments", merge(now));
   note("dropping tombstones", drop_spent_tombstones());
@@ -261,10 +263,6 @@ void StoreImpl::publish_segments(SegmentList list, const std::vector<std::uint64
 // --- The log ---
 
 bool StoreImpl::checkpoint_due() {
-  if (checkpoint_pause_ > 0) {
-    --checkpoint_pause_;
-    return false;
-  }
   if (retire_) return true;
   const CheckpointLimits limits = checkpoint_limits(head_->series_count());
   return log_samples_.load(std::memory_order_relaxed) >= limits.samples || wal_->bytes() >= limits.bytes;
@@ -272,13 +270,9 @@ bool StoreImpl::checkpoint_due() {
 
 Status StoreImpl::checkpoint() {
   Status status = cut_log();
-  if (status) {
-    checkpoint_failures_ = 0;
-    return status;
-  }
-  // Due again, whatever has been counted anew since; but each try writes to the log, so ever less often.
-  log_samples_.fetch_add(checkpoint_limits(head_->series_count()).samples, std::memory_order_relaxed);
-  checkpoint_pause_ = std::min(1U << std::min(checkpoint_failures_++, 16U), kCheckpointPauseMax) - 1;
+  checkpoint_pause_.note(status.has_value());
+  // Due again, whatever has been counted anew since.
+  if (!status) log_samples_.fetch_add(checkpoint_limits(head_->series_count()).samples, std::memory_order_relaxed);
   return status;
 }
 
