@@ -430,8 +430,8 @@ Queue::Part Queue::read_part(base::File& file, std::uint64_t offset, std::span<s
   while (part.bytes < into.size()) {
     const std::uint64_t at = offset + part.bytes;
     const std::size_t step = std::min<std::size_t>(kSectorBytes - at % kSectorBytes, into.size() - part.bytes);
-    auto got = file.read_at(at, into.subspan(part.bytes, step));
-    if (!got) part.error = std::move(got).error();
+    const auto got = file.read_at(at, into.subspan(part.bytes, step));
+    if (!got) part.error = got.error();
     if (!got || *got == 0) break;
     part.bytes += *got;
   }
