@@ -30,7 +30,7 @@ struct alignas(64) HeadSeries {
   std::int64_t mantissa = 0;
   ChunkRef closed = 0;  // the newest closed chunk
   OpenChunk open;       // of open_bytes
-  // A chunk spans less than kChunkSpanMsMax, so that these are short.
+  // A chunk spans kChunkSpanMsMax at most, so that these are short.
   std::int32_t delta_ms = 0;
   std::int32_t open_span_ms = 0;  // from the first sample of the open chunk to the newest
   std::uint16_t open_bytes = 0;

@@ -57,8 +57,8 @@ void put_in_order(Columns& columns);
 // Moves a file that cannot be read out of the way. Other errors than damage are the caller's to return.
 base::Status set_aside(base::Files& files, base::Log& log, const std::filesystem::path& path, const base::Error& error);
 
-// Of a task that each call of maintain tries: after it has failed n times in a row, 2^n - 1 calls leave it out, but a
-// minute of them at most.
+// Of a task that each call of maintain tries: after its nth failure in a row 2^(n-1) - 1 calls leave it out, kCallsMax
+// at most.
 class Pause {
  public:
   // Whether this call is to try.
