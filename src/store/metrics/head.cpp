@@ -382,7 +382,7 @@ void Head::finish_block() {
   filling_ = nullptr;
 }
 
-void Head::close_chunks() {
+base::Status Head::close_chunks(base::Files& files, const std::filesystem::path& dir) {
   constexpr std::size_t kSeriesAtATime = 512;
   {
     MutexLock lock(state_);
@@ -394,20 +394,30 @@ void Head::close_chunks() {
     ReaderLock lock(index_mutex_);
     slots = slots_used_;
   }
+  base::Status written;
   for (std::size_t from = 0; from < slots; from += kSeriesAtATime) {
     if (page(static_cast<Slot>(from)) == nullptr) continue;  // a page holds several such steps
-    MutexLock lock(state_);
-    for (std::size_t slot = from; slot < std::min(slots, from + kSeriesAtATime); ++slot) {
-      HeadSeries& series = record(static_cast<Slot>(slot));
-      MutexLock stripe_lock(stripe(static_cast<Slot>(slot)).mutex);
-      if (series.open_bytes > 0) close_chunk(series);
-      if (series.histograms) close_histograms(series);
+    bool any_finished = false;
+    {
+      MutexLock lock(state_);
+      for (std::size_t slot = from; slot < std::min(slots, from + kSeriesAtATime); ++slot) {
+        HeadSeries& series = record(static_cast<Slot>(slot));
+        MutexLock stripe_lock(stripe(static_cast<Slot>(slot)).mutex);
+        if (series.open_bytes > 0) close_chunk(series);
+        if (series.histograms) close_histograms(series);
+      }
+      any_finished = !unwritten_.empty();
     }
+    if (any_finished && written) written = write_blocks(files, dir);
   }
   std::vector<base::Pages> let_go;  // without the lock
-  MutexLock lock(state_);
-  let_go = pieces_.end_renewal();
-  finish_block();
+  {
+    MutexLock lock(state_);
+    let_go = pieces_.end_renewal();
+    finish_block();
+  }
+  QD_TRY(written);
+  return write_blocks(files, dir);
 }
 
 void Head::set_block(std::shared_ptr<const ChunkBlock> block) {

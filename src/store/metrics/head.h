@@ -129,8 +129,10 @@ class Head {
   Postings present(const LabelIndex& index, std::span<const model::Matcher> matchers, model::TimestampMs from_ms) const;
 
   // --- Chunks and blocks ---
-  // Closes every open chunk, a few hundred series at a time, and stops adding to the present block.
-  void close_chunks();
+  // Closes every open chunk, a few hundred series at a time, and stops adding to the present block. Blocks are written
+  // as they fill, as write_blocks does: the chunks of a million series take more than a hundred megabytes. Everything
+  // is closed also where that fails.
+  base::Status close_chunks(base::Files& files, const std::filesystem::path& dir);
   // Writes finished blocks to `dir`, and maps them instead of keeping them.
   base::Status write_blocks(base::Files& files, const std::filesystem::path& dir);
   // Numbers of the blocks that are on disk, rising.

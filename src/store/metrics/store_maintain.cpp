@@ -292,8 +292,7 @@ Status StoreImpl::cut_log() {
       retired = true;
     }
   }
-  head_->close_chunks();
-  QD_TRY(head_->write_blocks(files_, head_dir_));
+  QD_TRY(head_->close_chunks(files_, head_dir_));
   QD_ASSIGN(SegmentList late, write_late());
   const bool anew = series_written_ == 0 || manifest_.series_files.size() >= kSeriesFilesMax;
   const std::size_t from = anew ? 0 : series_written_;
