@@ -282,6 +282,18 @@ Exemplar exemplar_at(TimestampMs time, double value, std::string_view trace = "a
 
 class ExemplarStoreTest : public StoreTest {
  protected:
+  std::uintmax_t log_bytes() const {
+    std::uintmax_t bytes = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(dir_.path() / "wal")) bytes += entry.file_size();
+    return bytes;
+  }
+  // Two windows are due, and a thousand exemplars stand behind them.
+  void open_with_a_thousand() {
+    open();
+    for (TimestampMs t = 0; t <= 200'000; t += 10'000) ASSERT_TRUE(put(1, kStart + t, 1));
+    for (int i = 0; i < 1000; ++i)
+      ASSERT_EQ(put_exemplar(i % 100, exemplar_at(kStart + 200'001 + i, i)), AppendOutcome::kOk);
+  }
   AppendOutcome put_exemplar(int i, const Exemplar& exemplar, bool sample = true) {
     auto appender = store_->appender();
     const SeriesRef ref = *appender->series(series_labels(i));
@@ -464,15 +476,7 @@ TEST_F(ExemplarStoreTest, are_counted_once) {
 }
 
 TEST_F(ExemplarStoreTest, do_not_fill_the_log_where_it_cannot_be_cut) {
-  open();
-  const auto log_bytes = [&] {
-    std::uintmax_t bytes = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(dir_.path() / "wal")) bytes += entry.file_size();
-    return bytes;
-  };
-  for (TimestampMs t = 0; t <= 200'000; t += 10'000) ASSERT_TRUE(put(1, kStart + t, 1));
-  for (int i = 0; i < 1000; ++i)
-    ASSERT_EQ(put_exemplar(i % 100, exemplar_at(kStart + 200'001 + i, i)), AppendOutcome::kOk);
+  open_with_a_thousand();
   // Segments of the two windows that are due are read back, chunks are not.
   files_.fail_call(FaultyFiles::Call::kMap, 3, EIO);
   EXPECT_FALSE(store_->maintain(kStart + 202'000));
@@ -489,15 +493,7 @@ TEST_F(ExemplarStoreTest, do_not_fill_the_log_where_it_cannot_be_cut) {
 }
 
 TEST_F(ExemplarStoreTest, do_not_fill_the_log_where_its_cut_fails_at_the_end) {
-  open();
-  const auto log_bytes = [&] {
-    std::uintmax_t bytes = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(dir_.path() / "wal")) bytes += entry.file_size();
-    return bytes;
-  };
-  for (TimestampMs t = 0; t <= 200'000; t += 10'000) ASSERT_TRUE(put(1, kStart + t, 1));
-  for (int i = 0; i < 1000; ++i)
-    ASSERT_EQ(put_exemplar(i % 100, exemplar_at(kStart + 200'001 + i, i)), AppendOutcome::kOk);
+  open_with_a_thousand();
   // Two windows are sealed, each with a segment and a manifest; the manifest of the cut is the next.
   files_.fail_call(FaultyFiles::Call::kRename, 5, EIO);
   const auto failed = store_->maintain(kStart + 202'000);
